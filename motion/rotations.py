@@ -1,0 +1,174 @@
+"""Rotations as xyzw unit quaternions, matrices and the 6-D form, over any leading batch axes.
+
+Rules: q and -q are one rotation; products read as matrices do, `multiply(a, b)` turns by b first, then by a.
+Every function takes and returns numpy arrays whose last axis (or two) is the rotation.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.spatial.transform import Rotation
+
+from motion.skeleton import Array
+
+IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0])
+
+
+def normalize(q: ArrayLike) -> Array:
+    """Unit quaternions (..., 4). A zero or non-finite quaternion becomes the identity."""
+    q = np.asarray(q, dtype=np.float64)
+    length = np.linalg.norm(q, axis=-1, keepdims=True)
+    good = np.isfinite(length) & (length > 1e-9)
+    return np.where(good, q / np.where(good, length, 1.0), IDENTITY)
+
+
+def multiply(a: ArrayLike, b: ArrayLike) -> Array:
+    """Hamilton product a·b, (..., 4)."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    ax, ay, az, aw = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
+    bx, by, bz, bw = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
+    return np.stack(
+        [
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+            aw * bw - ax * bx - ay * by - az * bz,
+        ],
+        axis=-1,
+    )
+
+
+def inverse(q: ArrayLike) -> Array:
+    """The conjugate, which is the inverse of a unit quaternion, (..., 4)."""
+    return np.asarray(q, dtype=np.float64) * np.array([-1.0, -1.0, -1.0, 1.0])
+
+
+def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
+    """Vectors (..., 3) turned by q (..., 4)."""
+    q, vectors = np.asarray(q, dtype=np.float64), np.asarray(vectors, dtype=np.float64)
+    axis, w = q[..., :3], q[..., 3:]
+    twice = 2.0 * np.cross(axis, vectors)
+    return vectors + w * twice + np.cross(axis, twice)
+
+
+def to_matrix(q: ArrayLike) -> Array:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    q = np.asarray(q, dtype=np.float64)
+    outer = q[..., :, None] * q[..., None, :]
+    return np.matmul(outer.reshape(*q.shape[:-1], 16), _MATRIX_FROM_OUTER).reshape(*q.shape[:-1], 3, 3)
+
+
+def from_matrix(matrices: ArrayLike) -> Array:
+    """Unit quaternions (..., 4) of rotation matrices (..., 3, 3)."""
+    matrices = np.asarray(matrices, dtype=np.float64)
+    flat = matrices.reshape(-1, 3, 3)
+    if len(flat) == 0:
+        return np.empty((*matrices.shape[:-2], 4))
+    return Rotation.from_matrix(flat).as_quat().reshape(*matrices.shape[:-2], 4)  # type: ignore[no-any-return]
+
+
+def from_euler(order: str, angles: ArrayLike) -> Array:
+    """Quaternions (..., 4) of intrinsic Euler angles in radians (..., len(order)), `order` as BVH lists channels.
+
+    A BVH row `Zrotation Xrotation Yrotation` means R = Rz·Rx·Ry, which is SciPy's upper-case (intrinsic) "ZXY".
+    """
+    angles = np.asarray(angles, dtype=np.float64)
+    flat = angles.reshape(-1, len(order))
+    return Rotation.from_euler(order.upper(), flat).as_quat().reshape(*angles.shape[:-1], 4)  # type: ignore[no-any-return]
+
+
+def to_euler(order: str, q: ArrayLike) -> Array:
+    """Intrinsic Euler angles in radians (..., 3) of quaternions (..., 4); the inverse of `from_euler`."""
+    q = np.asarray(q, dtype=np.float64)
+    return Rotation.from_quat(q.reshape(-1, 4)).as_euler(order.upper()).reshape(*q.shape[:-1], 3)  # type: ignore[no-any-return]
+
+
+def to_6d(q: ArrayLike) -> Array:
+    """The first two columns of the matrix, (..., 6): x axis then y axis (Zhou et al. 2019)."""
+    matrices = to_matrix(q)
+    return np.concatenate([matrices[..., :, 0], matrices[..., :, 1]], axis=-1)
+
+
+def from_6d(sixd: ArrayLike) -> Array:
+    """Quaternions (..., 4) of 6-D rotations (..., 6), by Gram-Schmidt (Zhou et al. 2019)."""
+    sixd = np.asarray(sixd, dtype=np.float64)
+    x = sixd[..., :3] / np.maximum(np.linalg.norm(sixd[..., :3], axis=-1, keepdims=True), 1e-12)
+    y = sixd[..., 3:] - np.sum(x * sixd[..., 3:], axis=-1, keepdims=True) * x
+    y = y / np.maximum(np.linalg.norm(y, axis=-1, keepdims=True), 1e-12)
+    return from_matrix(np.stack([x, y, np.cross(x, y)], axis=-1))
+
+
+def angle(a: ArrayLike, b: ArrayLike) -> Array:
+    """Angle between two rotations, radians in [0, pi], (...)."""
+    difference = multiply(inverse(a), b)
+    return 2.0 * np.arctan2(np.linalg.norm(difference[..., :3], axis=-1), np.abs(difference[..., 3]))
+
+
+def continuous(q: ArrayLike) -> Array:
+    """The same rotations (T, ..., 4) with signs flipped so that neighbours along axis 0 lie in one hemisphere."""
+    q = np.array(q, dtype=np.float64)
+    if len(q) > 1:
+        flips = np.where(np.sum(q[1:] * q[:-1], axis=-1) < 0.0, -1.0, 1.0)
+        q[1:] *= np.cumprod(flips, axis=0)[..., None]
+    return q
+
+
+def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Array:
+    """Shortest-path spherical interpolation from a (t = 0) to b (t = 1), (..., 4); t broadcasts over (...)."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    t = np.asarray(t, dtype=np.float64)[..., None]
+    cosine = np.sum(a * b, axis=-1, keepdims=True)
+    b = np.where(cosine < 0.0, -b, b)
+    cosine = np.clip(np.abs(cosine), 0.0, 1.0)
+    theta = np.arccos(cosine)
+    sine = np.sin(theta)
+    near = sine < 1e-6
+    safe = np.where(near, 1.0, sine)
+    weight_a = np.where(near, 1.0 - t, np.sin((1.0 - t) * theta) / safe)
+    weight_b = np.where(near, t, np.sin(t * theta) / safe)
+    return normalize(weight_a * a + weight_b * b)
+
+
+def between(a: ArrayLike, b: ArrayLike) -> Array:
+    """The shortest rotation (..., 4) that turns direction a (..., 3) into direction b (..., 3)."""
+    a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    a = a / np.linalg.norm(a, axis=-1, keepdims=True)
+    b = b / np.linalg.norm(b, axis=-1, keepdims=True)
+    cosine = np.sum(a * b, axis=-1, keepdims=True)
+    q = np.concatenate([np.cross(a, b), 1.0 + cosine], axis=-1)
+    # Opposite directions: any axis across a serves.
+    helper = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    half_turn = np.concatenate([np.cross(a, helper), np.zeros_like(cosine)], axis=-1)
+    return normalize(np.where(cosine < -1.0 + 1e-9, half_turn, q))
+
+
+def yaw(angles: ArrayLike) -> Array:
+    """Rotations about +Y (..., 4) by angles in radians (...). Yaw 0 faces +Z, yaw pi/2 faces +X."""
+    half = 0.5 * np.asarray(angles, dtype=np.float64)
+    zero = np.zeros_like(half)
+    return np.stack([zero, np.sin(half), zero, np.cos(half)], axis=-1)
+
+
+def _matrix_from_outer() -> Array:
+    """(16, 9): the linear map from q⊗q (xyzw) to the rotation matrix, for unit q."""
+    x, y, z, w = 0, 1, 2, 3
+    entries: dict[tuple[int, int], list[tuple[int, int, float]]] = {
+        (0, 0): [(x, x, 1), (y, y, -1), (z, z, -1), (w, w, 1)],
+        (0, 1): [(x, y, 2), (z, w, -2)],
+        (0, 2): [(x, z, 2), (y, w, 2)],
+        (1, 0): [(x, y, 2), (z, w, 2)],
+        (1, 1): [(x, x, -1), (y, y, 1), (z, z, -1), (w, w, 1)],
+        (1, 2): [(y, z, 2), (x, w, -2)],
+        (2, 0): [(x, z, 2), (y, w, -2)],
+        (2, 1): [(y, z, 2), (x, w, 2)],
+        (2, 2): [(x, x, -1), (y, y, -1), (z, z, 1), (w, w, 1)],
+    }
+    table = np.zeros((16, 9))
+    for (row, column), terms in entries.items():
+        for i, j, value in terms:
+            table[i * 4 + j, row * 3 + column] += value
+    return table
+
+
+_MATRIX_FROM_OUTER = _matrix_from_outer()
