@@ -1,0 +1,147 @@
+"""The label inside every model file: what goes in, what comes out, on which skeleton, made from what.
+
+JSON in the `.onnx` file's metadata under `METADATA_KEY`. Because a model describes itself, the server needs no code
+per model. Exporters write it, the server and `exporters.inspect` read it; reading reports every fault at once.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from motion import features
+from motion.skeleton import Skeleton
+
+METADATA_KEY = "pas_de_deux"
+FORMAT = 1
+ROLES = ("motion", "valid", "known", "constraint", "condition", "noise", "state", "time")
+KINDS = ("duet", "upsampler", "sampler", "labelled", "identity_action")
+
+
+class ManifestError(ValueError):
+    """A label that cannot be trusted; the message lists every fault."""
+
+
+@dataclass(frozen=True)
+class Port:
+    """One input or output of the graph. shape has the batch axis first, written as "batch".
+
+    motion ports name their `layout` (see motion.features); a state output names in `feeds` the input it returns to.
+    """
+
+    name: str
+    role: str
+    shape: tuple[int | str, ...]
+    layout: tuple[str, ...] = ()
+    feeds: str = ""
+
+
+@dataclass(frozen=True)
+class ModelParam:
+    """A live knob of the model; `name` is also the name of its condition input, shape (batch, 1)."""
+
+    name: str
+    default: float
+    low: float
+    high: float
+    half_life: float = 0.1
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """See the module. latency_frames is the look-ahead the model adds; fps_in is None when any rate will do."""
+
+    name: str
+    kind: str
+    skeleton: Skeleton
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    params: tuple[ModelParam, ...] = ()
+    fps_in: float | None = None
+    fps_out: float | None = None
+    window: int = 1
+    hop: int = 1
+    latency_frames: int = 0
+    made_from: dict[str, Any] = field(default_factory=dict)
+    vectors: dict[str, list[float]] = field(default_factory=dict)
+    scorecard: dict[str, Any] = field(default_factory=dict)
+    example: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        faults = _faults(self)
+        if faults:
+            raise ManifestError(f"manifest of model {self.name!r}: " + "; ".join(faults))
+
+    def ports(self, role: str) -> tuple[Port, ...]:
+        """The inputs with this role."""
+        return tuple(port for port in self.inputs if port.role == role)
+
+    def to_json(self) -> str:
+        data = {"format": FORMAT, **asdict(self), "skeleton": self.skeleton.to_dict()}
+        return json.dumps(data, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> Manifest:
+        """Raises ManifestError naming what is missing, unknown or wrong."""
+        try:
+            data = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ManifestError(f"the manifest is not JSON: {error}") from None
+        if not isinstance(data, dict) or data.pop("format", None) != FORMAT:
+            raise ManifestError(f"the manifest is not of format {FORMAT}; export the model again")
+        required = {"name", "kind", "skeleton", "inputs", "outputs"}
+        if missing := sorted(required - data.keys()):
+            raise ManifestError(f"the manifest lacks: {', '.join(missing)}")
+        try:
+            return cls(
+                **{
+                    **data,
+                    "skeleton": Skeleton.from_dict(data["skeleton"]),
+                    "inputs": tuple(_port(port) for port in data["inputs"]),
+                    "outputs": tuple(_port(port) for port in data["outputs"]),
+                    "params": tuple(ModelParam(**param) for param in data.get("params", ())),
+                }
+            )
+        except (TypeError, KeyError, ValueError) as error:
+            if isinstance(error, ManifestError):
+                raise
+            raise ManifestError(f"the manifest cannot be read: {error}") from None
+
+
+def _port(data: dict[str, Any]) -> Port:
+    return Port(**{**data, "shape": tuple(data["shape"]), "layout": tuple(data.get("layout", ()))})
+
+
+def _faults(manifest: Manifest) -> list[str]:
+    faults = []
+    if manifest.kind not in KINDS:
+        faults.append(f"kind {manifest.kind!r} is none of {', '.join(KINDS)}")
+    joints = len(manifest.skeleton)
+    inputs = {port.name: port for port in manifest.inputs}
+    for port in (*manifest.inputs, *manifest.outputs):
+        if port.role not in ROLES:
+            faults.append(f"{port.name}: role {port.role!r} is none of {', '.join(ROLES)}")
+        if not port.shape or port.shape[0] != "batch":
+            faults.append(f"{port.name}: shape {list(port.shape)} must begin with 'batch'")
+        if port.role == "motion":
+            try:
+                expected = features.width(port.layout, joints)
+            except ValueError as error:
+                faults.append(f"{port.name}: {error}")
+            else:
+                if port.shape[-1] != expected:
+                    faults.append(f"{port.name}: {port.shape[-1]} numbers, its layout has {expected}")
+    fed = {port.feeds for port in manifest.outputs if port.role == "state"}
+    for port in manifest.ports("state"):
+        if port.name not in fed:
+            faults.append(f"state {port.name} is never fed by an output")
+    for name in sorted(fed - inputs.keys()):
+        faults.append(f"a state output feeds {name!r}, which is no input")
+    for param in manifest.params:
+        if param.name not in inputs or inputs[param.name].role != "condition":
+            faults.append(f"param {param.name!r} has no condition input of that name")
+        if not param.low <= param.default <= param.high:
+            faults.append(f"param {param.name!r}: default {param.default} is not in {param.low}..{param.high}")
+    return faults
