@@ -7,7 +7,6 @@ Every function takes and returns numpy arrays whose last axis (or two) is the ro
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.spatial.transform import Rotation
 
 from motion.skeleton import Array
@@ -15,7 +14,7 @@ from motion.skeleton import Array
 IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0])
 
 
-def normalize(q: ArrayLike) -> Array:
+def normalize(q: Array) -> Array:
     """Unit quaternions (..., 4). A zero or non-finite quaternion becomes the identity."""
     q = np.asarray(q, dtype=np.float64)
     length = np.linalg.norm(q, axis=-1, keepdims=True)
@@ -23,7 +22,7 @@ def normalize(q: ArrayLike) -> Array:
     return np.where(good, q / np.where(good, length, 1.0), IDENTITY)
 
 
-def multiply(a: ArrayLike, b: ArrayLike) -> Array:
+def multiply(a: Array, b: Array) -> Array:
     """Hamilton product a·b, (..., 4)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     ax, ay, az, aw = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
@@ -39,12 +38,13 @@ def multiply(a: ArrayLike, b: ArrayLike) -> Array:
     )
 
 
-def inverse(q: ArrayLike) -> Array:
+def inverse(q: Array) -> Array:
     """The conjugate, which is the inverse of a unit quaternion, (..., 4)."""
-    return np.asarray(q, dtype=np.float64) * np.array([-1.0, -1.0, -1.0, 1.0])
+    result: Array = np.asarray(q, dtype=np.float64) * np.array([-1.0, -1.0, -1.0, 1.0])
+    return result
 
 
-def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
+def rotate(q: Array, vectors: Array) -> Array:
     """Vectors (..., 3) turned by q (..., 4)."""
     q, vectors = np.asarray(q, dtype=np.float64), np.asarray(vectors, dtype=np.float64)
     axis, w = q[..., :3], q[..., 3:]
@@ -52,14 +52,15 @@ def rotate(q: ArrayLike, vectors: ArrayLike) -> Array:
     return vectors + w * twice + np.cross(axis, twice)
 
 
-def to_matrix(q: ArrayLike) -> Array:
+def to_matrix(q: Array) -> Array:
     """Rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
     q = np.asarray(q, dtype=np.float64)
     outer = q[..., :, None] * q[..., None, :]
-    return np.matmul(outer.reshape(*q.shape[:-1], 16), _MATRIX_FROM_OUTER).reshape(*q.shape[:-1], 3, 3)
+    result: Array = np.matmul(outer.reshape(*q.shape[:-1], 16), _MATRIX_FROM_OUTER).reshape(*q.shape[:-1], 3, 3)
+    return result
 
 
-def from_matrix(matrices: ArrayLike) -> Array:
+def from_matrix(matrices: Array) -> Array:
     """Unit quaternions (..., 4) of rotation matrices (..., 3, 3)."""
     matrices = np.asarray(matrices, dtype=np.float64)
     flat = matrices.reshape(-1, 3, 3)
@@ -68,7 +69,7 @@ def from_matrix(matrices: ArrayLike) -> Array:
     return Rotation.from_matrix(flat).as_quat().reshape(*matrices.shape[:-2], 4)  # type: ignore[no-any-return]
 
 
-def from_euler(order: str, angles: ArrayLike) -> Array:
+def from_euler(order: str, angles: Array) -> Array:
     """Quaternions (..., 4) of intrinsic Euler angles in radians (..., len(order)), `order` as BVH lists channels.
 
     A BVH row `Zrotation Xrotation Yrotation` means R = Rz·Rx·Ry, which is SciPy's upper-case (intrinsic) "ZXY".
@@ -78,19 +79,19 @@ def from_euler(order: str, angles: ArrayLike) -> Array:
     return Rotation.from_euler(order.upper(), flat).as_quat().reshape(*angles.shape[:-1], 4)  # type: ignore[no-any-return]
 
 
-def to_euler(order: str, q: ArrayLike) -> Array:
+def to_euler(order: str, q: Array) -> Array:
     """Intrinsic Euler angles in radians (..., 3) of quaternions (..., 4); the inverse of `from_euler`."""
     q = np.asarray(q, dtype=np.float64)
     return Rotation.from_quat(q.reshape(-1, 4)).as_euler(order.upper()).reshape(*q.shape[:-1], 3)  # type: ignore[no-any-return]
 
 
-def to_6d(q: ArrayLike) -> Array:
+def to_6d(q: Array) -> Array:
     """The first two columns of the matrix, (..., 6): x axis then y axis (Zhou et al. 2019)."""
     matrices = to_matrix(q)
     return np.concatenate([matrices[..., :, 0], matrices[..., :, 1]], axis=-1)
 
 
-def from_6d(sixd: ArrayLike) -> Array:
+def from_6d(sixd: Array) -> Array:
     """Quaternions (..., 4) of 6-D rotations (..., 6), by Gram-Schmidt (Zhou et al. 2019)."""
     sixd = np.asarray(sixd, dtype=np.float64)
     x = sixd[..., :3] / np.maximum(np.linalg.norm(sixd[..., :3], axis=-1, keepdims=True), 1e-12)
@@ -99,13 +100,14 @@ def from_6d(sixd: ArrayLike) -> Array:
     return from_matrix(np.stack([x, y, np.cross(x, y)], axis=-1))
 
 
-def angle(a: ArrayLike, b: ArrayLike) -> Array:
+def angle(a: Array, b: Array) -> Array:
     """Angle between two rotations, radians in [0, pi], (...)."""
     difference = multiply(inverse(a), b)
-    return 2.0 * np.arctan2(np.linalg.norm(difference[..., :3], axis=-1), np.abs(difference[..., 3]))
+    result: Array = 2.0 * np.arctan2(np.linalg.norm(difference[..., :3], axis=-1), np.abs(difference[..., 3]))
+    return result
 
 
-def continuous(q: ArrayLike) -> Array:
+def continuous(q: Array) -> Array:
     """The same rotations (T, ..., 4) with signs flipped so that neighbours along axis 0 lie in one hemisphere."""
     q = np.array(q, dtype=np.float64)
     if len(q) > 1:
@@ -114,10 +116,10 @@ def continuous(q: ArrayLike) -> Array:
     return q
 
 
-def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Array:
+def slerp(a: Array, b: Array, t: Array | float) -> Array:
     """Shortest-path spherical interpolation from a (t = 0) to b (t = 1), (..., 4); t broadcasts over (...)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    t = np.asarray(t, dtype=np.float64)[..., None]
+    weight = np.asarray(t, dtype=np.float64)[..., None]
     cosine = np.sum(a * b, axis=-1, keepdims=True)
     b = np.where(cosine < 0.0, -b, b)
     cosine = np.clip(np.abs(cosine), 0.0, 1.0)
@@ -125,12 +127,12 @@ def slerp(a: ArrayLike, b: ArrayLike, t: ArrayLike) -> Array:
     sine = np.sin(theta)
     near = sine < 1e-6
     safe = np.where(near, 1.0, sine)
-    weight_a = np.where(near, 1.0 - t, np.sin((1.0 - t) * theta) / safe)
-    weight_b = np.where(near, t, np.sin(t * theta) / safe)
+    weight_a = np.where(near, 1.0 - weight, np.sin((1.0 - weight) * theta) / safe)
+    weight_b = np.where(near, weight, np.sin(weight * theta) / safe)
     return normalize(weight_a * a + weight_b * b)
 
 
-def between(a: ArrayLike, b: ArrayLike) -> Array:
+def between(a: Array, b: Array) -> Array:
     """The shortest rotation (..., 4) that turns direction a (..., 3) into direction b (..., 3)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     a = a / np.linalg.norm(a, axis=-1, keepdims=True)
@@ -143,7 +145,7 @@ def between(a: ArrayLike, b: ArrayLike) -> Array:
     return normalize(np.where(cosine < -1.0 + 1e-9, half_turn, q))
 
 
-def yaw(angles: ArrayLike) -> Array:
+def yaw(angles: Array | float) -> Array:
     """Rotations about +Y (..., 4) by angles in radians (...). Yaw 0 faces +Z, yaw pi/2 faces +X."""
     half = 0.5 * np.asarray(angles, dtype=np.float64)
     zero = np.zeros_like(half)
