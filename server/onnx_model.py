@@ -1,0 +1,146 @@
+"""A model file ready to run: session, provider choice, warm-up, state. The only place that imports onnxruntime.
+
+A model is known by its manifest alone. Recurrent state stays in onnxruntime's own values and goes from one step's
+outputs to the next step's inputs without a copy. One thread a session: small graphs lose time to more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from motion.manifest import METADATA_KEY, Manifest, ManifestError
+
+DEVICES = ("cpu", "cuda", "auto")
+Values = NDArray[np.float32]
+
+
+class ModelError(ValueError):
+    """A model file that cannot go on stage: what is wrong, with the choices."""
+
+
+class OnnxModel:
+    """A model for `batch` dancers at once.
+
+    device: "cpu", "cuda" (ModelError when its libraries do not load) or "auto" (CUDA when it loads).
+    """
+
+    def __init__(self, path: Path, device: str = "cpu", batch: int = 1) -> None:
+        session, self.manifest = _open(path, device)
+        self.path = path
+        self.batch = batch
+        self.device = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
+        self._session = session
+        self._options = onnxruntime.RunOptions()
+        self._output_names = [port.name for port in self.manifest.outputs]
+        self._states = {port.feeds: port.name for port in self.manifest.outputs if port.role == "state"}
+        self.inputs = {
+            port.name: np.zeros(self._shape(port.shape), dtype=np.float32)
+            for port in self.manifest.inputs
+            if port.role != "state"
+        }
+        self._zero_states = {
+            port.name: onnxruntime.OrtValue.ortvalue_from_numpy(np.zeros(self._shape(port.shape), dtype=np.float32))
+            for port in self.manifest.ports("state")
+        }
+        self._state_values = dict(self._zero_states)
+        self.warm_up()
+
+    def step(self) -> dict[str, Values]:
+        """Runs one step on what stands in `inputs` and keeps the new state. Returns the motion outputs by name."""
+        feed = {name: onnxruntime.OrtValue.ortvalue_from_numpy(values) for name, values in self.inputs.items()}
+        feed.update(self._state_values)
+        results = self._session.run_with_ort_values(self._output_names, feed, self._options)
+        by_name = dict(zip(self._output_names, results, strict=True))
+        self._state_values = {feeds: by_name[name] for feeds, name in self._states.items()}
+        return {
+            port.name: by_name[port.name].numpy()  # a copy of its own: outputs of the next step go elsewhere
+            for port in self.manifest.outputs
+            if port.role == "motion"
+        }
+
+    def reset(self) -> None:
+        """Back to the state of a first frame."""
+        self._state_values = dict(self._zero_states)
+
+    def warm_up(self) -> None:
+        """Runs a few steps so that the first frame on stage is not the slow one, then resets."""
+        for _ in range(3):
+            self.step()
+        self.reset()
+
+    def _shape(self, shape: tuple[int | str, ...]) -> tuple[int, ...]:
+        return (self.batch, *(int(size) for size in shape[1:]))
+
+
+def _open(path: Path, device: str) -> tuple[Any, Manifest]:
+    if not path.is_file():
+        others = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
+        raise ModelError(f"no model file {path}; models there: {', '.join(others) or 'none'}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime raises many types of its own for a file it cannot use
+        raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
+    label = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if label is None:
+        raise ModelError(
+            f"{path} carries no manifest; export it with `python -m exporters.onnx CHECKPOINT {path.name}`"
+        )
+    try:
+        manifest = Manifest.from_json(label)
+    except ManifestError as error:
+        raise ModelError(f"{path}: {error}") from None
+    graph_inputs = {node.name for node in session.get_inputs()}
+    graph_outputs = {node.name for node in session.get_outputs()}
+    listed_inputs = {port.name for port in manifest.inputs}
+    listed_outputs = {port.name for port in manifest.outputs}
+    if graph_inputs != listed_inputs or not listed_outputs <= graph_outputs:
+        raise ModelError(
+            f"{path}: manifest and graph disagree: the graph takes {sorted(graph_inputs)} and gives "
+            f"{sorted(graph_outputs)}, the manifest lists {sorted(listed_inputs)} and {sorted(listed_outputs)}"
+        )
+    return session, manifest
+
+
+def _providers(device: str) -> list[str]:
+    if device not in DEVICES:
+        raise ModelError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
+    if device == "cpu":
+        return ["CPUExecutionProvider"]
+    if _cuda_loads():
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    if device == "cuda":
+        raise ModelError("device 'cuda' was asked for, but CUDA's libraries or its driver do not load here; use 'cpu'")
+    return ["CPUExecutionProvider"]
+
+
+def _cuda_loads() -> bool:
+    """Whether the CUDA provider would start: asked before onnxruntime is, which would print its own errors."""
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        return False
+    try:
+        ctypes.CDLL("nvcuda.dll" if hasattr(ctypes, "WinDLL") else "libcuda.so.1")  # the driver
+    except OSError:
+        return False
+    onnxruntime.preload_dlls()  # the CUDA and cuDNN libraries that pip installed, if any
+    folder = Path(onnxruntime.__file__).parent / "capi"
+    names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
+    try:
+        for name in names:
+            library = next(p for p in folder.iterdir() if p.stem in (name, f"lib{name}"))
+            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    except (OSError, StopIteration):
+        return False
+    return True

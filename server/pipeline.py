@@ -1,0 +1,132 @@
+"""From a dancer's frame to everybody's pose: the ordered stages, plain synchronous Python.
+
+No sockets, no threads, no wall clock: the live tick and the offline render step the very same object, so the same
+frames give the same poses. A stage that raises costs a frame its partner's progress, never the tick: the last good
+pose is held, the fault is counted, and the models start over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from server.params import ControlChange, Param, Params
+from server.protocols.frames import PoseFrame
+from server.stages import Stage
+from server.timeline import FrameTimer
+
+PartnerState = Literal["waiting", "dancing", "holding"]
+
+
+class DancerLine:
+    """The stages of one dancer, shared by all of their partners."""
+
+    def __init__(self, name: str, stages: Sequence[Stage], fps: float) -> None:
+        self.name = name
+        self.faults = 0
+        self.last_fault = ""
+        self._stages = stages
+        self._timer = FrameTimer(1.0 / fps)
+
+    def step(self, frame: PoseFrame, params: Mapping[str, float]) -> tuple[PoseFrame, float] | None:
+        """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
+        dt = self._timer.step(frame)
+        try:
+            for stage in self._stages:
+                frame = stage.step(frame, dt, params)
+        except Exception as error:  # whatever a suit sends, the show goes on
+            self.faults += 1
+            self.last_fault = f"{type(error).__name__}: {error}"
+            return None
+        return replace(frame, actor=self.name), dt
+
+
+class PartnerLine:
+    """The stages of one partner, and the pose it falls back on."""
+
+    def __init__(self, name: str, dancer: str, stages: Sequence[Stage]) -> None:
+        self.name, self.dancer = name, dancer
+        self.state: PartnerState = "waiting"
+        self.faults = 0
+        self.last_fault = ""
+        self.stages = stages
+        self.params = tuple(replace(p, name=f"{name}/{p.name}") for stage in stages for p in stage.params)
+        self._last: PoseFrame | None = None
+
+    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float], frozen: bool) -> PoseFrame | None:
+        """The partner's pose for this frame of the dancer; None while there has been none yet."""
+        if frozen and self._last is not None:
+            return self._hold(frame)
+        try:
+            pose = frame
+            for stage in self.stages:
+                pose = stage.step(pose, dt, params)
+        except Exception as error:  # a model may raise anything; the audience sees the last good pose
+            self.faults += 1
+            self.last_fault = f"{type(error).__name__}: {error}"
+            self.reset()
+            return self._hold(frame)
+        self.state = "dancing"
+        self._last = replace(pose, actor=self.name)
+        return self._last
+
+    def reset(self) -> None:
+        for stage in self.stages:
+            stage.reset()
+
+    def _hold(self, frame: PoseFrame) -> PoseFrame | None:
+        if self._last is None:
+            return None
+        self.state = "holding"
+        times = {"sender_time": frame.sender_time, "receive_time": frame.receive_time, "number": frame.number}
+        return replace(self._last, **times)
+
+
+class Pipeline:
+    """Every line of a show and its params. `start` holds the preset's values of params, by full name."""
+
+    def __init__(
+        self, dancers: Sequence[DancerLine], partners: Sequence[PartnerLine], start: Mapping[str, float] | None = None
+    ) -> None:
+        self.dancers = {line.name: line for line in dancers}
+        self.partners = {line.name: line for line in partners}
+        self.frozen = False
+        self.params = Params((param for line in partners for param in line.params), start)
+
+    def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
+        """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
+        seen = self.dancers[dancer].step(frame, {})
+        if seen is None:
+            return
+        frame, dt = seen
+        if dancer == next(iter(self.dancers)):
+            self.params.advance(dt)
+        for line in self.partners.values():
+            if line.dancer == dancer:
+                pose = line.step(frame, dt, self.params.of(line.name), self.frozen)
+                if pose is not None:
+                    yield pose
+        yield frame
+
+    def apply(self, change: ControlChange) -> bool:
+        """Obeys a control change; False when it names nothing here or is no number."""
+        if change.name == "show/freeze":
+            self.frozen = change.value >= 0.5
+        elif change.name == "show/reset":
+            for line in self.partners.values():
+                line.reset()
+        else:
+            try:
+                self.params.set(change.name, change.value)
+            except (KeyError, ValueError):
+                return False
+        return True
+
+    @property
+    def table(self) -> list[Param]:
+        return list(self.params.table.values())
+
+    @property
+    def faults(self) -> int:
+        return sum(line.faults for line in (*self.dancers.values(), *self.partners.values()))

@@ -1,0 +1,298 @@
+"""A preset: one show, as YAML. This file is its schema and its door: what passes here is trusted inside.
+
+Every fault is reported at once, each with file, key, value and the legal choices. Paths in a preset are relative to
+the preset's own folder.
+"""
+
+from __future__ import annotations
+
+import difflib
+import types
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+LOOPBACK = "127.0.0.1"
+Port = Annotated[int, Field(ge=0, le=65535)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
+
+
+class PresetError(ValueError):
+    """A preset that cannot be shown; `faults` has a line for each reason."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Clock(_Section):
+    """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept."""
+
+    follow: Literal["dancer"] | None = None
+    fps: Annotated[float, Field(ge=1, le=1000)] = 60.0
+    delay_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+
+
+class BvhSource(_Section):
+    """A recording plays as the dancer."""
+
+    receive: Literal["bvh"]
+    file: Path
+    loop: bool = True
+    scale: Literal["auto"] | float = "auto"
+
+
+class VmcSource(_Section):
+    """VMC (Virtual Motion Capture protocol) over OSC/UDP. allow: only these senders' addresses, if any are given."""
+
+    receive: Literal["vmc"]
+    host: str = LOOPBACK
+    port: Port = 39540
+    allow: tuple[str, ...] = ()
+
+
+class ZmqSource(_Section):
+    """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
+
+    receive: Literal["zmq"]
+    connect: str
+    actor: str = ""
+
+
+class DancerStages(_Section):
+    """The stages a dancer's frames pass through."""
+
+    stages: tuple[Literal["retarget", "deglitch"], ...] = ("retarget", "deglitch")
+
+
+class BvhDancer(BvhSource, DancerStages):
+    pass
+
+
+class VmcDancer(VmcSource, DancerStages):
+    pass
+
+
+class ZmqDancer(ZmqSource, DancerStages):
+    pass
+
+
+class SafetyLimits(_Section):
+    """Metres a second of the root, radians a second of any joint, metres from the centre of the stage."""
+
+    max_speed: Annotated[float, Field(gt=0)] = 6.0
+    max_turn: Annotated[float, Field(gt=0)] = 40.0
+    bounds: Annotated[float, Field(gt=0)] = 25.0
+
+
+class Partner(_Section):
+    """A generated dancer: whose partner, by which model, with which params."""
+
+    dancer: str
+    model: Path
+    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    params: dict[str, float] = {}
+    safety: SafetyLimits = SafetyLimits()
+
+
+class VmcOutput(_Section):
+    """One actor to one port: VMC has no actor id."""
+
+    send: Literal["vmc"]
+    actor: str
+    host: str = LOOPBACK
+    port: Port = 39539
+    bundle: bool = True
+
+
+class AiToolboxOutput(_Section):
+    """/mocap/<index>/joint/..., quaternions w x y z."""
+
+    send: Literal["ai_toolbox"]
+    actor: str
+    index: Annotated[int, Field(ge=0, le=99)] = 0
+    host: str = LOOPBACK
+    port: Port = 9004
+    position_scale: Annotated[float, Field(gt=0)] = 1.0
+
+
+class ZmqOutput(_Section):
+    """All actors of a tick in one message; the stage page listens here too."""
+
+    send: Literal["zmq"]
+    bind: str = f"tcp://{LOOPBACK}:39550"
+
+
+class Address(_Section):
+    host: str = LOOPBACK
+    port: Port
+
+
+class Preset(_Section):
+    """A whole show."""
+
+    format: Literal[1]
+    clock: Clock = Clock(follow="dancer")
+    seed: Annotated[int, Field(ge=0)] = 1
+    dancers: Annotated[
+        dict[Name, Annotated[BvhDancer | VmcDancer | ZmqDancer, Field(discriminator="receive")]], Field(min_length=1)
+    ]
+    partners: Annotated[dict[Name, Partner], Field(min_length=1)]
+    outputs: tuple[Annotated[VmcOutput | AiToolboxOutput | ZmqOutput, Field(discriminator="send")], ...] = ()
+    control: Address | None = Address(port=9002)
+    stage_page: Address | None = Address(port=8080)
+
+    @field_validator("control", "stage_page", mode="before")
+    @classmethod
+    def _off(cls, value: Any) -> Any:
+        return None if value in (False, "off") else value  # YAML reads a bare `off` as false
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Preset:
+        faults = []
+        dancers, partners = list(self.dancers), list(self.partners)
+        actors = dancers + partners
+        for name, partner in self.partners.items():
+            if partner.dancer not in dancers:
+                faults.append(f"partners.{name}.dancer: {_not_one_of(partner.dancer, dancers)}")
+            if name in dancers:
+                faults.append(f"partners.{name}: a dancer has that name already")
+        for place, output in enumerate(self.outputs):
+            if not isinstance(output, ZmqOutput) and output.actor not in actors:
+                faults.append(f"outputs.{place}.actor: {_not_one_of(output.actor, actors)}")
+        taken = [("control", self.control.host, self.control.port)] if self.control else []
+        taken += [(f"dancers.{n}", d.host, d.port) for n, d in self.dancers.items() if isinstance(d, VmcDancer)]
+        counts = Counter((host, port) for _, host, port in taken if port)
+        for key, host, port in taken:
+            if counts[host, port] > 1:
+                faults.append(f"{key}.port: {host}:{port} is listened to by more than one part of this preset")
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+
+def load(path: Path) -> Preset:
+    """Reads, checks and resolves a preset. Raises PresetError with every fault."""
+    if not path.is_file():
+        folder = path.parent if path.parent.is_dir() else Path("presets")
+        choices = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
+        raise PresetError([f"no preset {path}; presets there: {choices}"])
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise PresetError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+    if not isinstance(data, dict):
+        raise PresetError([f"{path}: a preset is a mapping that begins with `format: 1`"])
+    return parse(data, path)
+
+
+def parse(data: dict[str, Any], path: Path) -> Preset:
+    """A preset from its mapping; `path` is named in errors and its folder is where relative paths start."""
+    faults = _missing_files(data, path.parent)
+    try:
+        preset = Preset.model_validate(data)
+    except ValidationError as error:
+        faults = [line for detail in error.errors() for line in _explain(detail)] + faults
+    if faults:
+        raise PresetError([f"{path}: {fault}" for fault in faults])
+    return _with_absolute_paths(preset, path.parent.resolve())
+
+
+def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
+    dancers = {
+        name: dancer.model_copy(update={"file": folder / dancer.file}) if isinstance(dancer, BvhDancer) else dancer
+        for name, dancer in preset.dancers.items()
+    }
+    partners = {
+        name: partner.model_copy(update={"model": folder / partner.model}) for name, partner in preset.partners.items()
+    }
+    return preset.model_copy(update={"dancers": dancers, "partners": partners})
+
+
+def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
+    """Faults of files that are named but not there; shape faults are the schema's business."""
+    faults = []
+    for section, key, suffix in (("dancers", "file", ".bvh"), ("partners", "model", ".onnx")):
+        entries = data.get(section)
+        for name, entry in entries.items() if isinstance(entries, dict) else ():
+            value = entry.get(key) if isinstance(entry, dict) else None
+            if isinstance(value, str) and not (folder / value).is_file():
+                place = (folder / value).parent
+                there = sorted(p.name for p in place.glob(f"*{suffix}")) if place.is_dir() else []
+                faults.append(f"{section}.{name}.{key}: no file {folder / value}; there: {', '.join(there) or 'none'}")
+    return faults
+
+
+def _explain(detail: Any) -> list[str]:
+    """One pydantic error as lines for a person."""
+    location = detail["loc"]
+    key = ".".join(str(part) for part in location)
+    value, kind = detail["input"], detail["type"]
+    if kind == "extra_forbidden":
+        fields = _fields_at(location[:-1])
+        return [f"{_key(location)}: unknown key; {_not_one_of(str(location[-1]), fields)}"]
+    if kind in ("union_tag_invalid", "literal_error"):
+        expected = detail["ctx"].get("expected_tags") or detail["ctx"]["expected"]
+        choices = [choice.strip().strip("'") for choice in expected.replace(" or ", ",").split(",")]
+        tag = detail["ctx"].get("tag", value)
+        where = key if kind == "literal_error" else f"{key}.{detail['ctx']['discriminator'].strip(chr(39))}"
+        return [f"{_key(tuple(where.split('.')))}: {_not_one_of(str(tag), choices)}"]
+    if kind == "union_tag_not_found":
+        return [f"{key}: needs the key {detail['ctx']['discriminator']}"]
+    if kind == "missing":
+        return [f"{_key(location)}: is missing"]
+    if kind == "value_error" and not location:
+        return str(detail["ctx"]["error"]).split("\n")
+    return [f"{_key(location)}: {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"]
+
+
+_TAGS = ("bvh", "vmc", "zmq", "ai_toolbox")
+
+
+def _key(location: tuple[Any, ...]) -> str:
+    """The key as it stands in the file: pydantic adds the tag of a choice to it."""
+    parts = [str(part) for place, part in enumerate(location) if not (part in _TAGS and place == 2)]
+    return ".".join(parts)
+
+
+def _not_one_of(value: str, choices: list[str]) -> str:
+    near = difflib.get_close_matches(value, choices, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return f"{value!r} is not one of {', '.join(choices) or 'none'}{hint}"
+
+
+def _fields_at(location: tuple[Any, ...]) -> list[str]:
+    """The keys that are legal at a place of the schema."""
+    kind: Any = Preset
+    for part in location:
+        kind = _descend(kind, part)
+    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+
+
+def _descend(kind: Any, part: Any) -> Any:
+    while get_origin(kind) is Annotated:
+        kind = get_args(kind)[0]
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        annotation = kind.model_fields[part].annotation
+        options = [option for option in get_args(annotation) if option is not type(None)]
+        optional = get_origin(annotation) in (Union, types.UnionType) and len(options) == 1
+        return options[0] if optional else annotation
+    if get_origin(kind) is dict:
+        return get_args(kind)[1]
+    if get_origin(kind) is tuple:
+        return get_args(kind)[0]
+    tagged = [option for option in get_args(kind) if part in _tag_of(option)]
+    return tagged[0] if tagged else kind
+
+
+def _tag_of(model: Any) -> tuple[Any, ...]:
+    fields = getattr(model, "model_fields", {})
+    tag = fields.get("receive") or fields.get("send")
+    return get_args(tag.annotation) if tag else ()

@@ -1,0 +1,80 @@
+"""The partner: any duet model, stepped once a frame. What the model wants is read from its manifest.
+
+Rules: noise comes from a seeded generator that belongs to this stage, so that a show repeats bit for bit; state is
+the model's own and starts over on `reset`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from motion import features
+from motion.manifest import Port
+from motion.skeleton import HUMANOID
+from server.onnx_model import ModelError, OnnxModel
+from server.params import Param
+from server.protocols.frames import PoseFrame
+
+
+class Partner:
+    """Dancer's frame in, partner's frame out, on HUMANOID.
+
+    Raises ModelError when the model is no duet or is made for another skeleton.
+    """
+
+    def __init__(self, model: OnnxModel, seed: int) -> None:
+        manifest = model.manifest
+        if manifest.kind != "duet":
+            raise ModelError(f"{model.path} is a {manifest.kind!r} model; the partner stage needs a 'duet' model")
+        if manifest.skeleton.topology_hash != HUMANOID.topology_hash:
+            odd = sorted(set(manifest.skeleton.names) ^ set(HUMANOID.names))
+            raise ModelError(
+                f"{model.path} is made for another skeleton: {len(manifest.skeleton)} joints instead of "
+                f"{len(HUMANOID)}; not shared: {', '.join(odd) or 'none, the order differs'}"
+            )
+        self.model = model
+        self.params = tuple(Param(p.name, p.default, p.low, p.high, p.half_life, p.about) for p in manifest.params)
+        self._dancer = _only(model, "motion", manifest.inputs)
+        self._partner = _only(model, "motion", manifest.outputs)
+        self._time_inputs = [port.name for port in manifest.ports("time")]
+        self._noise_inputs = [port.name for port in manifest.ports("noise")]
+        self._conditions = {port.name for port in manifest.ports("condition")} & {p.name for p in manifest.params}
+        self._seed = seed
+        self._random = np.random.default_rng(seed)
+
+    def reset(self) -> None:
+        """Starts over, with the same noise as the first time."""
+        self.model.reset()
+        self._random = np.random.default_rng(self._seed)
+
+    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
+        inputs = self.model.inputs
+        inputs[self._dancer.name][0] = features.encode(
+            self._dancer.layout, frame.skeleton, frame.root_position, frame.rotations
+        )
+        for name in self._time_inputs:
+            inputs[name].fill(dt)
+        for name in self._noise_inputs:
+            self._random.standard_normal(out=inputs[name], dtype=np.float32)
+        for name in self._conditions:
+            inputs[name].fill(params[name])
+        pose = self.model.step()[self._partner.name][0]
+        root_position, rotations = features.decode(self._partner.layout, len(HUMANOID), pose)
+        return PoseFrame(
+            skeleton=HUMANOID,
+            root_position=root_position,
+            rotations=rotations,
+            sender_time=frame.sender_time,
+            receive_time=frame.receive_time,
+            number=frame.number,
+            actor=frame.actor,
+        )
+
+
+def _only(model: OnnxModel, role: str, ports: tuple[Port, ...]) -> Port:
+    found = [port for port in ports if port.role == role]
+    if len(found) != 1:
+        raise ModelError(f"{model.path}: a duet model has one {role} port on each side, this one has {len(found)}")
+    return found[0]

@@ -1,0 +1,54 @@
+"""One table of counters and percentiles, filled by the tick thread and read by whoever shows it.
+
+Writing is a store into a preallocated ring; the percentiles are computed by the reader.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+
+class Recent:
+    """The last `size` numbers of something measured."""
+
+    def __init__(self, size: int = 2048) -> None:
+        self._ring = np.zeros(size)
+        self._written = 0
+
+    def add(self, value: float) -> None:
+        self._ring[self._written % len(self._ring)] = value
+        self._written += 1
+
+    def percentile(self, share: float) -> float | None:
+        """None before anything was measured."""
+        filled = self._ring[: min(self._written, len(self._ring))]
+        return float(np.percentile(filled, share)) if len(filled) else None
+
+
+class Rate:
+    """Events a second over about the last two seconds."""
+
+    def __init__(self) -> None:
+        self._times = np.full(256, -np.inf)
+        self._written = 0
+
+    def tick(self, now: float) -> None:
+        self._times[self._written % len(self._times)] = now
+        self._written += 1
+
+    def value(self, now: float) -> float:
+        times = self._times[self._times > now - 2.0]
+        return (len(times) - 1) / float(times.max() - times.min()) if len(times) > 2 else 0.0
+
+
+class Stats:
+    """What the status line, the stage page and the benchmarks read. Times in seconds."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()  # ticks, late, dropped, faults ...
+        self.latency = Recent()  # from a frame's arrival to the last send of its tick
+        self.model = Recent()  # in the partners' lines
+        self.rate_out = Rate()
+        self.rates_in: dict[str, Rate] = {}
