@@ -1,0 +1,190 @@
+"""Recordings made clean: glitches and gaps repaired, resampled, smoothed. Clip -> Clip, values only.
+
+Two smoothers with two purposes. `smooth_truth` is zero-phase: it looks ahead, so it is for what a model is scored
+against and never for what it is given. `trailing_median` sees only the past: the same on a clip and, frame by frame,
+live (`TrailingMedian`), so a model meets in training what it meets on stage.
+Nothing here drops frames unasked: cgspeed's takes blend in over about 10 frames, which `lead_in` finds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import median_filter
+from scipy.signal import butter, sosfiltfilt
+
+from motion import rotations as rot
+from motion.clip import Clip
+from motion.kinematics import global_positions
+from motion.skeleton import Array
+
+TRUTH_CUTOFF_HZ = 20.0
+
+
+@dataclass(frozen=True)
+class Repair:
+    """What `repair` did: how many frames had a glitch, how many a gap (non-finite values), of how many."""
+
+    frames: int
+    glitches: int
+    gaps: int
+
+    @property
+    def glitch_fraction(self) -> float:
+        return self.glitches / self.frames if self.frames else 0.0
+
+
+def repair(clip: Clip, glitch_degrees: float = 12.0, glitch_metres: float = 0.06) -> tuple[Clip, Repair]:
+    """Interpolate gaps (non-finite values, zero quaternions) and single-frame glitches, joint by joint.
+
+    A glitch is a rotation or root position that stands further from the median of its 5 nearest frames than the given
+    angle or distance (at 120 fps; the limits grow with the frame time). Every other frame is left as it is.
+    """
+    if len(clip) == 0:
+        return clip, Repair(0, 0, 0)
+    root, rotations = np.array(clip.root_positions), np.array(clip.rotations)
+    root_gaps = ~np.isfinite(root).all(axis=-1)
+    gaps = ~np.isfinite(rotations).all(axis=-1)
+    gaps |= ~(np.linalg.norm(np.where(gaps[..., None], 0.0, rotations), axis=-1) > 1e-6)
+    root = _fill_positions(root, root_gaps)
+    rotations = _fill_rotations(rotations, gaps)
+
+    slower = max(1.0, 120.0 / clip.fps)
+    median = rot.normalize(median_filter(rotations, size=(5, 1, 1), mode="nearest"))
+    glitches = np.degrees(rot.angle(rotations, median)) > glitch_degrees * slower
+    root_median = median_filter(root, size=(5, 1), mode="nearest")
+    root_glitches = np.linalg.norm(root - root_median, axis=-1) > glitch_metres * slower
+    root = _fill_positions(root, root_glitches)
+    rotations = _fill_rotations(rotations, glitches)
+    report = Repair(
+        len(clip), int((glitches.any(axis=1) | root_glitches).sum()), int((gaps.any(axis=1) | root_gaps).sum())
+    )
+    return Clip(clip.skeleton, clip.fps, root, rotations), report
+
+
+def resample(clip: Clip, fps: float) -> Clip:
+    """The clip at another rate: slerp and linear interpolation between the two nearest frames.
+
+    Starts at the same time and never reaches past the last frame.
+    """
+    if len(clip) < 2 or fps == clip.fps:
+        return Clip(clip.skeleton, fps, clip.root_positions, clip.rotations)
+    last = (len(clip) - 1) / clip.fps
+    times = np.arange(int(np.floor(last * fps + 1e-6)) + 1) / fps
+    place = np.clip(times * clip.fps, 0.0, len(clip) - 1)
+    before = np.minimum(place.astype(np.intp), len(clip) - 2)
+    t = place - before
+    root = clip.root_positions[before] * (1 - t[:, None]) + clip.root_positions[before + 1] * t[:, None]
+    rotations = rot.slerp(clip.rotations[before], clip.rotations[before + 1], t[:, None])
+    return Clip(clip.skeleton, fps, root, rot.continuous(rotations))
+
+
+def smooth_truth(clip: Clip, cutoff_hz: float = TRUTH_CUTOFF_HZ) -> Clip:
+    """Ground truth for training and scores: median of 5, then a zero-phase 4th-order Butterworth low-pass.
+
+    On root positions and on the components of sign-continuous quaternions. Looks ahead: never for a model's input.
+    A clip too slow or too short for the filter gets the median alone.
+    """
+    rotations = median_filter(rot.continuous(clip.rotations), size=(5, 1, 1), mode="nearest")
+    root = median_filter(clip.root_positions, size=(5, 1), mode="nearest")
+    if cutoff_hz < 0.49 * clip.fps and len(clip) > 16:
+        low_pass = butter(4, cutoff_hz, fs=clip.fps, output="sos")
+        rotations = sosfiltfilt(low_pass, rotations, axis=0, padlen=15)
+        root = sosfiltfilt(low_pass, root, axis=0, padlen=15)
+    return Clip(clip.skeleton, clip.fps, root, rot.normalize(rotations))
+
+
+def median_taps(dt: float) -> int:
+    """Frames in the trailing median for a frame time in seconds: 5 from 90 fps on, 3 from 45, else 1 (nothing)."""
+    return 5 if dt <= 1 / 89.5 else 3 if dt <= 1 / 44.5 else 1
+
+
+def trailing_median(clip: Clip) -> Clip:
+    """Each frame replaced by the median of itself and the frames just before: kills single-frame glitches, causally.
+
+    Exactly what `TrailingMedian` gives when fed the frames one by one at the clip's rate.
+    """
+    smoother = TrailingMedian()
+    steps = [smoother.step(pose.root_position, pose.rotations, 1.0 / clip.fps) for pose in clip]
+    if not steps:
+        return clip
+    return Clip(clip.skeleton, clip.fps, np.stack([s[0] for s in steps]), np.stack([s[1] for s in steps]))
+
+
+class TrailingMedian:
+    """The causal median, live. It delays by up to (taps - 1) / 2 frames, 17 ms at most."""
+
+    def __init__(self) -> None:
+        self._window: deque[Array] = deque(maxlen=5)
+        self._dts: deque[float] = deque(maxlen=9)
+
+    def reset(self) -> None:
+        self._window.clear()
+        self._dts.clear()
+
+    def step(self, root_position: Array, rotations: Array, dt: float) -> tuple[Array, Array]:
+        """root_position (3,), rotations (J, 4), dt seconds since the previous frame -> the same, smoothed."""
+        joints = len(rotations)
+        frame = np.empty((joints + 1, 4))
+        frame[:joints] = rotations
+        frame[joints, :3] = root_position
+        frame[joints, 3] = 1.0
+        if self._window and len(self._window[-1]) == joints + 1:
+            flips = np.einsum("jk,jk->j", frame[:joints], self._window[-1][:joints]) < 0.0
+            frame[:joints][flips] *= -1.0
+        else:
+            self._window.extend([frame] * 5)
+            self._dts.clear()
+        self._window.append(frame)
+        self._dts.append(dt)
+        taps = median_taps(sorted(self._dts)[len(self._dts) // 2])
+        if taps > 1:
+            frame = np.sort(np.stack(list(self._window)[-taps:]), axis=0)[taps // 2]
+        quaternions = frame[:joints]
+        return frame[joints, :3].copy(), quaternions / np.sqrt(np.einsum("jk,jk->j", quaternions, quaternions))[:, None]
+
+
+def lead_in(clip: Clip, longest: int = 30, speed: float = 8.0) -> int:
+    """How many frames at the start belong to an exporter's blend-in: the last early step faster than `speed` m/s.
+
+    Recordings from cgspeed start with about 10 such frames; training drops `clip[lead_in(clip):]`.
+    """
+    head = clip[: longest + 1]
+    steps = np.linalg.norm(
+        np.diff(global_positions(clip.skeleton, head.root_positions, head.rotations), axis=0), axis=-1
+    )
+    fast = np.flatnonzero(steps.max(axis=1, initial=0.0) * clip.fps > speed)
+    return int(fast[-1]) + 1 if len(fast) else 0
+
+
+def _fill_positions(values: Array, bad: Array) -> Array:
+    good = np.flatnonzero(~bad)
+    if len(good) in (0, len(bad)):
+        return np.where(bad[:, None], 0.0, values)
+    frames = np.arange(len(values))
+    return np.stack([np.interp(frames, good, values[good, axis]) for axis in range(3)], axis=-1)
+
+
+def _fill_rotations(values: Array, bad: Array) -> Array:
+    """Sign-continuous unit rotations (T, J, 4), the bad ones (T, J) slerped between their good neighbours."""
+    values = np.array(values)
+    frames = np.arange(len(values))
+    for joint in np.flatnonzero(bad.any(axis=0)):
+        good = np.flatnonzero(~bad[:, joint])
+        if len(good) == 0:
+            values[:, joint] = rot.IDENTITY
+            continue
+        holes = np.flatnonzero(bad[:, joint])
+        after = np.clip(np.searchsorted(good, frames[holes]), 0, len(good) - 1)
+        before = np.clip(after - 1, 0, None)
+        a, b = good[before], good[after]
+        early = holes < good[0]
+        a = np.where(early, b, a)
+        late = holes > good[-1]
+        a = np.where(late, good[-1], a)
+        b = np.where(late, good[-1], b)
+        t = np.where(b > a, (holes - a) / np.maximum(b - a, 1), 0.0)
+        values[holes, joint] = rot.slerp(values[a, joint], values[b, joint], t)
+    return rot.continuous(rot.normalize(values))
