@@ -1,0 +1,169 @@
+"""OSC for the hot path: a live sender's packets differ only in their numbers, so the rest is looked at once.
+
+`LayoutCache` remembers what a datagram looked like; the next one costs a compare and one numpy gather. `Template` is
+the way back: a prepared packet into which float32 values are scattered. `parse` and `encode` are the plain way for
+everything else. No sockets here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion.skeleton import Array
+from server.protocols.osc_messages import NUMBERS, Message, argument_offsets, encode, parse, scan, scan_message
+
+__all__ = ["IMMEDIATE", "MAX_DATAGRAM", "Layout", "LayoutCache", "Message", "Slot", "Template", "encode", "parse"]
+
+IMMEDIATE = b"\x00\x00\x00\x00\x00\x00\x00\x01"
+MAX_DATAGRAM = 1472  # an Ethernet frame's 1,500 bytes less the IP and UDP headers: larger ones are cut in pieces
+
+
+class Slot(int):
+    """Stands for a number in a Layout's or a Template's messages: its place among the values."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """Everything in a datagram but its numbers. `messages` has a Slot where `values(datagram)` has a number."""
+
+    messages: tuple[Message, ...]
+    _floats: NDArray[np.intp]
+    _integers: NDArray[np.intp]
+    _constants: Array  # 64-bit numbers are compared, not gathered
+
+    def values(self, datagram: bytes | memoryview) -> Array:
+        """The datagram's numbers as float64 in Slot order: floats, then 32-bit integers, then 64-bit numbers."""
+        values: Array = np.frombuffer(datagram, dtype=">f4")[self._floats].astype(np.float64)
+        if len(self._integers) or len(self._constants):
+            integers = np.frombuffer(datagram, dtype=">i4")[self._integers]
+            values = np.concatenate([values, integers, self._constants])
+        return values
+
+
+class LayoutCache:
+    """The layouts seen so far; a stranger costs one full parse. Forgets them all when they grow past `limit` bytes."""
+
+    def __init__(self, limit: int = 1 << 18) -> None:
+        self._limit = limit
+        self._size = 0
+        # By datagram length, then by mask: messages that differ in a name only share both, and cost one look-up.
+        self._layouts: dict[int, list[tuple[NDArray[np.uint32], dict[bytes, Layout]]]] = {}
+
+    def read(self, datagram: bytes | memoryview) -> tuple[Layout, Array]:
+        """A datagram's layout (the same object for the same layout) and its numbers; raises PacketError."""
+        length = len(datagram)
+        candidates = self._layouts.get(length)
+        if candidates:
+            words = np.frombuffer(datagram, dtype=np.uint32)
+            for mask, layouts in candidates:
+                known = layouts.get((words & mask).tobytes())
+                if known is not None:
+                    return known, known.values(datagram)
+        layout, mask, fixed = _layout(bytes(datagram))
+        self._remember(length, layout, mask, fixed)
+        return layout, layout.values(datagram)
+
+    def __len__(self) -> int:
+        return sum(len(layouts) for group in self._layouts.values() for _, layouts in group)
+
+    def _remember(self, length: int, layout: Layout, mask: NDArray[np.uint32], fixed: bytes) -> None:
+        if length > self._limit // 4:
+            return
+        if self._size + length > self._limit:
+            self._layouts.clear()
+            self._size = 0
+        self._size += length
+        group = self._layouts.setdefault(length, [])
+        for known, layouts in group:
+            if np.array_equal(known, mask):
+                layouts[fixed] = layout
+                return
+        group.append((mask, {fixed: layout}))
+
+
+class Template:
+    """A prepared packet of one or more datagrams; `fill(values)` scatters float32 into it.
+
+    messages: as `parse` gives them, with a Slot where a float goes; Slot(k) takes values[k]. Bundled, as many messages
+    as fit in `limit` bytes share a datagram; unbundled, every message is a datagram. Raises ValueError when one message
+    alone is larger than `limit`. Not for two threads at once: the buffer is reused.
+    """
+
+    def __init__(self, messages: Sequence[Message], bundle: bool = True, limit: int = MAX_DATAGRAM) -> None:
+        datagrams: list[bytearray] = []
+        slots: list[tuple[int, int, int]] = []  # datagram, byte offset in it, place among the values
+        for address, args in messages:
+            encoded = encode(address, *(0.0 if isinstance(arg, Slot) else arg for arg in args))
+            if len(encoded) + (20 if bundle else 0) > limit:
+                raise ValueError(f"{address} alone takes {len(encoded)} bytes; a datagram holds {limit}")
+            if bundle:
+                if not datagrams or len(datagrams[-1]) + 4 + len(encoded) > limit:
+                    datagrams.append(bytearray(b"#bundle\0" + IMMEDIATE))
+                datagrams[-1] += struct.pack(">i", len(encoded))
+            else:
+                datagrams.append(bytearray())
+            start = len(datagrams[-1])
+            datagrams[-1] += encoded
+            places = argument_offsets(*scan_message(encoded)[1::2])
+            slots += [
+                (len(datagrams) - 1, start + place, arg)
+                for arg, place in zip(args, places, strict=True)
+                if isinstance(arg, Slot)
+            ]
+        ends = np.cumsum([0, *(len(datagram) for datagram in datagrams)]).tolist()
+        slots.sort(key=lambda slot: slot[2])
+        if [value for _, _, value in slots] != list(range(len(slots))):
+            raise ValueError("a template's slots must be 0, 1, 2, ... each used once")
+        self._buffer = bytearray(b"".join(datagrams))
+        self._floats = np.frombuffer(self._buffer, dtype=">f4")
+        self._slots = np.array([(ends[which] + offset) // 4 for which, offset, _ in slots], dtype=np.intp)
+        self._spans = [slice(start, end) for start, end in pairwise(ends)]
+
+    def fill(self, values: NDArray[np.floating[Any]]) -> list[bytes]:
+        """The datagrams with `values` (slots,) written as big-endian float32."""
+        self._floats[self._slots] = values
+        return [bytes(self._buffer[span]) for span in self._spans]
+
+
+def _layout(data: bytes) -> tuple[Layout, NDArray[np.uint32], bytes]:
+    """A datagram's layout, the mask that is 0 over floats, ints and timetags, and the bytes under the mask."""
+    scanned, timetags = scan(data)
+    numbers = [
+        (tag, offset, arg)
+        for _, tags, args, starts in scanned
+        for tag, offset, arg in zip(tags, argument_offsets(tags, starts), args, strict=True)
+        if tag in NUMBERS
+    ]
+    floats = [offset // 4 for tag, offset, _ in numbers if tag == "f"]
+    integers = [offset // 4 for tag, offset, _ in numbers if tag == "i"]
+    constants = [arg for tag, _, arg in numbers if tag not in "fi"]
+    free = {"f": 0, "i": len(floats)}  # where the next number of a type goes among the values
+    messages: list[Message] = []
+    for address, tags, args, _ in scanned:
+        slotted: list[Any] = []
+        for tag, arg in zip(tags, args, strict=True):
+            if tag in NUMBERS:
+                kind = tag if tag in "fi" else "64-bit"
+                place = free.setdefault(kind, len(floats) + len(integers))
+                free[kind] = place + 1
+                arg = Slot(place)
+            slotted.append(arg)
+        messages.append((address, tuple(slotted)))
+    mask = np.full(len(data) // 4, 0xFFFFFFFF, dtype=np.uint32)
+    mask[floats + integers] = 0
+    for timetag in timetags:
+        mask[timetag // 4 : timetag // 4 + 2] = 0
+    layout = Layout(
+        messages=tuple(messages),
+        _floats=np.array(floats, dtype=np.intp),
+        _integers=np.array(integers, dtype=np.intp),
+        _constants=np.array(constants, dtype=np.float64),
+    )
+    return layout, mask, (np.frombuffer(data, dtype=np.uint32) & mask).tobytes()

@@ -1,0 +1,282 @@
+"""VMC (Virtual Motion Capture protocol) V3.1, in and out. No sockets here. Bytes in, PoseFrame out, and back.
+
+A VMC frame is many OSC messages over one to five datagrams and carries no frame number, so the decoder decides when it
+is whole: at `/VMC/Ext/T`, when a bone repeats, or 2 ms after its first datagram (`flush`). Unity's axes are converted
+here: position (-x, y, z), quaternion (x, -y, -z, w), the same formula both ways.
+Spec: https://protocol.vmc.info/english (sh-akira/VirtualMotionCaptureProtocol). One port per person: VMC has no actor.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion import rotations as rot
+from motion.skeleton import HUMANOID, Array, Skeleton
+from server.protocols import osc
+from server.protocols.frames import PoseFrame
+from server.protocols.vmc_bones import FINGERS_AND_FACE, SenderSkeleton, place_of_bone
+
+OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
+
+POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])
+ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
+
+FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
+FAR = 1000.0  # metres: no stage is larger, so a position beyond it is not one
+MAX_UNKNOWN = 64
+
+_STILL = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # position and rotation of a bone at rest
+
+
+class VmcDecoder:
+    """One sender's datagrams to frames of one actor on HUMANOID (with the sender's own bone lengths).
+
+    A bone never received keeps its rest rotation; a bone missing from a frame (a lost datagram) holds its last one.
+    Fingers, eyes and jaw are ignored. `unknown` counts names that are no Unity bone, `dropped` what was thrown away.
+    """
+
+    def __init__(self, actor: str = "") -> None:
+        self.unknown: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter()
+        self.open_since: float | None = None
+        self._actor = actor
+        self._layouts = osc.LayoutCache()
+        self._plans: dict[osc.Layout, list[_Step]] = {}
+        self._number = 0
+        self._time: float | None = None  # of the frame that is open or comes next
+        self._time_first = False  # whether this sender tells the time before the bones or after
+        self._received: NDArray[np.bool_] = np.zeros(len(HUMANOID), dtype=np.bool_)  # in the open frame
+        self._root = _STILL.tolist()
+        self._bones = np.tile(_STILL, (len(HUMANOID), 1))  # (J, 7) in Unity's axes, as received last
+        self._bones[0, :3] = HUMANOID.offsets[0] * POSITION_SIGNS
+        self._good_bones = self._bones.copy()
+        self._rest = SenderSkeleton()
+
+    def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
+        """The frames this datagram makes whole: none, one, or several. Raises PacketError."""
+        frames = self.flush(receive_time)
+        layout, values = self._layouts.read(datagram)
+        plan = self._plans.get(layout)
+        if plan is None:
+            plan = self._remember_plan(layout)
+        for step, what, places in plan:
+            step(self, values, what, places, receive_time, frames)
+        return frames
+
+    def flush(self, now: float) -> list[PoseFrame]:
+        """The frame that has been open for 2 ms or more, if there is one."""
+        frames: list[PoseFrame] = []
+        if self.open_since is not None and now - self.open_since >= FRAME_TIMEOUT:
+            self._close_without_time(frames)
+        return frames
+
+    # What a datagram does, step by step. `places` are places among the datagram's numbers.
+
+    def _take_bones(
+        self, values: Array, joints: Any, places: Any, receive_time: float, frames: list[PoseFrame]
+    ) -> None:
+        if self.open_since is not None:
+            repeats = np.flatnonzero(self._received[joints])
+            if len(repeats):
+                first = repeats[0]
+                self._set_bones(joints[:first], values[places[:first]])
+                self._close_without_time(frames)
+                joints, places = joints[first:], places[first:]
+        if self.open_since is None:
+            self.open_since = receive_time
+        self._set_bones(joints, values[places])
+
+    def _take_time(self, values: Array, _: Any, place: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+        time: float | None = float(values[place])
+        if not math.isfinite(values[place]):
+            self.dropped["time_not_finite"] += 1
+            time = None
+        if self.open_since is None:
+            self._time = time
+        elif self._time_first:
+            self._close(self._time, frames)
+            self._time = time
+        else:
+            self._close(time, frames)
+            self._time = None
+
+    def _take_root(self, values: Array, _: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+        root = values[places]
+        reason = _fault(root[None])
+        if reason:
+            self.dropped[f"root_{reason}"] += 1
+        else:
+            self._root = root.tolist()
+
+    def _learn_order(self, values: Array, time_first: Any, _: Any, __: float, frames: list[PoseFrame]) -> None:
+        """Time and bones in one datagram tell this sender's order for certain."""
+        self._time_first = time_first
+
+    def _count(self, values: Array, counter: Any, reason: Any, _: float, frames: list[PoseFrame]) -> None:
+        if reason not in counter and len(counter) >= MAX_UNKNOWN:
+            reason = "(others)"
+        counter[reason] += 1
+
+    # How a frame ends.
+
+    def _close_without_time(self, frames: list[PoseFrame]) -> None:
+        """A repeated bone or a pause ends the frame: a time waiting for it came first."""
+        if self._time is not None:
+            self._time_first = True
+        self._close(self._time, frames)
+        self._time = None
+
+    def _close(self, time: float | None, frames: list[PoseFrame]) -> None:
+        assert self.open_since is not None
+        receive_time, self.open_since = self.open_since, None
+        self._number += 1
+        reason = _fault(self._bones)
+        if reason:
+            self.dropped[reason] += 1
+            self._bones[:] = self._good_bones
+        else:
+            self._good_bones[:] = self._bones
+            self._rest.update(self._bones[:, :3] * POSITION_SIGNS, self._received, receive_time)
+            frames.append(self._frame(time, receive_time))
+        self._received[:] = False
+
+    def _frame(self, time: float | None, receive_time: float) -> PoseFrame:
+        positions, rotations = self._bones[0, :3] * POSITION_SIGNS, self._bones[:, 3:] * ROTATION_SIGNS
+        rotations /= np.sqrt(np.einsum("ij,ij->i", rotations, rotations))[:, None]
+        if self._root != _AT_ORIGIN:
+            root_position = np.array(self._root[:3]) * POSITION_SIGNS
+            root_rotation = rot.normalize(np.array(self._root[3:]) * ROTATION_SIGNS)
+            positions = root_position + rot.rotate(root_rotation, positions)
+            rotations[0] = rot.multiply(root_rotation, rotations[0])
+        return PoseFrame(
+            self._rest.skeleton, positions, rotations, time, receive_time, number=self._number, actor=self._actor
+        )
+
+    def _set_bones(self, joints: NDArray[np.intp], values: Array) -> None:
+        self._bones[joints] = values
+        self._received[joints] = True
+
+    def _remember_plan(self, layout: osc.Layout) -> list[_Step]:
+        if len(self._plans) > 256:
+            self._plans.clear()
+        plan = self._plans[layout] = self._plan(layout)
+        return plan
+
+    def _plan(self, layout: osc.Layout) -> list[_Step]:
+        """What to do with any datagram of this layout, so that per frame only numbers are moved."""
+        steps: list[_Step] = []
+        joints: list[int] = []
+        places: list[list[int]] = []
+
+        def end_bones() -> None:
+            if joints:
+                steps.append((VmcDecoder._take_bones, np.array(joints), np.array(places)))
+                joints.clear()
+                places.clear()
+
+        order: list[str] = []
+        for address, args in layout.messages:
+            if address == BONE and _named_floats(args):
+                joint = place_of_bone(args[0])
+                if joint is None:
+                    if args[0] not in FINGERS_AND_FACE:
+                        steps.append((VmcDecoder._count, self.unknown, args[0][:64]))
+                    continue
+                if joint in joints:
+                    end_bones()
+                joints.append(joint)
+                places.append([int(arg) for arg in args[1:8]])
+                order.append(BONE)
+            elif address == TIME and args and isinstance(args[0], osc.Slot):
+                end_bones()
+                steps.append((VmcDecoder._take_time, None, int(args[0])))
+                order.append(TIME)
+            elif address == ROOT and _named_floats(args):
+                steps.append((VmcDecoder._take_root, None, [int(arg) for arg in args[1:8]]))
+            elif address in (BONE, TIME, ROOT):
+                steps.append((VmcDecoder._count, self.dropped, "bad_arguments"))
+        end_bones()
+        if BONE in order and TIME in order:
+            steps.insert(0, (VmcDecoder._learn_order, order[0] == TIME and order[-1] == BONE, None))
+        return steps
+
+
+_Step = tuple[Callable[[VmcDecoder, Array, Any, Any, float, list[PoseFrame]], None], Any, Any]
+_AT_ORIGIN = _STILL.tolist()
+
+
+class VmcEncoder:
+    """Frames of one actor to datagrams: OK, Root, the bones with their rest offsets, and the time once, last.
+
+    Receivers apply bone positions, so real offsets go out, and the root joint's carries its place in the world. Only
+    the types i f s are used: others break Unity's parsers. A frame without a sender_time gets the seconds between
+    `start_time` (perf_counter clock; the first frame's by default) and its receive_time. Not for two threads at once.
+    Raises ValueError for a skeleton with a joint that is no Unity bone.
+    """
+
+    def __init__(
+        self, skeleton: Skeleton = HUMANOID, actor: str = "", bundle: bool = True, start_time: float | None = None
+    ) -> None:
+        strangers = [name for name in skeleton.names if place_of_bone(name) is None]
+        if strangers:
+            raise ValueError(
+                f"actor {actor!r}: VMC has no bone named {', '.join(strangers)}; retarget to HUMANOID before sending"
+            )
+        self._actor = actor
+        self._bundle = bundle
+        self._start_time = start_time
+        self._skeleton = skeleton
+        self._template = self._prepare()
+        self._values = np.empty(3 + 4 * len(skeleton) + 1, dtype=np.float32)
+
+    def encode(self, frame: PoseFrame) -> list[bytes]:
+        """One frame as datagrams of at most 1,472 bytes. Raises ValueError when the frame has other joints."""
+        if frame.skeleton is not self._skeleton:
+            self._change_skeleton(frame.skeleton)
+        time = frame.sender_time
+        if time is None:
+            if self._start_time is None:
+                self._start_time = frame.receive_time
+            time = frame.receive_time - self._start_time
+        values = self._values
+        np.multiply(frame.root_position, POSITION_SIGNS, out=values[:3], casting="same_kind")
+        np.multiply(frame.rotations, ROTATION_SIGNS, out=values[3:-1].reshape(-1, 4), casting="same_kind")
+        values[-1] = time
+        return self._template.fill(values)
+
+    def _change_skeleton(self, skeleton: Skeleton) -> None:
+        if skeleton.topology_hash != self._skeleton.topology_hash:
+            raise ValueError(f"actor {self._actor!r}: this VMC output sends {len(self._skeleton)} other joints")
+        self._skeleton = skeleton
+        self._template = self._prepare()
+
+    def _prepare(self) -> osc.Template:
+        slot = iter(range(3 + 4 * len(self._skeleton) + 1))
+        messages: list[osc.Message] = [(OK, (1,)), (ROOT, ("root", *_AT_ORIGIN))]
+        for joint, name in enumerate(self._skeleton.names):
+            position: list[float] = (self._skeleton.offsets[joint] * POSITION_SIGNS).tolist()
+            if joint == 0:
+                position = [osc.Slot(next(slot)) for _ in range(3)]
+            messages.append((BONE, (name, *position, *(osc.Slot(next(slot)) for _ in range(4)))))
+        messages.append((TIME, (osc.Slot(next(slot)),)))
+        return osc.Template(messages, bundle=self._bundle)
+
+
+def _named_floats(args: tuple[Any, ...]) -> bool:
+    """Whether the arguments are a name and at least seven numbers."""
+    return len(args) >= 8 and isinstance(args[0], str) and all(isinstance(arg, osc.Slot) for arg in args[1:8])
+
+
+def _fault(bones: Array) -> str | None:
+    """Why position-and-rotation rows (n, 7) are no pose, or None."""
+    if not np.abs(bones).max() <= FAR:  # written so that NaN fails
+        return "out_of_range" if np.isfinite(bones).all() else "not_finite"
+    if np.einsum("ij,ij->i", bones[:, 3:], bones[:, 3:]).min() < 1e-6:
+        return "zero_rotation"
+    return None

@@ -1,0 +1,102 @@
+"""VMC's bone names and rest offsets: which of Unity's 55 bones is which joint of HUMANOID, and how long it is.
+
+Names are Unity's HumanBodyBones, or VRM's, which are the same with a small first letter. VRM makes some bones optional;
+a sender without one gives the next bone's offset from the last bone it has.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from motion.skeleton import HUMANOID, Array
+
+REBUILD_STEP = 0.01  # metres a rest offset must move before the skeleton is made again
+REBUILD_WAIT = 1.0  # seconds between two remade skeletons, for senders that stretch bones every frame
+
+
+def place_of_bone(name: str) -> int | None:
+    """The HUMANOID joint of a bone name, None for fingers, face and strangers."""
+    return _PLACES.get(name)
+
+
+class SenderSkeleton:
+    """HUMANOID with the bone lengths a sender tells: one object, made anew only when they change."""
+
+    def __init__(self) -> None:
+        self.skeleton = HUMANOID
+        self._positions = np.zeros((len(HUMANOID), 3))
+        self._seen = np.zeros(len(HUMANOID), dtype=np.bool_)
+        self._made = -math.inf
+
+    def update(self, positions: Array, received: NDArray[np.bool_], now: float) -> None:
+        """Take a frame's local bone positions (J, 3), metres, and which bones it held; now in seconds."""
+        seen = self._seen | received
+        grown = bool((seen != self._seen).any())
+        moved = np.abs(positions[1:] - self._positions[1:]).max() > REBUILD_STEP
+        if not grown and (not moved or now - self._made < REBUILD_WAIT):
+            return
+        self._seen, self._positions, self._made = seen, positions.copy(), now
+        self.skeleton = HUMANOID.with_offsets(offsets_from_bones(positions, seen))
+
+
+def offsets_from_bones(positions: Array, received: NDArray[np.bool_]) -> Array:
+    """Rest offsets (J, 3) for HUMANOID from a sender's local bone positions (J, 3), metres, the project's axes.
+
+    A bone at zero tells nothing and keeps HUMANOID's offset. One that was never received is laid on the way between
+    its neighbours, so that the joints after it stand where the sender has them. The root stands so high that the
+    lowest joint is as far above the floor as HUMANOID's.
+    """
+    told = received & (np.abs(positions).max(axis=1) > 1e-6)
+    if not told[1:].any():
+        return HUMANOID.offsets
+    offsets = np.array(HUMANOID.offsets)
+    covered = np.zeros_like(offsets)  # how far from the last received ancestor the bones left out already reach
+    for joint in range(1, len(HUMANOID)):
+        parent = HUMANOID.parents[joint]
+        before = np.zeros(3) if received[parent] or parent == 0 else covered[parent]
+        if told[joint]:
+            offsets[joint] = positions[joint] - before
+        elif not received[joint]:
+            steps, descendant = _next_told(joint, received, told)
+            if steps:
+                offsets[joint] = (positions[descendant] - before) / (steps + 1)
+            covered[joint] = before + offsets[joint]
+    heights = np.zeros(len(HUMANOID))
+    for joint in range(1, len(HUMANOID)):
+        heights[joint] = heights[HUMANOID.parents[joint]] + offsets[joint, 1]
+    offsets[0] = [0.0, HUMANOID.rest_positions[:, 1].min() - heights.min(), 0.0]
+    return offsets
+
+
+def _next_told(joint: int, received: NDArray[np.bool_], told: NDArray[np.bool_]) -> tuple[int, int]:
+    """Steps from a bone left out down to the first that tells an offset, and that bone; 0 steps if none does."""
+    steps = 0
+    while not received[joint]:
+        children = [child for child, parent in enumerate(HUMANOID.parents) if parent == joint]
+        if not children:
+            return 0, joint
+        joint, steps = children[0], steps + 1
+    return (steps, joint) if told[joint] else (0, joint)
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return name, name[0].lower() + name[1:]
+
+
+_FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
+# VRM 1.0 calls the thumb's first bone Metacarpal.
+_PHALANGES = ("Proximal", "Intermediate", "Distal", "Metacarpal")
+FINGERS_AND_FACE = frozenset(
+    spelling
+    for name in (
+        "LeftEye",
+        "RightEye",
+        "Jaw",
+        *(f"{side}{finger}{bone}" for side in ("Left", "Right") for finger in _FINGERS for bone in _PHALANGES),
+    )
+    for spelling in _spellings(name)
+)
+_PLACES = {spelling: joint for joint, name in enumerate(HUMANOID.names) for spelling in _spellings(name)}
