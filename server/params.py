@@ -50,6 +50,10 @@ class Params:
             raise ValueError(f"param {name!r} cannot be {value}")
         self._target[name] = min(max(float(value), param.low), param.high)
 
+    def target(self, name: str) -> float:
+        """Where a param is going, which is what a slider shows."""
+        return self._target[name]
+
     def advance(self, dt: float) -> None:
         """Moves every value towards its target for dt seconds."""
         for name, target in self._target.items():

@@ -49,6 +49,6 @@ class Stats:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # ticks, late, dropped, faults ...
         self.latency = Recent()  # from a frame's arrival to the last send of its tick
-        self.model = Recent()  # in the partners' lines
+        self.work = Recent()  # a tick: pipeline and sends
         self.rate_out = Rate()
         self.rates_in: dict[str, Rate] = {}

@@ -24,7 +24,7 @@ class Partner:
     Raises ModelError when the model is no duet or is made for another skeleton.
     """
 
-    def __init__(self, model: OnnxModel, seed: int) -> None:
+    def __init__(self, model: OnnxModel, seed: int | tuple[int, ...]) -> None:
         manifest = model.manifest
         if manifest.kind != "duet":
             raise ModelError(f"{model.path} is a {manifest.kind!r} model; the partner stage needs a 'duet' model")
@@ -43,6 +43,7 @@ class Partner:
         self._conditions = {port.name for port in manifest.ports("condition")} & {p.name for p in manifest.params}
         self._seed = seed
         self._random = np.random.default_rng(seed)
+        self._last_number: int | None = None
 
     def reset(self) -> None:
         """Starts over, with the same noise as the first time."""
@@ -56,8 +57,13 @@ class Partner:
         )
         for name in self._time_inputs:
             inputs[name].fill(dt)
+        held = frame.number == self._last_number  # a dancer who fell silent: the partner comes to rest
+        self._last_number = frame.number
         for name in self._noise_inputs:
-            self._random.standard_normal(out=inputs[name], dtype=np.float32)
+            if held:
+                inputs[name].fill(0.0)
+            else:
+                self._random.standard_normal(out=inputs[name], dtype=np.float32)
         for name in self._conditions:
             inputs[name].fill(params[name])
         pose = self.model.step()[self._partner.name][0]

@@ -1,0 +1,110 @@
+"""Starts a show: `python run_server.py` runs the demo; `python run_server.py presets/live_vmc.yaml` hears a suit.
+
+Exit codes: 0 the show ended as asked, 2 it could not begin (the reason is printed).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from server import preset as presets
+from server.app import Show
+from server.render import render
+from server.report import status_line
+from server.show import build_pipeline
+
+ROOT = Path(__file__).resolve().parent
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        preset = presets.load(options.preset)
+        if options.render:
+            return _render(options, preset)
+        return _show(options, preset)
+    except (presets.PresetError, OSError, ValueError) as error:
+        print(f"{error}", file=sys.stderr)
+        return 2
+
+
+def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
+    preset = _with_page(preset, options)
+    show = Show(preset, options.preset, options.seed)
+    try:
+        page = preset.stage_page
+        if options.log_format == "text":
+            print(show.report.opening(f"http://{page.host}:{page.port}" if page else None), flush=True)
+        show.start()
+        show.run(options.seconds, _status(options.log_format))
+    finally:
+        show.close()
+    return 0
+
+
+def _status(log_format: str) -> "StatusPrinter":
+    return StatusPrinter(as_json=log_format == "json", in_place=sys.stdout.isatty())
+
+
+class StatusPrinter:
+    """The status line: rewritten in place on a terminal, one line every ten seconds elsewhere, or JSON each second."""
+
+    def __init__(self, as_json: bool, in_place: bool) -> None:
+        self._as_json, self._in_place = as_json, in_place
+        self._every = 2 if in_place and not as_json else 5 if as_json else 50
+        self._calls = 0
+
+    def __call__(self, figures: dict[str, object]) -> None:
+        self._calls += 1
+        if self._calls % self._every:
+            return
+        if self._as_json:
+            print(json.dumps(figures), flush=True)
+        elif self._in_place:
+            print(f"\r\x1b[2K{status_line(figures)}", end="", flush=True)
+        else:
+            print(status_line(figures), flush=True)
+
+
+def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.Preset:
+    page = preset.stage_page
+    if options.no_page or page is None:
+        return preset.model_copy(update={"stage_page": None})
+    host = options.page_host or page.host
+    port = options.page_port if options.page_port is not None else page.port
+    return preset.model_copy(update={"stage_page": presets.Address(host=host, port=port)})
+
+
+def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
+    if options.input is None:
+        print("--render needs --input TAKE.bvh: the recording to dance with", file=sys.stderr)
+        return 2
+    pipeline = build_pipeline(preset, options.preset, options.seed)
+    progress = render(pipeline, options.input, preset.clock.fps, options.render, options.render_dancer)
+    for done, total in progress:
+        print(f"\r{done}/{total} frames", end="", flush=True)
+    print(f"\r{options.render}: {total} frames at {preset.clock.fps:g} fps; {pipeline.faults} faults")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description="A live AI dance partner.")
+    parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
+    parser.add_argument("--seed", type=int, help="another seed than the preset's: another partner")
+    parser.add_argument("--seconds", type=float, help="stop the show after this long")
+    parser.add_argument("--no-page", action="store_true", help="without the stage page")
+    parser.add_argument("--page-host", help="where the stage page listens; beyond this machine, put a login before it")
+    parser.add_argument("--page-port", type=int, help="the stage page's port")
+    parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a second")
+    offline = parser.add_argument_group("offline", "dance with a recording, as fast as it goes, no network")
+    offline.add_argument("--input", type=Path, help="the dancer's recording (BVH)")
+    offline.add_argument("--render", type=Path, metavar="OUT.bvh", help="write the partner here")
+    offline.add_argument("--render-dancer", type=Path, metavar="OUT.bvh", help="write the dancer as the server saw them")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Startup, run, shutdown: the one place that knows everybody.
+
+Everything that can be refused is refused before the show, with one clear message and exit code 2. Receivers have a
+thread each, the tick has one, and the main thread shows figures and waits for the end.
+"""
+
+from __future__ import annotations
+
+import gc
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from motion.load import load_humanoid
+from server.clock import MonotonicClock
+from server.control import Control
+from server.outputs import open_outputs
+from server.preset import BvhDancer, Preset, PresetError, VmcDancer, ZmqDancer
+from server.protocols import packed
+from server.protocols.frames import PoseFrame
+from server.protocols.vmc import VmcDecoder
+from server.receivers import Receiver
+from server.receivers.bvh_player import BvhPlayer
+from server.receivers.udp import UdpReceiver
+from server.receivers.zmq import ZmqReceiver
+from server.report import Report
+from server.show import build_pipeline
+from server.tick import Tick
+
+OnFrame = Callable[[PoseFrame], None]
+NOTICE_SECONDS = 0.2
+
+
+class Show:
+    """A running show. `open` everything, `run` until told to stop, `close`."""
+
+    def __init__(self, preset: Preset, path: Path, seed: int | None = None) -> None:
+        self.preset = preset
+        pipeline = build_pipeline(preset, path, seed)
+        self.outputs, self.publishers = open_outputs(preset)
+        self._receivers: dict[str, Receiver] = {}
+        self._page: subprocess.Popen[bytes] | None = None
+        self._stopping = threading.Event()
+        try:
+            self.control = Control(preset.control.host, preset.control.port) if preset.control else None
+            clock = preset.clock
+            self.tick = Tick(
+                pipeline,
+                self.outputs,
+                self.publishers,
+                self.control.changes if self.control else None,
+                MonotonicClock(),
+                clock.fps,
+                follow=clock.follow is not None,
+                delay=clock.delay_ms / 1000.0,
+            )
+            for name, dancer in preset.dancers.items():
+                receive = _RECEIVERS[type(dancer)]
+                self._receivers[name] = receive(name, dancer, clock.fps, partial(self.tick.arrive, name))
+            self._check_page()
+        except (OSError, ValueError):
+            self.close()
+            raise
+        self.report = Report(path.stem, preset, self.tick, self._receivers, self.control)
+        self._thread = threading.Thread(target=self.tick.run, name="tick", daemon=True)
+
+    def start(self) -> None:
+        """Every thread runs from here on; the page's process is started once a partner has left, or after a second."""
+        gc.collect()
+        gc.freeze()  # what start-up made stays: the collector need not look at it during the show
+        sys.setswitchinterval(0.0005)  # a thread that waits for the tick's answer gets its turn sooner
+        self._thread.start()
+        if self.control:
+            self.control.start()
+        for receiver in self._receivers.values():
+            receiver.start()
+
+    def run(self, seconds: float | None = None, on_report: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Until `stop`, SIGINT or SIGTERM, or for some seconds; `on_report` gets the figures five times a second."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self.stop())
+        end = time.monotonic() + seconds if seconds is not None else float("inf")
+        self.tick.first_pose.wait(timeout=1.0)
+        self._open_page()
+        while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
+            figures = self.report.figures()
+            self.tick.notice = packed.encode_stats(figures)
+            if on_report is not None:
+                on_report(figures)
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def close(self) -> None:
+        """Ends threads, sockets and the page's process. Safe to call at any stage of opening."""
+        for receiver in self._receivers.values():
+            receiver.close()
+        if hasattr(self, "_thread") and self._thread.is_alive():
+            self.tick.stop()
+            self._thread.join(timeout=2.0)
+        if getattr(self, "control", None):
+            self.control.close()
+        for output in (*self.outputs, *self.publishers):
+            output.close()
+        if self._page is not None:
+            self._page.terminate()
+            try:
+                self._page.wait(timeout=3.0)
+            except subprocess.TimeoutExpired:
+                self._page.kill()
+
+    def _check_page(self) -> None:
+        page = self.preset.stage_page
+        if page is None:
+            return
+        if not self.publishers:
+            raise PresetError(["stage_page: the page listens to a `send: zmq` output; add one, or set stage_page: off"])
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((page.host, page.port))
+            except OSError as error:
+                raise OSError(
+                    f"cannot open the stage page on {page.host}:{page.port}: {error.strerror}; close the program that "
+                    f"has the port, set stage_page.port, or run with --no-page"
+                ) from None
+
+    def _open_page(self) -> None:
+        page = self.preset.stage_page
+        if page is None or self._stopping.is_set():
+            return
+        command = [sys.executable, "-m", "server.stage_view", "--connect", self.publishers[0].sender.endpoint]
+        command += ["--host", page.host, "--port", str(page.port)]
+        if self.control:
+            command += ["--control", f"{self.control.host}:{self.control.port}"]
+        self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
+
+
+def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame) -> Receiver:
+    return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, fps, loop=dancer.loop, on_frame=on_frame)
+
+
+def _vmc(name: str, dancer: VmcDancer, fps: float, on_frame: OnFrame) -> Receiver:
+    return UdpReceiver(VmcDecoder(name), dancer.host, dancer.port, on_frame, allow=dancer.allow, dancer=name)
+
+
+def _zmq(name: str, dancer: ZmqDancer, fps: float, on_frame: OnFrame) -> Receiver:
+    return ZmqReceiver(dancer.connect, dancer.actor, on_frame)
+
+
+_RECEIVERS: dict[type, Callable[..., Receiver]] = {BvhDancer: _bvh, VmcDancer: _vmc, ZmqDancer: _zmq}

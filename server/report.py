@@ -1,0 +1,118 @@
+"""What the show says of itself: the figures for the page and for machines, the block at the start, the status line."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from server.control import Control
+from server.preset import Preset
+from server.receivers import Receiver
+from server.tick import Tick
+
+
+class Report:
+    """Reads the running show; changes nothing."""
+
+    def __init__(
+        self, name: str, preset: Preset, tick: Tick, receivers: Mapping[str, Receiver], control: Control | None
+    ) -> None:
+        self._name, self._preset, self._tick = name, preset, tick
+        self._receivers, self._control = receivers, control
+        self._started = time.perf_counter()
+
+    def figures(self) -> dict[str, Any]:
+        """The stats message; see docs/wire.md for its keys."""
+        now = time.perf_counter()
+        stats, pipeline = self._tick.stats, self._tick.pipeline
+        dancers = {}
+        for name, timeline in self._tick.timelines.items():
+            newest = timeline.newest
+            counts = dict(self._receivers[name].counts) | dict(timeline.counts)
+            line = pipeline.dancers[name]
+            dancers[name] = {
+                "state": timeline.state(now),
+                "age_ms": None if newest is None else round(1000.0 * (now - newest.receive_time), 1),
+                "source": self._receivers[name].describe(),
+                "counts": counts | ({"faults": line.faults} if line.faults else {}),
+                "fault": line.last_fault,
+            }
+        partners = {
+            name: {
+                "dancer": line.dancer,
+                "state": "frozen" if pipeline.frozen else line.state,
+                "model": self._preset.partners[name].model.stem,
+                "device": self._preset.partners[name].device,
+                "faults": line.faults,
+                "fault": line.last_fault,
+            }
+            for name, line in pipeline.partners.items()
+        }
+        params = [
+            {
+                "name": param.name,
+                "value": pipeline.params.target(param.name),
+                "default": param.default,
+                "low": param.low,
+                "high": param.high,
+                "about": param.about,
+            }
+            for param in pipeline.table
+        ]
+        return {
+            "show": self._name,
+            "time": time.time(),
+            "uptime_s": round(now - self._started, 1),
+            "clock": "follow dancer" if self._preset.clock.follow else f"{self._preset.clock.fps:g} fps",
+            "fps_in": {name: round(rate.value(now), 1) for name, rate in stats.rates_in.items()},
+            "fps_out": round(stats.rate_out.value(now), 1),
+            "latency_p50_ms": _milliseconds(stats.latency.percentile(50)),
+            "latency_p99_ms": _milliseconds(stats.latency.percentile(99)),
+            "model_p50_ms": _milliseconds(stats.work.percentile(50)),
+            "late": stats.counts["late"],
+            "dropped": stats.counts["dropped"] + sum(_lost(dancer["counts"]) for dancer in dancers.values()),
+            "ticks": stats.counts["ticks"],
+            "dancers": dancers,
+            "partners": partners,
+            "params": params,
+            "frozen": pipeline.frozen,
+            "control": f"{self._control.host}:{self._control.port}" if self._control else None,
+        }
+
+    def opening(self, page: str | None) -> str:
+        """The block a person reads at the start."""
+        preset = self._preset
+        lines = [f"Pas de Deux · {self._name}", ""]
+        lines += [f"  hears    {name}: {receiver.describe()}" for name, receiver in self._receivers.items()]
+        for name, line in self._tick.pipeline.partners.items():
+            partner = preset.partners[name]
+            lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}")
+        lines += [f"  sends    {label}" for label in self._tick.output_labels]
+        if self._control:
+            lines.append(f"  control  OSC on {self._control.host}:{self._control.port}")
+        if page is not None:
+            lines.append(f"  stage    {page}")
+        return "\n".join([*lines, "", "  Ctrl-C stops the show."])
+
+
+def status_line(figures: Mapping[str, Any]) -> str:
+    """One line that fits a terminal."""
+    dancers = " ".join(
+        f"{name} {dancer['state']} {figures['fps_in'][name]:.0f} fps" for name, dancer in figures["dancers"].items()
+    )
+    partners = " ".join(f"{name} {partner['state']}" for name, partner in figures["partners"].items())
+    p50, p99 = figures["latency_p50_ms"], figures["latency_p99_ms"]
+    latency = "-" if p50 is None else f"{p50:.2f}/{p99:.2f} ms"
+    return (
+        f"{dancers} | {partners} | out {figures['fps_out']:.0f} fps | latency p50/p99 {latency} | "
+        f"late {figures['late']} dropped {figures['dropped']}"
+    )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(1000.0 * seconds, 3)
+
+
+def _lost(counts: Mapping[str, int]) -> int:
+    return sum(n for reason, n in counts.items() if reason.startswith("dropped") or reason == "out_of_order")

@@ -1,0 +1,56 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.params import Param, Params
+
+TABLE = [Param("partner1/variety", 1.0, 0.0, 2.0, half_life=0.1), Param("partner1/now", 0.0, -1.0, 1.0, half_life=0.0)]
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_target_stays_inside_the_range(value: float) -> None:
+    params = Params(TABLE)
+    params.set("partner1/variety", value)
+    assert 0.0 <= params.target("partner1/variety") <= 2.0
+
+
+def test_a_value_is_halfway_after_its_half_life() -> None:
+    params = Params(TABLE)
+    params.set("partner1/variety", 2.0)
+    params.advance(0.1)
+    assert params.values["partner1/variety"] == pytest.approx(1.5)
+
+
+def test_smoothing_does_not_depend_on_the_tick_rate() -> None:
+    fast, slow = Params(TABLE), Params(TABLE)
+    for params, steps in ((fast, 24), (slow, 6)):
+        params.set("partner1/variety", 0.0)
+        for _ in range(steps):
+            params.advance(0.2 / steps)
+    assert fast.values["partner1/variety"] == pytest.approx(slow.values["partner1/variety"])
+
+
+def test_a_value_arrives_and_stays() -> None:
+    params = Params(TABLE)
+    params.set("partner1/variety", 0.0)
+    for _ in range(600):
+        params.advance(1 / 60)
+    assert params.values["partner1/variety"] == 0.0
+
+
+def test_no_half_life_acts_at_once() -> None:
+    params = Params(TABLE)
+    params.set("partner1/now", 0.7)
+    params.advance(0.001)
+    assert params.of("partner1")["now"] == 0.7
+
+
+def test_an_unknown_param_names_the_choices() -> None:
+    with pytest.raises(KeyError, match="partner1/variety"):
+        Params(TABLE).set("partner1/varieti", 1.0)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_is_no_number_is_refused(value: float) -> None:
+    with pytest.raises(ValueError, match="variety"):
+        Params(TABLE).set("partner1/variety", value)

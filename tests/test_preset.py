@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from server import preset
+from server.preset import PresetError
+
+DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
+
+
+def faults(changes: dict[str, object]) -> str:
+    """What the demo preset says after some changes: {"dancers.dancer1.receive": value}; None deletes a key."""
+    data = yaml.safe_load(DEMO.read_text())
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        section = data
+        for name in parents:
+            section = section[int(name)] if isinstance(section, list) else section[name]
+        if value is None:
+            del section[last]
+        else:
+            section[int(last) if isinstance(section, list) else last] = value
+    with pytest.raises(PresetError) as error:
+        preset.parse(data, DEMO)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("path", sorted(DEMO.parent.glob("*.yaml")), ids=lambda p: p.stem)
+def test_every_shipped_preset_is_valid(path: Path) -> None:
+    assert preset.load(path).partners
+
+
+def test_paths_start_at_the_presets_own_folder() -> None:
+    assert preset.load(DEMO).partners["partner1"].model == DEMO.parent / "models/salsa_duet.onnx"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stag": 1}, "stag: unknown key; 'stag' is not one of format, clock"),
+        ({"dancers.dancer1.receive": "vcm"}, "dancers.dancer1.receive: 'vcm' is not one of bvh, vmc, zmq"),
+        ({"dancers.dancer1.fil": "x"}, "dancers.dancer1.fil: unknown key"),
+        ({"dancers.dancer1": {"receive": "vmc", "port": "x"}}, "dancers.dancer1.port: 'x'"),
+        ({"dancers.dancer1": {"receive": "vmc", "port": 70000}}, "dancers.dancer1.port: 70000"),
+        ({"partners.partner1.dancer": "dancer2"}, "'dancer2' is not one of dancer1 (did you mean 'dancer1'?)"),
+        ({"partners.partner1.model": "models/x.onnx"}, "there: salsa_duet.onnx"),
+        ({"partners.partner1.safety": {"max_sped": 1}}, "did you mean 'max_speed'?"),
+        ({"outputs.0.actor": "partner2"}, "outputs.0.actor: 'partner2' is not one of dancer1, partner1"),
+        ({"outputs.0.bundel": True}, "outputs.0.bundel: unknown key"),
+        ({"clock.follow": "dance"}, "clock.follow: 'dance' is not one of dancer"),
+        ({"clock.fps": -1}, "clock.fps: -1"),
+        ({"partners": None}, "partners: is missing"),
+        ({"format": 2}, "format: '2' is not one of 1"),
+        ({"dancers.dancer1": {"receive": "vmc", "port": 9002}}, "127.0.0.1:9002 is listened to by more than one part"),
+    ],
+)
+def test_a_fault_names_file_key_value_and_choices(changes: dict[str, object], message: str) -> None:
+    said = faults(changes)
+    assert message in said
+    assert all(line.startswith(f"{DEMO}: ") for line in said.splitlines())
+
+
+def test_every_fault_is_reported_at_once() -> None:
+    said = faults({"stag": 1, "dancers.dancer1.fil": "x", "partners.partner1.model": "models/x.onnx"})
+    assert len(said.splitlines()) == 3
+
+
+def test_off_turns_the_page_and_the_remote_control_off() -> None:
+    data = yaml.safe_load(DEMO.read_text()) | yaml.safe_load("{control: off, stage_page: off}")
+    show = preset.parse(data, DEMO)
+    assert show.control is None
+    assert show.stage_page is None
+
+
+def test_a_missing_preset_names_the_ones_there() -> None:
+    with pytest.raises(PresetError, match=r"live_vmc\.yaml"):
+        preset.load(DEMO.parent / "dmo.yaml")
+
+
+def test_yaml_that_cannot_be_read_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "show.yaml"
+    path.write_text("format: 1\ndancers: {dancer1: [}\n")
+    with pytest.raises(PresetError, match=r"show\.yaml: not YAML: .*line 2"):
+        preset.load(path)
