@@ -1,0 +1,221 @@
+"""Wire to wire: a client process sends VMC frames and times the partner's packet for the very same frame.
+
+    python -m benchmarks.latency --preset presets/live_vmc.yaml --fps 120 --seconds 60
+
+The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes. The clock starts before the client's
+send and stops after its receive has parsed. The floor is the least any server could do in the same run: the same
+datagrams through an echo process on loopback, plus the model's step alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks import report
+from motion.load import load_humanoid
+from motion.skeleton import HUMANOID
+from server.clock import MonotonicClock, Pacer
+from server.onnx_model import OnnxModel
+from server.protocols.frames import PoseFrame
+from server.protocols.vmc import VmcDecoder, VmcEncoder
+from server.receivers.bvh_player import BvhPlayer
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = "127.0.0.1"
+GRACE_SECONDS = 0.5  # an answer later than this is lost
+FLOOR_SECONDS = 5.0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
+    parser.add_argument(
+        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
+    )
+    parser.add_argument("--fps", type=float, default=120.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--busy", type=int, default=0, help="keep so many cores busy meanwhile")
+    parser.add_argument("--dancers", type=int, default=1)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+
+    frames = list(BvhPlayer(load_humanoid(options.take).clip, options.fps, loop=False).frames())
+    with contextlib.ExitStack() as stack:
+        for _ in range(options.busy):
+            stack.enter_context(_process(_spin))
+        echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
+        assert echo.is_alive()
+        floor = _measure(frames, [(port, None)], options.fps, FLOOR_SECONDS)
+        model_us = _model_step_us(options.preset)
+        ports = stack.enter_context(_server(options.preset, options.dancers, options.fps))
+        result = _measure(frames, ports, options.fps, options.seconds)
+    floor_ms = float(np.percentile(floor["latencies"], 50)) * 1e3 + model_us / 1e3
+    latencies = np.array(result["latencies"]) * 1e3
+    p50 = float(np.percentile(latencies, 50)) if len(latencies) else None
+    figures = {
+        "frames": result["sent"],
+        "lost": result["sent"] - len(latencies),
+        "p50_ms": p50,
+        "p99_ms": float(np.percentile(latencies, 99)) if len(latencies) else None,
+        "p999_ms": float(np.percentile(latencies, 99.9)) if len(latencies) else None,
+        "max_ms": float(latencies.max()) if len(latencies) else None,
+        "send_jitter_p99_ms": float(np.percentile(result["send_errors"], 99)) * 1e3,
+        "floor_p50_ms": floor_ms,
+        "ratio_to_floor": None if p50 is None else p50 / floor_ms,
+    }
+    report.show("wire to wire, VMC in -> VMC out", {options.preset.stem: figures}, options.json)
+
+
+def _measure(
+    frames: list[PoseFrame], ports: list[tuple[int, int | None]], fps: float, seconds: float
+) -> dict[str, Any]:
+    """Sends to each (in, out) pair of ports at once and times the answers. An out port of None: the echo's own."""
+    encoder = VmcEncoder(HUMANOID)
+    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    sockets = {}
+    for place, (_, out) in enumerate(ports):
+        listener = sender if out is None else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+        if out is not None:
+            listener.bind((LOOPBACK, out))
+        listener.setblocking(False)
+        sockets[listener] = place
+    decoders = [VmcDecoder("partner") for _ in ports]
+    clock = MonotonicClock()
+    pending: dict[tuple[int, bytes], float] = {}
+    latencies: list[float] = []
+    send_errors: list[float] = []
+    sent = 0
+
+    def receive(until: float) -> None:
+        while (remaining := until - clock.now()) > 0:
+            for listener in select.select(list(sockets), [], [], max(0.0, remaining - 0.0002))[0]:
+                place = sockets[listener]
+                for frame in decoders[place].feed(listener.recv(65536), clock.now()):
+                    if frame.sender_time is not None:
+                        begun = pending.pop((place, struct.pack(">f", frame.sender_time)), None)
+                        if begun is not None:
+                            latencies.append(clock.now() - begun)
+
+    pacer = Pacer(clock, fps)
+    for frame in frames[: int(seconds * fps)]:
+        deadline = pacer.wait()
+        send_errors.append(abs(clock.now() - deadline))
+        datagrams = encoder.encode(frame)
+        for place, (port, _) in enumerate(ports):
+            pending[place, struct.pack(">f", frame.sender_time or 0.0)] = clock.now()
+            for datagram in datagrams:
+                sender.sendto(datagram, (LOOPBACK, port))
+            sent += 1
+        receive(deadline + 1.0 / fps - 0.0005)
+    receive(clock.now() + GRACE_SECONDS)
+    for listener in sockets:
+        listener.close()
+    sender.close()
+    return {"latencies": latencies, "sent": sent, "send_errors": send_errors}
+
+
+def _model_step_us(preset: Path) -> float:
+    """The p50 of the preset's first model, alone."""
+    settings = next(iter(yaml.safe_load(preset.read_text())["partners"].values()))
+    model = OnnxModel(preset.parent / settings["model"], settings.get("device", "cpu"))
+    times = []
+    for _ in range(500):
+        started = time.perf_counter()
+        model.step()
+        times.append(time.perf_counter() - started)
+    return float(np.percentile(times, 50)) * 1e6
+
+
+@contextlib.contextmanager
+def _server(preset: Path, dancers: int, fps: float) -> Iterator[list[tuple[int, int | None]]]:
+    """The preset's show as a process of its own on free ports, with as many dancers; yields their (in, out) ports."""
+    data = yaml.safe_load(preset.read_text())
+    partner = next(iter(data["partners"].values()))
+    partner["model"] = str((preset.parent / partner["model"]).resolve())
+    ports = _free_ports(2 * dancers + 2)
+    pairs: list[tuple[int, int | None]] = [(ports[2 * i], ports[2 * i + 1]) for i in range(dancers)]
+    names = [(f"dancer{i + 1}", f"partner{i + 1}") for i in range(dancers)]
+    data["dancers"] = {
+        dancer: {"receive": "vmc", "port": pair[0]} for (dancer, _), pair in zip(names, pairs, strict=True)
+    }
+    data["partners"] = {name: {**partner, "dancer": dancer} for dancer, name in names}
+    others = [output for output in data["outputs"] if output["send"] != "vmc"]
+    for output in others:
+        if output["send"] == "zmq":
+            output["bind"] = f"tcp://{LOOPBACK}:{ports[-1]}"
+    data["outputs"] = [
+        {"send": "vmc", "actor": name, "port": pair[1]} for (_, name), pair in zip(names, pairs, strict=True)
+    ] + others
+    data["clock"] = {"follow": "dancer", "fps": fps}
+    data["control"] = {"port": ports[-2]}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / preset.name
+        file.write_text(yaml.safe_dump(data))
+        command = [sys.executable, str(ROOT / "run_server.py"), str(file), "--no-page"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            while "Ctrl-C" not in (line := process.stdout.readline()):
+                if not line:
+                    raise SystemExit(f"the server did not start from {preset}; exit code {process.wait()}")
+            yield pairs
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def _process(target: Any, *arguments: Any) -> Iterator[multiprocessing.process.BaseProcess]:
+    process = multiprocessing.get_context("spawn").Process(target=target, args=arguments, daemon=True)
+    process.start()
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _spin() -> None:
+    while True:
+        pass
+
+
+def _echo(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
+        echo.bind((LOOPBACK, port))
+        while True:
+            data, address = echo.recvfrom(65536)
+            echo.sendto(data, address)
+
+
+def _free_ports(count: int) -> list[int]:
+    """UDP and TCP ports that were free a moment ago."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    for candidate in sockets:
+        candidate.bind((LOOPBACK, 0))
+    ports = [candidate.getsockname()[1] for candidate in sockets]
+    for candidate in sockets:
+        candidate.close()
+    return ports
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    main()
