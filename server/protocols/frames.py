@@ -6,6 +6,7 @@ door, so a PoseFrame always follows the project's own conventions (right-handed,
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,20 +36,21 @@ class PacketError(ValueError):
 
 
 class Decoder(Protocol):
-    """Bytes of one sender to frames. `open_since` is the receive time of the datagram that began a frame not yet
-    whole, None when nothing is open; `flush(now)` closes a frame that has been open too long.
+    """One sender's datagrams to frames.
+
+    protocol: its name for people. deadline: the moment at which `flush` will close the frame that is open, None when
+    none is. dropped: frames and messages thrown away, by reason. unknown: names that mean nothing to us.
     """
 
-    @property
-    def open_since(self) -> float | None: ...
-
-    @property
-    def dropped(self) -> dict[str, int]:
-        """How many frames or messages were thrown away, by reason."""
-        ...
+    protocol: str
+    deadline: float | None
+    dropped: Counter[str]
+    unknown: Counter[str]
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole; raises PacketError."""
         ...
 
-    def flush(self, now: float) -> list[PoseFrame]: ...
+    def flush(self, now: float) -> list[PoseFrame]:
+        """The open frame, if its deadline has come."""
+        ...

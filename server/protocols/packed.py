@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from server.protocols.frames import PacketError, PoseFrame
 POSE_TOPIC = b"pose/00\0"
 STATS_TOPIC = b"stats/0\0"
 VERSION = 1
+PARTNER = 1  # the flag of a generated dancer
 
 _HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, reserved, tick, time
 _RECORD = struct.Struct("<16sdII")  # name, sender time, frame number, flags
@@ -28,16 +29,18 @@ _RECORD = struct.Struct("<16sdII")  # name, sender time, frame number, flags
 
 @dataclass(frozen=True)
 class Header:
-    """tick: counts up per server. send_time: seconds, unix time. topology: `Skeleton.topology_hash` of all actors."""
+    """tick: counts up per server. send_time: seconds, unix time. topology: `Skeleton.topology_hash` of all
+    actors. partners: the actors that are generated."""
 
     tick: int
     send_time: float
     joints: int
     topology: int
+    partners: frozenset[str]
 
 
-def encode(frames: Sequence[PoseFrame], tick: int, send_time: float) -> bytes:
-    """One message with all actors of a tick.
+def encode(frames: Sequence[PoseFrame], tick: int, send_time: float, partners: Collection[str] = ()) -> bytes:
+    """One message with all actors of a tick; those named in `partners` are marked as generated.
 
     Raises ValueError when the frames' skeletons differ in topology or a name is longer than 16 bytes of UTF-8.
     """
@@ -51,7 +54,7 @@ def encode(frames: Sequence[PoseFrame], tick: int, send_time: float) -> bytes:
         if frame.skeleton is not skeleton and frame.skeleton.topology_hash != skeleton.topology_hash:
             raise ValueError(f"actor {frame.actor!r} has other joints than {frames[0].actor!r}; send them apart")
         time = float("nan") if frame.sender_time is None else frame.sender_time
-        parts.append(_RECORD.pack(name, time, frame.number & 0xFFFFFFFF, 0))
+        parts.append(_RECORD.pack(name, time, frame.number & 0xFFFFFFFF, PARTNER * (frame.actor in partners)))
     parts += [part.astype("<f4").tobytes() for frame in frames for part in (frame.root_position, frame.rotations)]
     return b"".join(parts)
 
@@ -81,8 +84,12 @@ def decode(
         raise PacketError("a number is not finite or a rotation is zero")
     rotations = rot.normalize(rotations)
     frames = []
+    partners = set()
     for actor in range(actors):
-        name, time, number, _ = _RECORD.unpack_from(message, header_size + actor * _RECORD.size)
+        name, time, number, flags = _RECORD.unpack_from(message, header_size + actor * _RECORD.size)
+        label = name.rstrip(b"\0").decode("utf-8", "replace")
+        if flags & PARTNER:
+            partners.add(label)
         frames.append(
             PoseFrame(
                 skeleton=skeleton,
@@ -91,10 +98,10 @@ def decode(
                 sender_time=time if np.isfinite(time) else None,
                 receive_time=receive_time,
                 number=number,
-                actor=name.rstrip(b"\0").decode("utf-8", "replace"),
+                actor=label,
             )
         )
-    return frames, Header(tick, send_time, joints, topology)
+    return frames, Header(tick, send_time, joints, topology, frozenset(partners))
 
 
 def encode_stats(stats: dict[str, Any]) -> bytes:

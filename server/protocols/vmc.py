@@ -41,10 +41,13 @@ class VmcDecoder:
     Fingers, eyes and jaw are ignored. `unknown` counts names that are no Unity bone, `dropped` what was thrown away.
     """
 
+    protocol = "VMC"
+
     def __init__(self, actor: str = "") -> None:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
-        self.open_since: float | None = None
+        self.deadline: float | None = None  # set while a frame is open
+        self._opened = 0.0
         self._actor = actor
         self._layouts = osc.LayoutCache()
         self._plans: dict[osc.Layout, list[_Step]] = {}
@@ -72,7 +75,7 @@ class VmcDecoder:
     def flush(self, now: float) -> list[PoseFrame]:
         """The frame that has been open for 2 ms or more, if there is one."""
         frames: list[PoseFrame] = []
-        if self.open_since is not None and now - self.open_since >= FRAME_TIMEOUT:
+        if self.deadline is not None and now >= self.deadline:
             self._close_without_time(frames)
         return frames
 
@@ -81,15 +84,15 @@ class VmcDecoder:
     def _take_bones(
         self, values: Array, joints: Any, places: Any, receive_time: float, frames: list[PoseFrame]
     ) -> None:
-        if self.open_since is not None:
+        if self.deadline is not None:
             repeats = np.flatnonzero(self._received[joints])
             if len(repeats):
                 first = repeats[0]
                 self._set_bones(joints[:first], values[places[:first]])
                 self._close_without_time(frames)
                 joints, places = joints[first:], places[first:]
-        if self.open_since is None:
-            self.open_since = receive_time
+        if self.deadline is None:
+            self._opened, self.deadline = receive_time, receive_time + FRAME_TIMEOUT
         self._set_bones(joints, values[places])
 
     def _take_time(self, values: Array, _: Any, place: Any, receive_time: float, frames: list[PoseFrame]) -> None:
@@ -97,7 +100,7 @@ class VmcDecoder:
         if not math.isfinite(values[place]):
             self.dropped["time_not_finite"] += 1
             time = None
-        if self.open_since is None:
+        if self.deadline is None:
             self._time = time
         elif self._time_first:
             self._close(self._time, frames)
@@ -133,8 +136,7 @@ class VmcDecoder:
         self._time = None
 
     def _close(self, time: float | None, frames: list[PoseFrame]) -> None:
-        assert self.open_since is not None
-        receive_time, self.open_since = self.open_since, None
+        receive_time, self.deadline = self._opened, None
         self._number += 1
         reason = _fault(self._bones)
         if reason:

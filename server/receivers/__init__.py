@@ -1,0 +1,39 @@
+"""Where dancers come from. A receiver owns its socket or file and one thread, and calls `on_frame` from it.
+
+Rules: the constructor opens everything and fails there; nothing a peer sends can end the thread.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from server.protocols.frames import PoseFrame
+
+OnFrame = Callable[[PoseFrame], None]
+
+
+class ReceiverError(OSError):
+    """A dancer's source cannot be opened: names the dancer, the endpoint and what to do."""
+
+
+class Receiver(Protocol):
+    """One dancer's source."""
+
+    @property
+    def counts(self) -> Counter[str]:
+        """A snapshot: packets, frames, dropped_<reason>, internal_error ..."""
+        ...
+
+    def start(self) -> None:
+        """Begins to call `on_frame`; once only."""
+        ...
+
+    def close(self) -> None:
+        """Ends the thread and gives back the socket. Safe before `start` and twice."""
+        ...
+
+    def describe(self) -> str:
+        """What it listens to, for people."""
+        ...
