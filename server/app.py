@@ -21,7 +21,7 @@ from typing import Any
 from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
-from server.outputs import open_outputs
+from server.outputs import close_outputs, open_outputs
 from server.preset import BvhDancer, Preset, PresetError, VmcDancer, ZmqDancer
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
@@ -47,9 +47,12 @@ class Show:
         self.outputs, self.publishers = open_outputs(preset)
         self._receivers: dict[str, Receiver] = {}
         self._page: subprocess.Popen[bytes] | None = None
+        self._thread: threading.Thread | None = None
+        self.control: Control | None = None
         self._stopping = threading.Event()
         try:
-            self.control = Control(preset.control.host, preset.control.port) if preset.control else None
+            if preset.control:
+                self.control = Control(preset.control.host, preset.control.port)
             clock = preset.clock
             self.tick = Tick(
                 pipeline,
@@ -69,13 +72,13 @@ class Show:
             self.close()
             raise
         self.report = Report(path.stem, preset, self.tick, self._receivers, self.control)
-        self._thread = threading.Thread(target=self.tick.run, name="tick", daemon=True)
 
     def start(self) -> None:
         """Every thread runs from here on; the page's process is started once a partner has left, or after a second."""
         gc.collect()
         gc.freeze()  # what start-up made stays: the collector need not look at it during the show
         sys.setswitchinterval(0.0005)  # a thread that waits for the tick's answer gets its turn sooner
+        self._thread = threading.Thread(target=self.tick.run, name="tick", daemon=True)
         self._thread.start()
         if self.control:
             self.control.start()
@@ -102,13 +105,12 @@ class Show:
         """Ends threads, sockets and the page's process. Safe to call at any stage of opening."""
         for receiver in self._receivers.values():
             receiver.close()
-        if hasattr(self, "_thread") and self._thread.is_alive():
+        if self._thread is not None and self._thread.is_alive():
             self.tick.stop()
             self._thread.join(timeout=2.0)
-        if getattr(self, "control", None):
+        if self.control is not None:
             self.control.close()
-        for output in (*self.outputs, *self.publishers):
-            output.close()
+        close_outputs(self.outputs, self.publishers)
         if self._page is not None:
             self._page.terminate()
             try:

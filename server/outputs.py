@@ -79,7 +79,13 @@ def open_outputs(preset: Preset) -> tuple[list[ActorOutput], list[Publisher]]:
             else:
                 actor_outputs.append(_ACTOR_OUTPUTS[type(output)](output))
     except OSError:
-        for opened in (*actor_outputs, *publishers):
-            opened.close()
+        close_outputs(actor_outputs, publishers)
         raise
     return actor_outputs, publishers
+
+
+def close_outputs(actor_outputs: Sequence[ActorOutput], publishers: Sequence[Publisher]) -> None:
+    for output in actor_outputs:
+        output.close()
+    for publisher in publishers:
+        publisher.close()

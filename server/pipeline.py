@@ -79,8 +79,7 @@ class PartnerLine:
         if self._last is None:
             return None
         self.state = "holding"
-        times = {"sender_time": frame.sender_time, "receive_time": frame.receive_time, "number": frame.number}
-        return replace(self._last, **times)
+        return replace(self._last, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
 
 
 class Pipeline:
@@ -129,4 +128,4 @@ class Pipeline:
 
     @property
     def faults(self) -> int:
-        return sum(line.faults for line in (*self.dancers.values(), *self.partners.values()))
+        return sum(d.faults for d in self.dancers.values()) + sum(p.faults for p in self.partners.values())

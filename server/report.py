@@ -26,7 +26,7 @@ class Report:
         """The stats message; see docs/wire.md for its keys."""
         now = time.perf_counter()
         stats, pipeline = self._tick.stats, self._tick.pipeline
-        dancers = {}
+        dancers: dict[str, dict[str, Any]] = {}
         for name, timeline in self._tick.timelines.items():
             newest = timeline.newest
             counts = dict(self._receivers[name].counts) | dict(timeline.counts)

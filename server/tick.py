@@ -47,7 +47,7 @@ class Tick:
         self.stats.rates_in = {name: Rate() for name in pipeline.dancers}
         self.first_pose = threading.Event()  # set when a partner has left for the first time
         self.notice: bytes | None = None  # a stats message that waits for the next tick to send it
-        self.output_labels = [output.label for output in (*outputs, *publishers)]
+        self.output_labels = [output.label for output in outputs] + [publisher.label for publisher in publishers]
         self._publishers = publishers
         self._outputs: dict[str, list[ActorOutput]] = {}
         for output in outputs:

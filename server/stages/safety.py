@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from motion import rotations as rot
+from motion.skeleton import Array
 from server.params import Param
 from server.protocols.frames import PoseFrame
 
@@ -49,13 +50,13 @@ class Safety:
         return self._last
 
 
-def _limit_speed(last: rot.Array, root: rot.Array, longest: float) -> rot.Array:
+def _limit_speed(last: Array, root: Array, longest: float) -> Array:
     move = root - last
     length = float(np.linalg.norm(move))
     return root if length <= longest else last + move * (longest / length)
 
 
-def _limit_turn(last: rot.Array, q: rot.Array, widest: float) -> rot.Array:
+def _limit_turn(last: Array, q: Array, widest: float) -> Array:
     cosines = np.abs(np.sum(last * q, axis=-1))
     if float(cosines.min()) >= np.cos(0.5 * min(widest, np.pi)):
         return q  # the usual frame: nothing turns too fast
