@@ -12,20 +12,33 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 from scipy.signal import butter, sosfiltfilt
 
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.kinematics import global_positions
-from motion.skeleton import Array
+from motion.skeleton import Array, Skeleton
+
+Mask = NDArray[np.bool_]
 
 TRUTH_CUTOFF_HZ = 20.0
+LEAD_IN_SPEED = 8.0  # m/s
+
+
+# What no dancer does. Fast people: hips 1,100 deg/s in a spin, shoulders and feet 2,000; a sprint is 10 m/s.
+JOINT_SPEED = np.radians(2400.0)  # rad/s
+JOINT_ACCELERATION = np.radians(80_000.0)  # rad/s²: 2.8 degrees off the neighbours' middle at 120 fps
+ROOT_SPEED = 12.0  # m/s
+ROOT_ACCELERATION = 300.0  # m/s²
+_BRIDGE_SECONDS = 0.05  # what lies between two glitches this close belongs to them: swapped markers swap back
+_SOFT_SECONDS = 0.025
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What `repair` did: how many frames had a glitch, how many a gap (non-finite values), of how many."""
+    """What `repair` did: how many of the frames it changed somewhere, for a glitch or for a gap (non-finite values)."""
 
     frames: int
     glitches: int
@@ -36,31 +49,32 @@ class Repair:
         return self.glitches / self.frames if self.frames else 0.0
 
 
-def repair(clip: Clip, glitch_degrees: float = 12.0, glitch_metres: float = 0.06) -> tuple[Clip, Repair]:
-    """Interpolate gaps (non-finite values, zero quaternions) and single-frame glitches, joint by joint.
+def repair(clip: Clip) -> tuple[Clip, Repair]:
+    """Interpolate what no body did: gaps (non-finite values, zero quaternions) and jumps.
 
-    A glitch is a rotation or root position that stands further from the median of its 5 nearest frames than the given
-    angle or distance (at 120 fps; the limits grow with the frame time). Every other frame is left as it is.
+    A joint that turns faster than JOINT_SPEED or JOINT_ACCELERATION allow is a jump; its whole limb is interpolated
+    over the jump (the solver spread the error along it), and everything when the root jumped. Every other frame keeps
+    its values. Glitches at either end hold the nearest good pose; the lead-in of a recording is not dropped here.
     """
     if len(clip) == 0:
         return clip, Repair(0, 0, 0)
     root, rotations = np.array(clip.root_positions), np.array(clip.rotations)
-    root_gaps = ~np.isfinite(root).all(axis=-1)
-    gaps = ~np.isfinite(rotations).all(axis=-1)
-    gaps |= ~(np.linalg.norm(np.where(gaps[..., None], 0.0, rotations), axis=-1) > 1e-6)
+    root_gaps = ~np.isfinite(root).all(axis=-1)  # (T,)
+    gaps = ~(np.linalg.norm(np.nan_to_num(rotations, nan=0.0, posinf=0.0, neginf=0.0), axis=-1) > 1e-6)  # (T, J)
+    gaps |= ~np.isfinite(rotations).all(axis=-1)
     root = _fill_positions(root, root_gaps)
     rotations = _fill_rotations(rotations, gaps)
 
-    slower = max(1.0, 120.0 / clip.fps)
-    median = rot.normalize(median_filter(rotations, size=(5, 1, 1), mode="nearest"))
-    glitches = np.degrees(rot.angle(rotations, median)) > glitch_degrees * slower
-    root_median = median_filter(root, size=(5, 1), mode="nearest")
-    root_glitches = np.linalg.norm(root - root_median, axis=-1) > glitch_metres * slower
-    root = _fill_positions(root, root_glitches)
+    step = rot.multiply(rot.inverse(rotations[:-1]), rotations[1:])
+    turned = _jumps(_vector(step), clip.fps, JOINT_SPEED, JOINT_ACCELERATION)
+    moved = _jumps(np.diff(root, axis=0)[:, None], clip.fps, ROOT_SPEED, ROOT_ACCELERATION)[:, 0]
+    everything = _bridged(moved | turned[:, 0], clip.fps)
+    glitches = np.zeros_like(turned)
+    for limb in _limbs(clip.skeleton):
+        glitches[:, limb] = (_bridged(turned[:, limb].any(axis=1), clip.fps) | everything)[:, None]
+    report = Repair(len(clip), int(glitches.any(axis=1).sum()), int((gaps.any(axis=1) | root_gaps).sum()))
+    root = _fill_positions(root, everything)
     rotations = _fill_rotations(rotations, glitches)
-    report = Repair(
-        len(clip), int((glitches.any(axis=1) | root_glitches).sum()), int((gaps.any(axis=1) | root_gaps).sum())
-    )
     return Clip(clip.skeleton, clip.fps, root, rotations), report
 
 
@@ -146,20 +160,63 @@ class TrailingMedian:
         return frame[joints, :3].copy(), quaternions / np.sqrt(np.einsum("jk,jk->j", quaternions, quaternions))[:, None]
 
 
-def lead_in(clip: Clip, longest: int = 30, speed: float = 8.0) -> int:
-    """How many frames at the start belong to an exporter's blend-in: the last early step faster than `speed` m/s.
+def lead_in(clip: Clip) -> int:
+    """How many frames at the start belong to an exporter's blend-in; training takes `clip[lead_in(clip):]`.
 
-    Recordings from cgspeed start with about 10 such frames; training drops `clip[lead_in(clip):]`.
+    cgspeed's takes start in a rest pose and reach the dancer in 4 steps faster than anybody moves, then ring for 5.
     """
-    head = clip[: longest + 1]
-    steps = np.linalg.norm(
-        np.diff(global_positions(clip.skeleton, head.root_positions, head.rotations), axis=0), axis=-1
+    head = clip[: int(0.25 * clip.fps) + 1]
+    positions = global_positions(clip.skeleton, head.root_positions, head.rotations)
+    speeds = np.linalg.norm(np.diff(positions, axis=0), axis=-1).max(axis=-1) * clip.fps
+    slow = np.flatnonzero(speeds < LEAD_IN_SPEED)
+    fast = int(slow[0]) if len(slow) else 0
+    return fast + round(0.05 * clip.fps) if fast else 0
+
+
+def _jumps(steps: Array, fps: float, speed: float, acceleration: float) -> Mask:
+    """Which frames (T, J) stand beside a step (T-1, J, 3) too fast, or between two too different."""
+    bad = np.zeros((len(steps) + 1, *steps.shape[1:2]), dtype=bool)
+    fast = np.linalg.norm(steps, axis=-1) * fps > speed
+    bad[:-1] |= fast
+    bad[1:] |= fast
+    bad[1:-1] |= np.linalg.norm(np.diff(steps, axis=0), axis=-1) * fps**2 > acceleration
+    return bad
+
+
+def _vector(q: Array) -> Array:
+    """Rotation vectors (..., 3), radians, of unit quaternions (..., 4), the short way round."""
+    q = np.where(q[..., 3:] < 0.0, -q, q)
+    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    return np.asarray(
+        q[..., :3] * np.where(sine > 1e-9, 2.0 * np.arctan2(sine, q[..., 3:]) / np.maximum(sine, 1e-9), 2.0)
     )
-    fast = np.flatnonzero(steps.max(axis=1, initial=0.0) * clip.fps > speed)
-    return int(fast[-1]) + 1 if len(fast) else 0
 
 
-def _fill_positions(values: Array, bad: Array) -> Array:
+def _bridged(bad: Mask, fps: float) -> Mask:
+    """`bad` (T,) with short good stretches between bad ones called bad too, and long bad ones widened at both ends."""
+    bad = bad.copy()
+    frames = np.flatnonzero(bad)
+    for before, after in zip(frames[:-1], frames[1:], strict=True):
+        if after - before <= max(1.0, _BRIDGE_SECONDS * fps):
+            bad[before:after] = True
+    edges = np.flatnonzero(np.diff(bad, prepend=False, append=False))
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        if stop - start > 3:  # more than one wrong frame and its neighbours: a swap, which starts and ends softly
+            margin = round(_SOFT_SECONDS * fps)
+            bad[max(0, start - margin) : stop + margin] = True
+    return bad
+
+
+def _limbs(skeleton: Skeleton) -> list[list[int]]:
+    """Joints grouped by the branch they hang on: the root alone, then what lies between one fork and the next."""
+    children = [skeleton.parents.count(joint) for joint in range(len(skeleton))]
+    group: list[int] = []
+    for joint, parent in enumerate(skeleton.parents):
+        group.append(joint if parent <= 0 or children[parent] > 1 else group[parent])
+    return [[j for j, g in enumerate(group) if g == limb] for limb in sorted(set(group))]
+
+
+def _fill_positions(values: Array, bad: Mask) -> Array:
     good = np.flatnonzero(~bad)
     if len(good) in (0, len(bad)):
         return np.where(bad[:, None], 0.0, values)
@@ -167,7 +224,7 @@ def _fill_positions(values: Array, bad: Array) -> Array:
     return np.stack([np.interp(frames, good, values[good, axis]) for axis in range(3)], axis=-1)
 
 
-def _fill_rotations(values: Array, bad: Array) -> Array:
+def _fill_rotations(values: Array, bad: Mask) -> Array:
     """Sign-continuous unit rotations (T, J, 4), the bad ones (T, J) slerped between their good neighbours."""
     values = np.array(values)
     frames = np.arange(len(values))

@@ -100,6 +100,23 @@ PROFILES: dict[str, dict[str, str]] = {
     ),
 }
 
+# Where the rest offsets draw no body (every Bandai-Namco bone lies along its own x axis): a T-pose in local ZXY degrees.
+# The axes are those of the rig, read from its standing takes: hinges of knees and elbows, rounded to right angles.
+T_POSES: dict[str, dict[str, tuple[float, float, float]]] = {
+    "bandai": {
+        "Hips": (90, 0, 0),
+        "Spine": (0, 90, 0),
+        "LeftShoulder": (-90, 0, -90),
+        "RightShoulder": (90, 0, -90),
+        "LeftUpperLeg": (180, 0, 0),
+        "RightUpperLeg": (180, 0, 180),
+        "LeftFoot": (0, 0, -73),
+        "RightFoot": (0, 0, -73),
+        "LeftToes": (0, 0, -17),
+        "RightToes": (0, 0, -17),
+    },
+}
+
 
 class SkeletonMismatch(ValueError):
     """No profile fits a skeleton's joint names."""

@@ -1,9 +1,9 @@
 """One skeleton's pose on another: joints are found by name, limb directions are kept exactly, roll is the source's.
 
 For a target joint t that follows source joint s, with global rotations W and the constant C_t fixed at rest:
-    W_target[t] = W_source[s] · C_t,   C_t = turn(B·d_target -> d_source) · B
-B is the turn between the two rest bodies (hip axis and hips -> head), d the rest bone directions; trunk joints,
-clavicles included, take C = B. Locally that is a product of source rotations along the path between two mapped
+    W_target[t] = W_source[s] · C_t,   C_t = turn(C_p·d_target -> d_source) · C_p
+d are the rest bone directions and p the limb joint above; the trunk, clavicles included, takes C = B, the turn
+between the two rest bodies (hip axis and hips -> head). Locally that is a product of source rotations along the path between two mapped
 joints, so extra spine joints come out right and missing ones follow their parent. The root is scaled uniformly by
 the ratio of leg lengths, such that the mid-points of the upper-leg joints coincide. Heights are not touched otherwise.
 Both skeletons are Y up: a file with other axes is turned where it is read.
@@ -74,7 +74,7 @@ class Retargeter:
         local = rotations if self._unchanged else self._local(rotations)
         positions, _ = forward(self._hips, root_position, rotations[..., self._hips_joints, :])
         middle = 0.5 * (positions[..., self._legs[0], :] + positions[..., self._legs[1], :])
-        return self.scale * middle - rot.rotate(local[..., 0, :], self._middle), local
+        return self.scale * middle - np.matmul(rot.to_matrix(local[..., 0, :]), self._middle), local
 
     # Locally: q_target[t] = C_parent⁻¹ · (path of source rotations from the parent's joint to t's) · C_t.
 
@@ -165,28 +165,28 @@ class _Body:
 
 def _correspond(source: _Body, target: _Body) -> tuple[list[int], Array]:
     """For every target joint the source joint it follows and the constant C (J, 4)."""
-    names = {joint: role for role, joint in target.roles.items()}
+    roles = {joint: role for role, joint in target.roles.items()}
     body = rot.multiply(source.frame, rot.inverse(target.frame))
     follows: list[int] = []
-    constants: list[Array] = []
+    rest: list[Array] = []  # the target's global rotation when the source stands in its T-pose
     for joint, parent in enumerate(target.skeleton.parents):
-        role = names.get(joint)
+        role = roles.get(joint)
         if role is None or role not in source.roles:
             follows.append(follows[parent])
-            constants.append(constants[parent])
+            rest.append(rest[parent])
             continue
         follows.append(source.roles[role])
-        turned = body
-        if role.startswith(_SIDES) and not role.endswith("Shoulder"):
-            theirs, ours = source.direction(role), target.direction(role)
-            if ours is None:
-                ours = _natural_direction(role, target.frame)
-            if theirs is not None:
-                turned = rot.multiply(rot.between(rot.rotate(body, ours), theirs), body)
-            elif role.endswith("Toes") or role.endswith("Hand"):
-                turned = rot.multiply(source.rotations[follows[parent]], constants[parent])  # as its parent
-        constants.append(rot.multiply(rot.inverse(source.rotations[follows[joint]]), turned))
-    return follows, np.array(constants)
+        limb = role.startswith(_SIDES) and not role.endswith("Shoulder")
+        if not limb:
+            rest.append(body)
+            continue
+        # Turned with the limb above it, then the little that is left: a splayed leg's foot keeps its roll.
+        theirs, ours = source.direction(role), target.direction(role)
+        if ours is None:
+            ours = _natural_direction(role, target.frame)
+        turn = rot.IDENTITY if theirs is None else rot.between(rot.rotate(rest[parent], ours), theirs)
+        rest.append(rot.multiply(turn, rest[parent]))
+    return follows, rot.multiply(rot.inverse(source.rotations[follows]), np.array(rest))
 
 
 def _natural_direction(role: str, frame: Array) -> Array:
@@ -208,8 +208,12 @@ def _body_frame(left: Array, up: Array) -> Array:
 
 
 def _t_pose(source: Skeleton, profile: str) -> Array:
-    """Local rotations (J, 4) that put a source whose rest is no body into a T-pose."""
+    """Local rotations (J, 4) in which the source stands in a T-pose: none, but where its offsets draw no body."""
     rotations = np.tile(rot.IDENTITY, (len(source), 1))
+    roles = profiles.match(source.names, profile)
+    for role, angles in profiles.T_POSES.get(profile, {}).items():
+        if role in roles:
+            rotations[roles[role]] = rot.from_euler("ZXY", np.radians(angles))
     return rotations
 
 
