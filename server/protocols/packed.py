@@ -22,7 +22,6 @@ POSE_TOPIC = b"pose/00\0"
 STATS_TOPIC = b"stats/0\0"
 VERSION = 1
 PARTNER = 1  # the flag of a generated actor
-PARTNER = 1  # the flag of a generated dancer
 
 _HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, reserved, tick, time
 _RECORD = struct.Struct("<16sdII")  # name, sender time, frame number, flags
@@ -37,7 +36,6 @@ class Header:
     send_time: float
     joints: int
     topology: int
-    partners: frozenset[str] = frozenset()  # the actors that are generated, not danced by a person
     partners: frozenset[str]
 
 
@@ -89,9 +87,6 @@ def decode(
     partners = set()
     for actor in range(actors):
         name, time, number, flags = _RECORD.unpack_from(message, header_size + actor * _RECORD.size)
-        label = name.rstrip(b"\0").decode("utf-8", "replace")
-        if flags & PARTNER:
-            partners.add(label)
         label = name.rstrip(b"\0").decode("utf-8", "replace")
         if flags & PARTNER:
             partners.add(label)
