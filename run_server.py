@@ -39,14 +39,10 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
         if options.log_format == "text":
             print(show.report.opening(f"http://{page.host}:{page.port}" if page else None), flush=True)
         show.start()
-        show.run(options.seconds, _status(options.log_format))
+        show.run(options.seconds, StatusPrinter(options.log_format == "json", in_place=sys.stdout.isatty()))
     finally:
         show.close()
     return 0
-
-
-def _status(log_format: str) -> "StatusPrinter":
-    return StatusPrinter(as_json=log_format == "json", in_place=sys.stdout.isatty())
 
 
 class StatusPrinter:
@@ -102,7 +98,9 @@ def _parser() -> argparse.ArgumentParser:
     offline = parser.add_argument_group("offline", "dance with a recording, as fast as it goes, no network")
     offline.add_argument("--input", type=Path, help="the dancer's recording (BVH)")
     offline.add_argument("--render", type=Path, metavar="OUT.bvh", help="write the partner here")
-    offline.add_argument("--render-dancer", type=Path, metavar="OUT.bvh", help="write the dancer as the server saw them")
+    offline.add_argument(
+        "--render-dancer", type=Path, metavar="OUT.bvh", help="write the dancer as the server saw them"
+    )
     return parser
 
 
