@@ -1,0 +1,76 @@
+"""The remote control over a real socket, and the figures behind the status line."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from pythonosc.osc_message_builder import OscMessageBuilder
+
+from server.control import Control, ControlError
+from server.params import ControlChange
+from server.stats import Rate, Recent
+
+
+@pytest.fixture
+def control() -> Iterator[Control]:
+    control = Control("127.0.0.1", 0)
+    control.start()
+    yield control
+    control.close()
+
+
+def send(control: Control, *datagrams: bytes) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for datagram in datagrams:
+            sender.sendto(datagram, ("127.0.0.1", control.port))
+
+
+def message(address: str, *arguments: object) -> bytes:
+    builder = OscMessageBuilder(address)
+    for argument in arguments:
+        builder.add_arg(argument)
+    return builder.build().dgram
+
+
+def test_a_param_moves_by_osc(control: Control) -> None:
+    send(control, message("/partner1/variety", 0.5))
+    assert control.changes.get(timeout=5.0) == ControlChange("partner1/variety", 0.5)
+
+
+def test_a_command_without_an_argument_is_a_press(control: Control) -> None:
+    send(control, message("/show/reset"))
+    assert control.changes.get(timeout=5.0) == ControlChange("show/reset", 1.0)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\0", b"#bundle\0", b"\xff" * 400, b"#bundle\0" + b"\x7f" * 64])
+def test_garbage_is_counted_and_the_next_message_heard(control: Control, garbage: bytes) -> None:
+    send(control, garbage, message("/show/freeze", 1))
+    assert control.changes.get(timeout=5.0) == ControlChange("show/freeze", 1.0)
+
+
+def test_an_argument_that_is_no_number_is_counted(control: Control) -> None:
+    send(control, message("/partner1/variety", "much"), message("/show/freeze", 0))
+    assert control.changes.get(timeout=5.0) == ControlChange("show/freeze", 0.0)
+    assert control.counts["garbage"] == 1
+
+
+def test_a_control_port_in_use_names_the_key(control: Control) -> None:
+    with pytest.raises(ControlError, match=rf"127\.0\.0\.1:{control.port}.*set control\.port"):
+        Control("127.0.0.1", control.port)
+
+
+def test_percentiles_are_of_what_came_last() -> None:
+    recent = Recent(size=100)
+    assert recent.percentile(50) is None
+    for value in range(250):
+        recent.add(float(value))
+    assert recent.percentile(0) == 150.0
+    assert recent.percentile(100) == 249.0
+
+
+def test_a_rate_falls_to_zero_when_events_stop() -> None:
+    rate = Rate()
+    for n in range(120):
+        rate.tick(n / 60)
+    assert rate.value(119 / 60) == pytest.approx(60.0)
+    assert rate.value(60.0) == 0.0
