@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def repair(clip: Clip) -> tuple[Clip, Repair]:
     if len(clip) == 0:
         return clip, Repair(0, 0, 0)
     root, rotations = np.array(clip.root_positions), np.array(clip.rotations)
-    root_gaps = ~np.isfinite(root).all(axis=-1)  # (T,)
+    root_gaps: Mask = np.asarray(~np.isfinite(root).all(axis=-1))  # (T,)
     gaps = ~(np.linalg.norm(np.nan_to_num(rotations, nan=0.0, posinf=0.0, neginf=0.0), axis=-1) > 1e-6)  # (T, J)
     gaps |= ~np.isfinite(rotations).all(axis=-1)
     root = _fill_positions(root, root_gaps)
@@ -71,7 +72,7 @@ def repair(clip: Clip) -> tuple[Clip, Repair]:
     everything = _bridged(moved | turned[:, 0], clip.fps)
     glitches = np.zeros_like(turned)
     for limb in _limbs(clip.skeleton):
-        glitches[:, limb] = (_bridged(turned[:, limb].any(axis=1), clip.fps) | everything)[:, None]
+        glitches[:, limb] = (_bridged(np.asarray(turned[:, limb].any(axis=1)), clip.fps) | everything)[:, None]
     report = Repair(len(clip), int(glitches.any(axis=1).sum()), int((gaps.any(axis=1) | root_gaps).sum()))
     root = _fill_positions(root, everything)
     rotations = _fill_rotations(rotations, glitches)
@@ -196,7 +197,7 @@ def _bridged(bad: Mask, fps: float) -> Mask:
     """`bad` (T,) with short good stretches between bad ones called bad too, and long bad ones widened at both ends."""
     bad = bad.copy()
     frames = np.flatnonzero(bad)
-    for before, after in zip(frames[:-1], frames[1:], strict=True):
+    for before, after in pairwise(frames):
         if after - before <= max(1.0, _BRIDGE_SECONDS * fps):
             bad[before:after] = True
     edges = np.flatnonzero(np.diff(bad, prepend=False, append=False))

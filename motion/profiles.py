@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from motion.skeleton import HUMANOID
 
@@ -92,6 +93,18 @@ PROFILES: dict[str, dict[str, str]] = {
         "left",
         "right",
     ),
+    "anatomical": _profile(
+        "Pelvis J_L3 J_T10 J_T4 J_C4 J_Atlas",
+        "J_*_Clavicle J_*_Shoulder J_*_Elbow J_*_Hand J_*_Hip J_*_Knee J_*_Ankle J_*_Bale",
+        "L",
+        "R",
+    ),
+    "makehuman_default": _profile(
+        "root spine04 spine03 spine01 neck01 head",
+        "clavicle.* upperarm01.* lowerarm01.* wrist.* upperleg01.* lowerleg01.* foot.* toe1-1.*",
+        "L",
+        "R",
+    ),
     "makehuman": _profile(
         "Root Spine1 Spine2 Spine3 Neck Head",
         "Clavicle_* UpArm_* LoArm_* Hand_* UpLeg_* LoLeg_* Foot_* Toe_*",
@@ -100,7 +113,7 @@ PROFILES: dict[str, dict[str, str]] = {
     ),
 }
 
-# Where the rest offsets draw no body (every Bandai-Namco bone lies along its own x axis): a T-pose in local ZXY degrees.
+# Where the rest offsets draw no body (Bandai-Namco: every bone along its own x axis): a T-pose in local ZXY degrees.
 # The axes are those of the rig, read from its standing takes: hinges of knees and elbows, rounded to right angles.
 T_POSES: dict[str, dict[str, tuple[float, float, float]]] = {
     "bandai": {
@@ -122,6 +135,7 @@ class SkeletonMismatch(ValueError):
     """No profile fits a skeleton's joint names."""
 
 
+@lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A joint name as profiles compare it."""
     name = re.sub(r"[\s_.\-]", "", name.rsplit(":", 1)[-1]).casefold()

@@ -3,10 +3,10 @@
 For a target joint t that follows source joint s, with global rotations W and the constant C_t fixed at rest:
     W_target[t] = W_source[s] · C_t,   C_t = turn(C_p·d_target -> d_source) · C_p
 d are the rest bone directions and p the limb joint above; the trunk, clavicles included, takes C = B, the turn
-between the two rest bodies (hip axis and hips -> head). Locally that is a product of source rotations along the path between two mapped
-joints, so extra spine joints come out right and missing ones follow their parent. The root is scaled uniformly by
-the ratio of leg lengths, such that the mid-points of the upper-leg joints coincide. Heights are not touched otherwise.
-Both skeletons are Y up: a file with other axes is turned where it is read.
+between the two rest bodies (hip axis and hips -> head). Locally that is a product of source rotations along the path
+between two mapped joints, so extra spine joints come out right and missing ones follow their parent. The root is
+scaled uniformly by the ratio of leg lengths, such that the mid-points of the upper-leg joints coincide; heights are
+not touched otherwise. Both skeletons are Y up: a file with other axes is turned where it is read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from motion import profiles, rotations as rot
+from motion import profiles
+from motion import rotations as rot
 from motion.clip import Clip
 from motion.kinematics import forward, local_to_global
 from motion.profiles import SkeletonMismatch
@@ -74,7 +75,8 @@ class Retargeter:
         local = rotations if self._unchanged else self._local(rotations)
         positions, _ = forward(self._hips, root_position, rotations[..., self._hips_joints, :])
         middle = 0.5 * (positions[..., self._legs[0], :] + positions[..., self._legs[1], :])
-        return self.scale * middle - np.matmul(rot.to_matrix(local[..., 0, :]), self._middle), local
+        root = self.scale * middle - np.matmul(rot.to_matrix(local[..., 0, :]), self._middle)
+        return np.asarray(root), local
 
     # Locally: q_target[t] = C_parent⁻¹ · (path of source rotations from the parent's joint to t's) · C_t.
 
@@ -100,7 +102,7 @@ class Retargeter:
         product = pool[..., self._paths[-1], :, None]
         for step in self._paths[-2::-1]:
             product = np.matmul(_left_matrix(pool[..., step, :]), product)
-        return np.matmul(self._constants, product)[..., 0]
+        return np.asarray(np.matmul(self._constants, product)[..., 0])
 
     def _prepare_root(self, theirs: dict[str, int], ours: dict[str, int], hips: int, constant: Array) -> None:
         """The few source joints between the root and the upper legs, as a skeleton of their own."""
