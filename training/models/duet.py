@@ -1,0 +1,198 @@
+"""A causal duet partner: from a dancer's last second, where the partner is and how it stands, now and shortly after.
+
+Two small networks look at the dancer in the dancer's own frame (origin under the pelvis, facing = normal of the hip
+axis). One places the partner, one poses it, each for `horizons` seconds ahead. The pose also depends on a latent z
+(a conditional VAE: the posterior sees the true partner, the prior is N(0, 1)), so one dancer can have many partners;
+the placement does not. Live, plans of the last moments are averaged for now: see exporters/graphs.py.
+Pose vectors are relative to the partner's own facing: pelvis height, then 22 rotations in 6-D.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from motion.skeleton import Skeleton
+from training import kinematics, losses
+
+Batch = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Sizes, dropouts and loss weights. Times in seconds; horizons and lags must grow, horizons begin at 0."""
+
+    lags: tuple[float, ...] = (1 / 6, 1 / 3, 1 / 2, 2 / 3, 1.0)
+    horizons: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 16 / 30, 20 / 30, 26 / 30)
+    marks: tuple[str, ...] = ("Hips", "LeftFoot", "RightFoot", "LeftHand", "RightHand")  # what is remembered
+    placement_width: int = 256
+    pose_width: int = 256
+    code: int = 32  # numbers that stand for a pose
+    latent: int = 8
+    input_dropout: float = 0.1
+    placement_dropout: float = 0.2
+    pose_dropout: float = 0.2
+    input_noise: float = 0.15  # in standardised units
+    facing_weight: float = 0.3
+    rotation_weight: float = 0.1
+    velocity_weight: float = 0.05
+    pose_weight: float = 2.0
+    kl_weight: float = 0.002
+    free_nats: float = 0.05
+
+
+class Duet(nn.Module):
+    """The trained part of the partner. `fit_statistics` must see the training windows once before training."""
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        joints, marks = len(skeleton), len(config.marks) + 1  # the last mark is the nose: one metre ahead of the hips
+        features = 3 * (joints + marks * len(config.lags))
+        horizons, code, latent = len(config.horizons), config.code, config.latent
+        self.left_hip, self.right_hip = skeleton.index("LeftUpperLeg"), skeleton.index("RightUpperLeg")
+        self.mark_joints = [skeleton.index(name) for name in config.marks]
+
+        self.placement = _mlp(
+            features, config.placement_width, 4 * horizons, config.input_dropout, config.placement_dropout
+        )
+        self.pose = _mlp(
+            features + latent + 1, config.pose_width, code * horizons, config.input_dropout, config.pose_dropout
+        )
+        self.posterior = _mlp(features + code * horizons, config.pose_width, 2 * latent, 0.0, config.pose_dropout)
+        self.decoder = nn.Linear(code, 1 + 6 * joints)
+
+        self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32))
+        self.register_buffer("feature_mean", torch.zeros(features))
+        self.register_buffer("feature_scale", torch.ones(features))
+        self.register_buffer("placement_mean", torch.zeros(4 * horizons))
+        self.register_buffer("pose_mean", torch.zeros(1 + 6 * joints))
+        self.register_buffer("encoder", torch.zeros(1 + 6 * joints, code))  # pose vector -> standardised code
+
+    # What the networks see and say, in the dancer's frame.
+
+    def marks(self, positions: Tensor) -> Tensor:
+        """The remembered points of poses (..., J, 3): chosen joints and the nose, world, (..., marks + 1, 3)."""
+        left = kinematics.across(positions, self.left_hip, self.right_hip)
+        ahead = torch.stack([-left[..., 1], torch.zeros_like(left[..., 0]), left[..., 0]], dim=-1)
+        nose = positions[..., :1, :] + ahead[..., None, :]
+        return torch.cat([positions[..., self.mark_joints, :], nose], dim=-2)
+
+    def features(self, dancer: Tensor) -> Tensor:
+        """dancer (B, 1 + lags, J, 3) world, now first -> (B, F) metres in the dancer's frame, not standardised."""
+        now, past = dancer[:, 0], self.marks(dancer[:, 1:])
+        points = torch.cat([now, past.flatten(1, 2)], dim=1)  # (B, J + marks·lags, 3)
+        origin, turn = self.frame(now)
+        return ((points - origin[:, None]) @ turn).flatten(1)
+
+    def frame(self, now: Tensor) -> tuple[Tensor, Tensor]:
+        """The dancer's frame for poses (B, J, 3): origin (B, 3) on the floor and turn (B, 3, 3), world -> frame."""
+        left = kinematics.across(now, self.left_hip, self.right_hip)
+        return now[:, 0] * now.new_tensor([1.0, 0.0, 1.0]), kinematics.heading_matrix(left)
+
+    def standardise(self, features: Tensor) -> Tensor:
+        return (features - self.feature_mean) / self.feature_scale
+
+    def place(self, standardised: Tensor) -> Tensor:
+        """Placement (B, horizons, 4) = root x, z and the partner's left x, z, in the dancer's frame."""
+        flat = self.placement(standardised) + self.placement_mean
+        return flat.unflatten(-1, (len(self.config.horizons), 4))
+
+    def codes(self, standardised: Tensor, latent: Tensor, swapped: Tensor) -> Tensor:
+        """Pose codes (B, horizons, code). swapped (B, 1) is 1 where the roles were exchanged for augmentation."""
+        flat = self.pose(torch.cat([standardised, latent, swapped], dim=-1))
+        return flat.unflatten(-1, (len(self.config.horizons), self.config.code))
+
+    def decode(self, codes: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes (..., code) -> pelvis height (..., 1) metres and raw 6-D rotations (..., J, 6), facing +Z."""
+        vector = self.decoder(codes)
+        return vector[..., :1], vector[..., 1:].unflatten(-1, (-1, 6))
+
+    def positions(self, height: Tensor, matrices: Tensor) -> Tensor:
+        """Joints (..., J, 3) of a pose facing +Z over the origin."""
+        root = torch.cat([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
+        return kinematics.global_positions(self.skeleton.parents, self.offsets, root, matrices)
+
+    # Training.
+
+    def targets(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the networks should have said: placement (B, horizons, 4) and pose vectors (B, horizons, 1 + 6J)."""
+        origin, turn = self.frame(batch["dancer"][:, 0])
+        matrices = kinematics.matrices_from_6d(batch["partner_rotations"])  # (B, horizons, J, 3, 3)
+        left = nn.functional.normalize(matrices[..., 0, 0::2, 0], dim=-1)  # the hips' x axis is the hip axis
+        root = batch["partner_root"]
+        flat = torch.stack([left[..., 0], torch.zeros_like(left[..., 0]), left[..., 1]], dim=-1)
+        local_root, local_left = (root - origin[:, None]) @ turn, flat @ turn
+        placement = torch.cat([local_root[..., 0::2], local_left[..., 0::2]], dim=-1)
+        hips = kinematics.heading_matrix(left).transpose(-1, -2) @ matrices[..., 0, :, :]
+        matrices = torch.cat([hips[..., None, :, :], matrices[..., 1:, :, :]], dim=-3)
+        rotations = kinematics.sixd_from_matrices(matrices).flatten(-2)
+        return placement, torch.cat([root[..., 1:2], rotations], dim=-1)
+
+    @torch.no_grad()
+    def fit_statistics(self, batch: Batch) -> None:
+        """Normalisation and the first pose code (principal components) from many training windows at once."""
+        features = self.features(batch["dancer"])
+        placement, poses = self.targets(batch)
+        self.feature_mean.copy_(features.mean(0))
+        self.feature_scale.copy_(features.std(0) + 0.02)
+        self.placement_mean.copy_(placement.mean(0).flatten())
+        now = poses[:, 0]
+        self.pose_mean.copy_(now.mean(0))
+        values, vectors = torch.linalg.eigh(torch.cov((now - self.pose_mean).T))
+        spread, axes = values[-self.config.code :].sqrt(), vectors[:, -self.config.code :]
+        self.encoder.copy_(axes / spread)
+        self.decoder.weight.copy_(axes * spread)
+        self.decoder.bias.copy_(self.pose_mean)
+
+    def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Total and its parts: metres for `root` and `pose`, m/s for `velocity`, nats for `kl`."""
+        config = self.config
+        placement, poses = self.targets(batch)
+        seen = self.standardise(self.features(batch["dancer"]))
+        noisy = seen
+        if self.training:
+            noisy = seen + config.input_noise * torch.randn_like(seen)
+        placed = self.place(noisy)
+        root = losses.distance(placed[..., :2], placement[..., :2])
+        facing = losses.distance(placed[..., 2:], placement[..., 2:])
+
+        true_codes = (poses - self.pose_mean) @ self.encoder  # (B, horizons, code)
+        mu, logvar = self.posterior(torch.cat([seen, true_codes.flatten(1)], dim=-1)).chunk(2, dim=-1)
+        logvar = logvar.clamp(-8.0, 4.0)
+        if self.training:
+            latent = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
+            first = int(torch.randint(len(config.horizons) - 1, ()))
+        else:
+            latent, first = torch.zeros_like(mu), 0  # the mean partner, as at run time
+        penalty, nats = losses.gaussian_kl(mu, logvar, config.free_nats)
+        codes = self.codes(noisy, latent, batch["swapped"])
+
+        pair = slice(first, first + 2)  # two neighbouring horizons: a pose and how fast it moves
+        height, sixd = self.decode(codes[:, pair])
+        truth_height, truth_sixd = poses[:, pair, :1], poses[:, pair, 1:].unflatten(-1, (-1, 6))
+        joints = self.positions(height, kinematics.matrices_from_6d(sixd))
+        truth = self.positions(truth_height, kinematics.matrices_from_6d(truth_sixd))
+        pose = losses.distance(joints, truth)
+        rotation = losses.distance(sixd, truth_sixd)
+        velocity = losses.velocity_distance(joints, truth, config.horizons[first + 1] - config.horizons[first])
+
+        posed = pose + config.rotation_weight * rotation + config.velocity_weight * velocity
+        total = root + config.facing_weight * facing + config.pose_weight * posed + config.kl_weight * penalty
+        parts = {"root": root, "facing": facing, "pose": pose, "rotation": rotation, "velocity": velocity, "kl": nats}
+        return total, parts
+
+
+def _mlp(inputs: int, width: int, outputs: int, input_dropout: float, dropout: float) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(input_dropout),
+        nn.Linear(inputs, width),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, width),
+        nn.SiLU(),
+        nn.Dropout(dropout),
+        nn.Linear(width, outputs),
+    )
