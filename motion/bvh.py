@@ -3,23 +3,29 @@
 `bvh_text` has checked the text before bvhio sees it. bvhio reads the hierarchy, spelt the one way it accepts. The
 rows are read here in float64 and all frames at once: bvhio's are float32, a repeated axis (ZYZ) gets one angle for
 two there, and 2,242 frames of 43 joints take it twice as long (0.9 s against 0.45 s).
-Rules: position channels replace OFFSET. Joints above the one that carries the motion are folded into it. Below the
-root a joint's offset is the median of its position channels, where it has any. End Sites become `{parent}_end`.
+Rules: position channels replace OFFSET, unless the joints below the root hold near zero there: then they add to it.
+Joints above the one that carries the motion are folded into it. Below the root a joint's offset is the median of its
+position channels, where it has any. End Sites become `{parent}_end`; those without a length are left out.
 """
 
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 
-import bvhio
 import numpy as np
+from numpy.typing import NDArray
 
 from motion import rotations as rot
 from motion.bvh_text import POSITION, ROTATION, BvhError, Node, read_text
 from motion.clip import Clip
 from motion.skeleton import Array, Skeleton
 from motion.units import to_metres
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", PendingDeprecationWarning)  # bvhio imports PyGLM by its old name
+    import bvhio
 
 __all__ = ["BvhError", "read_bvh", "write_bvh"]
 
@@ -33,15 +39,19 @@ def read_bvh(path: str | Path, scale: str | float = "auto") -> tuple[Clip, str]:
     text = read_text(Path(path))
     offsets = _offsets(text.nodes)
     positions, rotations = _decode(text.nodes, offsets, text.rows)
-    clip, notes = _to_clip(text.nodes, offsets, positions, rotations, 1.0 / text.frame_time)
+    notes = list(text.notes)
+    if _relative(text.nodes, offsets, positions):
+        positions = positions + np.where(_has_positions(text.nodes)[:, None], offsets, 0.0)
+        notes.append("position channels are added to OFFSET")
+    clip = _to_clip(text.nodes, offsets, positions, rotations, 1.0 / text.frame_time, notes)
     clip, scale_note = to_metres(clip, scale)
-    return clip, "; ".join([scale_note, *text.notes, *notes])
+    return clip, "; ".join([scale_note, *notes])
 
 
 def write_bvh(path: str | Path, clip: Clip) -> None:
     """Write a clip as BVH: metres, ZXY rotations in degrees; a joint named `{parent}_end` becomes an End Site."""
     skeleton = clip.skeleton
-    ends = {j for j, name in enumerate(skeleton.names) if j and _is_end(skeleton, j)}
+    ends = {joint for joint in range(len(skeleton)) if _is_end(skeleton, joint)}
     children: list[list[int]] = [[] for _ in skeleton.names]
     for joint, parent in enumerate(skeleton.parents[1:], start=1):
         children[parent].append(joint)
@@ -123,36 +133,44 @@ def _decode(nodes: list[Node], offsets: Array, rows: Array) -> tuple[Array, Arra
     return positions, rot.normalize(rotations)
 
 
+def _has_positions(nodes: list[Node]) -> NDArray[np.bool_]:
+    return np.array([any(channel in POSITION for channel in node.channels or []) for node in nodes])
+
+
+def _relative(nodes: list[Node], offsets: Array, positions: Array) -> bool:
+    """Whether the positions of joints below the root are displacements from OFFSET (MakeHuman) and not in its place."""
+    placed = np.flatnonzero(_has_positions(nodes)[1:]) + 1
+    usual = np.median(positions[:, placed], axis=0)
+    return bool(np.abs(usual).sum() < np.abs(usual - offsets[placed]).sum())
+
+
 def _to_clip(
-    nodes: list[Node], offsets: Array, positions: Array, rotations: Array, fps: float
-) -> tuple[Clip, list[str]]:
+    nodes: list[Node], offsets: Array, positions: Array, rotations: Array, fps: float, notes: list[str]
+) -> Clip:
     """Fold moving joints above the hips into the root; freeze the other joints' translations."""
-    notes: list[str] = []
     root_positions, root_rotations, first = positions[:, 0], rotations[:, 0], 0
     size = float(np.abs(offsets).sum(axis=0).max()) or 1.0
     while True:
         below = [k for k, node in enumerate(nodes) if node.parent == first and not node.end]
-        moves = len(below) == 1 and np.ptp(positions[:, below[0]], axis=0).max() > 1e-3 * size
-        if not moves:
+        if len(below) != 1 or np.ptp(positions[:, below[0]], axis=0).max() <= 1e-3 * size:
             break
         notes.append(f"{nodes[first].name!r} is folded into {nodes[below[0]].name!r}, which carries the motion")
         root_positions = root_positions + rot.rotate(root_rotations, positions[:, below[0]])
         root_rotations = rot.multiply(root_rotations, rotations[:, below[0]])
         first = below[0]
-    kept = [first] + [k for k in range(first + 1, len(nodes)) if nodes[k].parent >= first]
-    place = {k: new for new, k in enumerate(kept)}
-    still = np.median(positions[:, kept], axis=0)
-    stretch = np.ptp(positions[:, kept[1:]], axis=0).max(initial=0.0)
-    if stretch > 1e-2 * size:
+    later = [k for k in range(first + 1, len(nodes)) if nodes[k].parent >= first]
+    kept = [first, *(k for k in later if not nodes[k].end or offsets[k].any())]
+    if np.ptp(positions[:, kept[1:]], axis=0).max(initial=0.0) > 1e-2 * size:
         notes.append("moving offsets below the root are frozen at their median")
+    still = np.median(positions[:, kept], axis=0)
     still[0] = offsets[first]
-    skeleton = Skeleton(
-        tuple(nodes[k].name for k in kept), tuple(-1 if k == first else place[nodes[k].parent] for k in kept), still
-    )
-    local = rotations[:, kept].copy()
+    place = {k: new for new, k in enumerate(kept)}
+    parents = tuple(-1 if k == first else place[nodes[k].parent] for k in kept)
+    local = rotations[:, kept]
     local[:, 0] = root_rotations
-    return Clip(skeleton, fps, np.array(root_positions), local), notes
+    return Clip(Skeleton(tuple(nodes[k].name for k in kept), parents, still), fps, root_positions, local)
 
 
 def _is_end(skeleton: Skeleton, joint: int) -> bool:
-    return skeleton.names[joint].startswith(f"{skeleton.names[skeleton.parents[joint]]}_end")
+    name, parent = skeleton.names[joint], skeleton.parents[joint]
+    return parent >= 0 and name.startswith(f"{skeleton.names[parent]}_end") and joint not in skeleton.parents

@@ -14,7 +14,7 @@ from motion.profiles import SkeletonMismatch, detect
 from motion.skeleton import Array, Skeleton
 
 # Plain units first; the conversions of the CMU recordings by cgspeed only where no plain unit gives an adult.
-PLAIN = {"metres": 1.0, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254}
+PLAIN = {"metres": 1.0, "decimetres": 0.1, "centimetres": 0.01, "millimetres": 0.001, "inches": 0.0254}
 CGSPEED = {"cgspeed's CMU units": 0.0564444, "cgspeed's DAZ units / 128": 1.28}
 SHORTEST, TALLEST, USUAL = 1.4, 2.1, 1.70
 _HEAD_JOINT = 0.88
