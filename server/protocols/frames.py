@@ -12,6 +12,8 @@ from typing import Protocol
 
 from motion.skeleton import Array, Skeleton
 
+FAR = 1000.0  # metres: no stage is larger, so a number beyond it is no pose
+
 
 @dataclass(slots=True)
 class PoseFrame:

@@ -40,7 +40,8 @@ class Layout:
 
     def values(self, datagram: bytes | memoryview) -> Array:
         """The datagram's numbers as float64 in Slot order: floats, then 32-bit integers, then 64-bit numbers."""
-        values: Array = np.frombuffer(datagram, dtype=">f4")[self._floats].astype(np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN: who uses the values says what they may be
+            values: Array = np.frombuffer(datagram, dtype=">f4")[self._floats].astype(np.float64)
         if len(self._integers) or len(self._constants):
             integers = np.frombuffer(datagram, dtype=">i4")[self._integers]
             values = np.concatenate([values, integers, self._constants])

@@ -138,7 +138,7 @@ def scan_message(data: bytes, start: int = 0, end: int | None = None) -> Scanned
         elif run in _SINGLES:
             args.append(_SINGLES[run])
         else:
-            raise PacketError(f"{address}: type {run!r} is not one of i f s b T F N d h t")
+            raise PacketError(f"{address}: type {run!r} at byte {position} is not one of i f s b T F N d h t")
     if position != end:
         raise PacketError(f"{address}: {end - position} bytes too many at byte {position}")
     return address, tags, tuple(args), starts

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from motion import rotations as rot
 from motion.skeleton import HUMANOID, Skeleton
-from server.protocols.frames import PacketError, PoseFrame
+from server.protocols.frames import FAR, PacketError, PoseFrame
 
 POSE_TOPIC = b"pose/00\0"
 STATS_TOPIC = b"stats/0\0"
@@ -78,11 +77,13 @@ def decode(
     records_end = header_size + actors * _RECORD.size
     if len(message) != records_end + actors * width * 4:
         raise PacketError(f"{len(message)} bytes for {actors} actors of {joints} joints")
-    numbers = np.frombuffer(message, dtype="<f4", offset=records_end).reshape(actors, width).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # a signalling NaN is refused below
+        numbers = np.frombuffer(message, dtype="<f4", offset=records_end).reshape(actors, width).astype(np.float64)
     rotations = numbers[:, 3:].reshape(actors, joints, 4)
-    if not np.isfinite(numbers).all() or not (np.einsum("ajk,ajk->aj", rotations, rotations) > 1e-6).all():
-        raise PacketError("a number is not finite or a rotation is zero")
-    rotations = rot.normalize(rotations)
+    squares = np.einsum("ajk,ajk->aj", rotations, rotations)
+    if not (np.abs(numbers) <= FAR).all() or not (squares > 1e-6).all():  # written so that NaN fails
+        raise PacketError("a number is not finite, a position out of range or a rotation zero")
+    rotations /= np.sqrt(squares)[..., None]
     frames = []
     partners = set()
     for actor in range(actors):

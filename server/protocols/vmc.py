@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array, Skeleton
 from server.protocols import osc
-from server.protocols.frames import PoseFrame
+from server.protocols.frames import FAR, PoseFrame
 from server.protocols.vmc_bones import FINGERS_AND_FACE, SenderSkeleton, place_of_bone
 
 OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
@@ -28,7 +27,8 @@ POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])
 ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
 
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
-FAR = 1000.0  # metres: no stage is larger, so a position beyond it is not one
+CLEAR_PAUSE = 0.001  # seconds between two frames rather than within one
+LONGEST_TIME = 1e10  # seconds: unix time fits, what does not is no time
 MAX_UNKNOWN = 64
 
 _STILL = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # position and rotation of a bone at rest
@@ -53,8 +53,11 @@ class VmcDecoder:
         self._plans: dict[osc.Layout, list[_Step]] = {}
         self._number = 0
         self._time: float | None = None  # of the frame that is open or comes next
-        self._time_first = False  # whether this sender tells the time before the bones or after
-        self._received: NDArray[np.bool_] = np.zeros(len(HUMANOID), dtype=np.bool_)  # in the open frame
+        self._time_first = False  # whether this sender tells the time before the bones, or after
+        self._time_came: float | None = None  # when, if no bones have come since
+        self._pause_before = 0.0
+        self._bones_came = -math.inf
+        self._received = 0  # in the open frame, a bit a joint
         self._root = _STILL.tolist()
         self._bones = np.tile(_STILL, (len(HUMANOID), 1))  # (J, 7) in Unity's axes, as received last
         self._bones[0, :3] = HUMANOID.offsets[0] * POSITION_SIGNS
@@ -63,11 +66,11 @@ class VmcDecoder:
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole: none, one, or several. Raises PacketError."""
-        frames = self.flush(receive_time)
         layout, values = self._layouts.read(datagram)
         plan = self._plans.get(layout)
         if plan is None:
             plan = self._remember_plan(layout)
+        frames = self.flush(receive_time)
         for step, what, places in plan:
             step(self, values, what, places, receive_time, frames)
         return frames
@@ -81,25 +84,26 @@ class VmcDecoder:
 
     # What a datagram does, step by step. `places` are places among the datagram's numbers.
 
-    def _take_bones(
-        self, values: Array, joints: Any, places: Any, receive_time: float, frames: list[PoseFrame]
-    ) -> None:
-        if self.deadline is not None:
-            repeats = np.flatnonzero(self._received[joints])
-            if len(repeats):
-                first = repeats[0]
-                self._set_bones(joints[:first], values[places[:first]])
-                self._close_without_time(frames)
-                joints, places = joints[first:], places[first:]
+    def _take_bones(self, values: Array, bones: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+        joints, bits = bones
+        self._learn_order(receive_time)
+        if self._received & bits:
+            first = next(n for n, joint in enumerate(joints) if self._received >> joint & 1)
+            self._bones[joints[:first]] = values[places[:first]]
+            self._received |= _bits(joints[:first])
+            self._close_without_time(frames)
+            joints, places, bits = joints[first:], places[first:], _bits(joints[first:])
         if self.deadline is None:
             self._opened, self.deadline = receive_time, receive_time + FRAME_TIMEOUT
-        self._set_bones(joints, values[places])
+        self._bones[joints] = values[places]
+        self._received |= bits
 
     def _take_time(self, values: Array, _: Any, place: Any, receive_time: float, frames: list[PoseFrame]) -> None:
         time: float | None = float(values[place])
-        if not math.isfinite(values[place]):
-            self.dropped["time_not_finite"] += 1
+        if not abs(values[place]) <= LONGEST_TIME:  # written so that NaN fails
+            self.dropped["time_out_of_range"] += 1
             time = None
+        self._time_came, self._pause_before = receive_time, receive_time - self._bones_came
         if self.deadline is None:
             self._time = time
         elif self._time_first:
@@ -111,15 +115,13 @@ class VmcDecoder:
 
     def _take_root(self, values: Array, _: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
         root = values[places]
+        if root.tolist() == self._root:
+            return
         reason = _fault(root[None])
         if reason:
             self.dropped[f"root_{reason}"] += 1
         else:
             self._root = root.tolist()
-
-    def _learn_order(self, values: Array, time_first: Any, _: Any, __: float, frames: list[PoseFrame]) -> None:
-        """Time and bones in one datagram tell this sender's order for certain."""
-        self._time_first = time_first
 
     def _count(self, values: Array, counter: Any, reason: Any, _: float, frames: list[PoseFrame]) -> None:
         if reason not in counter and len(counter) >= MAX_UNKNOWN:
@@ -128,41 +130,40 @@ class VmcDecoder:
 
     # How a frame ends.
 
+    def _learn_order(self, now: float) -> None:
+        """Bones arrive. A time before them is theirs if a pause came before it, the last frame's if one came after."""
+        if self._time_came is not None:
+            pause_after = now - self._time_came
+            if self._pause_before > max(CLEAR_PAUSE, 4.0 * pause_after):
+                self._time_first = True
+            elif pause_after > max(CLEAR_PAUSE, 4.0 * self._pause_before):
+                self._time_first = False
+        self._time_came, self._bones_came = None, now
+
     def _close_without_time(self, frames: list[PoseFrame]) -> None:
-        """A repeated bone or a pause ends the frame: a time waiting for it came first."""
-        if self._time is not None:
-            self._time_first = True
         self._close(self._time, frames)
         self._time = None
 
     def _close(self, time: float | None, frames: list[PoseFrame]) -> None:
         receive_time, self.deadline = self._opened, None
+        received, self._received = self._received, 0
         self._number += 1
         reason = _fault(self._bones)
         if reason:
             self.dropped[reason] += 1
             self._bones[:] = self._good_bones
-        else:
-            self._good_bones[:] = self._bones
-            self._rest.update(self._bones[:, :3] * POSITION_SIGNS, self._received, receive_time)
-            frames.append(self._frame(time, receive_time))
-        self._received[:] = False
-
-    def _frame(self, time: float | None, receive_time: float) -> PoseFrame:
-        positions, rotations = self._bones[0, :3] * POSITION_SIGNS, self._bones[:, 3:] * ROTATION_SIGNS
+            return
+        self._good_bones[:] = self._bones
+        positions, rotations = self._bones[:, :3] * POSITION_SIGNS, self._bones[:, 3:] * ROTATION_SIGNS
         rotations /= np.sqrt(np.einsum("ij,ij->i", rotations, rotations))[:, None]
+        skeleton = self._rest.update(positions, received, receive_time)
+        root_position = positions[0]
         if self._root != _AT_ORIGIN:
-            root_position = np.array(self._root[:3]) * POSITION_SIGNS
-            root_rotation = rot.normalize(np.array(self._root[3:]) * ROTATION_SIGNS)
-            positions = root_position + rot.rotate(root_rotation, positions)
-            rotations[0] = rot.multiply(root_rotation, rotations[0])
-        return PoseFrame(
-            self._rest.skeleton, positions, rotations, time, receive_time, number=self._number, actor=self._actor
-        )
-
-    def _set_bones(self, joints: NDArray[np.intp], values: Array) -> None:
-        self._bones[joints] = values
-        self._received[joints] = True
+            place = np.array(self._root[:3]) * POSITION_SIGNS
+            turn = rot.normalize(np.array(self._root[3:]) * ROTATION_SIGNS)
+            root_position = place + rot.rotate(turn, root_position)
+            rotations[0] = rot.multiply(turn, rotations[0])
+        frames.append(PoseFrame(skeleton, root_position, rotations, time, receive_time, self._number, self._actor))
 
     def _remember_plan(self, layout: osc.Layout) -> list[_Step]:
         if len(self._plans) > 256:
@@ -178,11 +179,10 @@ class VmcDecoder:
 
         def end_bones() -> None:
             if joints:
-                steps.append((VmcDecoder._take_bones, np.array(joints), np.array(places)))
+                steps.append((VmcDecoder._take_bones, (np.array(joints), _bits(joints)), np.array(places)))
                 joints.clear()
                 places.clear()
 
-        order: list[str] = []
         for address, args in layout.messages:
             if address == BONE and _named_floats(args):
                 joint = place_of_bone(args[0])
@@ -194,18 +194,14 @@ class VmcDecoder:
                     end_bones()
                 joints.append(joint)
                 places.append([int(arg) for arg in args[1:8]])
-                order.append(BONE)
             elif address == TIME and args and isinstance(args[0], osc.Slot):
                 end_bones()
                 steps.append((VmcDecoder._take_time, None, int(args[0])))
-                order.append(TIME)
             elif address == ROOT and _named_floats(args):
-                steps.append((VmcDecoder._take_root, None, [int(arg) for arg in args[1:8]]))
+                steps.append((VmcDecoder._take_root, None, np.array(args[1:8], dtype=np.intp)))
             elif address in (BONE, TIME, ROOT):
                 steps.append((VmcDecoder._count, self.dropped, "bad_arguments"))
         end_bones()
-        if BONE in order and TIME in order:
-            steps.insert(0, (VmcDecoder._learn_order, order[0] == TIME and order[-1] == BONE, None))
         return steps
 
 
@@ -275,10 +271,14 @@ def _named_floats(args: tuple[Any, ...]) -> bool:
     return len(args) >= 8 and isinstance(args[0], str) and all(isinstance(arg, osc.Slot) for arg in args[1:8])
 
 
+def _bits(joints: Iterable[int]) -> int:
+    return sum(1 << int(joint) for joint in joints)
+
+
 def _fault(bones: Array) -> str | None:
     """Why position-and-rotation rows (n, 7) are no pose, or None."""
-    if not np.abs(bones).max() <= FAR:  # written so that NaN fails
+    if not np.vdot(bones, bones) <= FAR * FAR:  # written so that NaN fails
         return "out_of_range" if np.isfinite(bones).all() else "not_finite"
-    if np.einsum("ij,ij->i", bones[:, 3:], bones[:, 3:]).min() < 1e-6:
+    if min(np.einsum("ij,ij->i", bones[:, 3:], bones[:, 3:]).tolist()) < 1e-6:
         return "zero_rotation"
     return None

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from motion.skeleton import HUMANOID, Array
+from motion.skeleton import HUMANOID, Array, Skeleton
 
 REBUILD_STEP = 0.01  # metres a rest offset must move before the skeleton is made again
 REBUILD_WAIT = 1.0  # seconds between two remade skeletons, for senders that stretch bones every frame
@@ -26,20 +26,24 @@ class SenderSkeleton:
     """HUMANOID with the bone lengths a sender tells: one object, made anew only when they change."""
 
     def __init__(self) -> None:
-        self.skeleton = HUMANOID
+        self._skeleton = HUMANOID
         self._positions = np.zeros((len(HUMANOID), 3))
-        self._seen = np.zeros(len(HUMANOID), dtype=np.bool_)
+        self._seen = 0
         self._made = -math.inf
 
-    def update(self, positions: Array, received: NDArray[np.bool_], now: float) -> None:
-        """Take a frame's local bone positions (J, 3), metres, and which bones it held; now in seconds."""
+    def update(self, positions: Array, received: int, now: float) -> Skeleton:
+        """Take a frame's local bone positions (J, 3), metres, and which bones it held, a bit a joint; now in seconds.
+
+        Returns the skeleton to use from here on.
+        """
         seen = self._seen | received
-        grown = bool((seen != self._seen).any())
-        moved = np.abs(positions[1:] - self._positions[1:]).max() > REBUILD_STEP
-        if not grown and (not moved or now - self._made < REBUILD_WAIT):
-            return
-        self._seen, self._positions, self._made = seen, positions.copy(), now
-        self.skeleton = HUMANOID.with_offsets(offsets_from_bones(positions, seen))
+        steps = positions[1:] - self._positions[1:]
+        moved = np.vdot(steps, steps) > REBUILD_STEP**2 and np.abs(steps).max() > REBUILD_STEP
+        if seen != self._seen or (moved and now - self._made >= REBUILD_WAIT):
+            self._seen, self._positions, self._made = seen, positions.copy(), now
+            received_ever = np.array([seen >> joint & 1 for joint in range(len(HUMANOID))], dtype=np.bool_)
+            self._skeleton = HUMANOID.with_offsets(offsets_from_bones(positions, received_ever))
+        return self._skeleton
 
 
 def offsets_from_bones(positions: Array, received: NDArray[np.bool_]) -> Array:
