@@ -1,0 +1,155 @@
+"""The page's process: opens the port, then draws the newest poses thirty times a second until told to stop.
+
+It ends on SIGINT or SIGTERM, and when its standard input is a pipe that closes: so it never outlives the server that
+started it. It prints nothing but errors, and its address when the port was 0. Exit code 2: the port cannot be had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import os
+import signal
+import socket
+import stat
+import sys
+import threading
+import time
+
+import viser
+
+from server.protocols.frames import PacketError
+from server.stage_view.feed import SILENCE, Feed, Remote
+from server.stage_view.panel import Panel
+from server.stage_view.scene import Scene
+
+FPS = 30.0
+_LONGEST_GLIDE = 0.2  # a page that slept does not leap
+
+
+class Stage(viser.ViserServer):
+    """viser without its banner and without its tunnel to the outside: nothing on the page can share the stage."""
+
+    def __init__(self, host: str, port: int) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().__init__(host=host, port=port, verbose=False)
+
+    def request_share_url(self, verbose: bool = True) -> str | None:
+        return None
+
+    def stop(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            super().stop()
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    _stop_with_standard_input(stopping)
+    try:
+        server = _open(options.host, options.port)
+    except OSError as error:
+        print(
+            f"cannot open the stage page on {options.host}:{options.port}: {error.strerror or error}; close the "
+            f"program that has the port, or choose another with --port",
+            file=sys.stderr,
+        )
+        return 2
+    if options.port == 0:
+        print(f"http://{options.host}:{server.get_port()}", flush=True)
+    feed = Feed(options.connect)
+    try:
+        run(server, feed, Remote(*options.control) if options.control else None, stopping)
+    finally:
+        feed.close()
+        server.stop()
+    return 0
+
+
+def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: threading.Event) -> None:
+    """Hears, draws and shows figures until `stopping` is set."""
+    scene = Scene(server)
+    panel = Panel(server, scene, remote)
+    notice, drawn, posed = "", time.monotonic(), -float("inf")
+    while not stopping.wait(max(0.0, drawn + 1.0 / FPS - time.monotonic())):
+        now = time.monotonic()
+        seconds, drawn = min(now - drawn, _LONGEST_GLIDE), now
+        news = feed.news()
+        if news.stats is not None:
+            with contextlib.suppress(PacketError):
+                panel.update(news.stats)
+        if news.poses is not None:
+            posed = now
+            if server.get_clients():
+                frames, header = news.poses
+                scene.show(frames, header.partners, seconds)
+        waiting_for = _waiting_for(feed, posed_recently=now - posed < SILENCE)
+        if waiting_for != notice:
+            notice = waiting_for
+            scene.say(notice)
+            if notice:
+                scene.hide()
+            if not feed.alive:
+                panel.lost(feed.endpoint)
+
+
+def _waiting_for(feed: Feed, posed_recently: bool) -> str:
+    if not feed.alive:
+        return f"waiting for the server at {feed.endpoint}"
+    if feed.fault:
+        return f"cannot read what the server sends: {feed.fault}"
+    return "" if posed_recently else "waiting for a dancer"
+
+
+def _open(host: str, port: int) -> Stage:
+    """Raises OSError when the port is taken: viser would quietly take the next one."""
+    if port:
+        with socket.socket() as probe:
+            if os.name == "posix":
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+    server = Stage(host, port)
+    if port and server.get_port() != port:
+        server.stop()
+        raise OSError("another program took the port")
+    return server
+
+
+def _stop_with_standard_input(stopping: threading.Event) -> None:
+    """The server starts the page with a pipe and never writes to it: its end is the server's end."""
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+    except (OSError, ValueError, AttributeError):
+        return
+    if is_pipe:
+
+        def wait() -> None:
+            while sys.stdin.buffer.read(4096):
+                pass
+            stopping.set()
+
+        threading.Thread(target=wait, name="standard input", daemon=True).start()
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host, int(port)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m server.stage_view", description="The stage page in a browser.")
+    parser.add_argument("--connect", default="tcp://127.0.0.1:39550", help="the server's ZMQ output")
+    parser.add_argument("--host", default="127.0.0.1", help="the address the page listens on")
+    parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints the address")
+    parser.add_argument("--control", type=_address, default=None, help="the server's OSC control, HOST:PORT")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

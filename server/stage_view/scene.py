@@ -1,0 +1,225 @@
+"""The stage as the browser draws it: a pool of light on a floor with a grid, and everybody on it.
+
+Only viser and numbers. All bodies are three instanced meshes (limbs, ellipsoids, shadows) whatever their number, so a
+frame is a handful of messages. The camera belongs to whoever holds the mouse: to follow the dancers the stage itself
+glides under it, and only who leaves the picture pushes the camera back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import numpy as np
+import viser
+
+from motion.skeleton import HUMANOID, Array
+from server.protocols.frames import PoseFrame
+from server.stage_view.bodies import Figure, Floats, Placement, disc_mesh, limb_mesh, sphere_mesh
+
+# Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
+DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
+PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
+FLOOR, GRID, SECTION = (78, 82, 96), (92, 97, 112), (112, 118, 136)
+FOLLOW_HALF_LIFE = 0.6  # seconds
+SHADOW_OPACITY = 0.075  # of one ring
+REACH = 0.95  # metres around a body's middle that should stay in the picture
+_CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
+_FIELD_OF_VIEW = float(np.radians(36.0))
+_PUSH = 1.02  # how far the camera goes back in one frame at most
+
+Cast = tuple[tuple[str, bool], ...]  # who is on stage, and whether they are a partner
+
+
+class Scene:
+    """What stands on the stage. One thread calls `show`, `hide` and `say`."""
+
+    def __init__(self, server: viser.ViserServer) -> None:
+        self.follow = True
+        self._server = server
+        self._people: _People | None = None
+        self._middle: Array = np.zeros(3)
+        self._stage = server.scene.add_frame("/stage", show_axes=False)
+        _set(server)
+        self._notice = server.scene.add_label(
+            "/notice", "", position=_LOOK_AT, anchor="center-center", font_screen_scale=1.5, visible=False
+        )
+
+    def show(self, frames: Sequence[PoseFrame], partners: Collection[str], seconds: float) -> None:
+        """Draws one tick's poses, `seconds` after the last."""
+        cast = tuple((frame.actor, frame.actor in partners) for frame in frames)
+        with self._server.atomic():
+            if self._people is None or self._people.cast != cast:
+                self._enter(cast, frames)
+            if self._people is not None:
+                bodies = self._people.move(frames)
+                self._glide(bodies, seconds)
+                self._people.name(bodies, self._middle)
+                if self.follow:
+                    self._widen(bodies)
+
+    def hide(self) -> None:
+        """An empty stage."""
+        self.show((), (), 0.0)
+
+    def say(self, text: str) -> None:
+        """A line in the middle of the stage; empty takes it away."""
+        if text:
+            self._notice.text = text
+        self._notice.visible = bool(text)
+
+    def frame_everyone(self, client: viser.ClientHandle) -> None:
+        """Puts one viewer's camera back where it began."""
+        client.camera.position = _CAMERA
+        client.camera.look_at = _LOOK_AT
+
+    def _enter(self, cast: Cast, frames: Sequence[PoseFrame]) -> None:
+        if self._people is not None:
+            self._people.leave()
+        self._people = _People(self._server, cast, frames) if cast else None
+        if frames:
+            self._middle = _middle(np.array([frame.root_position for frame in frames]))
+
+    def _glide(self, bodies: Sequence[Placement], seconds: float) -> None:
+        if self.follow:
+            middle = _middle(np.array([body.middle for body in bodies]))
+            self._middle = middle + (self._middle - middle) * 0.5 ** (seconds / FOLLOW_HALF_LIFE)
+        self._stage.position = -self._middle
+
+    def _widen(self, bodies: Sequence[Placement]) -> None:
+        away = np.array([body.middle for body in bodies]) - self._middle
+        needed = float(np.hypot(away[:, 0], away[:, 2]).max()) + REACH
+        for client in self._server.get_clients().values():
+            camera = client.camera
+            back = camera.position - camera.look_at
+            seen = float(np.linalg.norm(back)) * np.tan(0.5 * camera.fov) * min(camera.aspect, 1.6)
+            if 0.0 < seen < needed:
+                look_at = camera.look_at
+                camera.position = look_at + back * min(needed / seen, _PUSH)
+                camera.look_at = look_at
+
+
+class _People:
+    """The bodies of one cast, and their names."""
+
+    def __init__(self, server: viser.ViserServer, cast: Cast, frames: Sequence[PoseFrame]) -> None:
+        self.cast = cast
+        self._figure = figure = Figure(HUMANOID)
+        bodies = self._place(frames)
+        colours, many = _colours(cast), (len(cast), 1)
+        add = server.scene.add_batched_meshes_simple
+        self._limbs = add(
+            "/stage/limbs",
+            *limb_mesh(),
+            _all(body.limb_wxyzs for body in bodies),
+            _all(body.limb_positions for body in bodies),
+            batched_scales=np.tile(figure.limb_scales, many),
+            batched_colors=_toned(colours, figure.limb_tones),
+            lod="off",
+        )
+        self._rounds = add(
+            "/stage/rounds",
+            *sphere_mesh(),
+            _all(body.ellipsoid_wxyzs for body in bodies),
+            _all(body.ellipsoid_positions for body in bodies),
+            batched_scales=np.tile(figure.ellipsoid_scales, many),
+            batched_colors=_toned(colours, figure.ellipsoid_tones),
+            lod="off",
+        )
+        self._shadows = add(
+            "/stage/shadows",
+            *disc_mesh(),
+            _all(body.shadow_wxyzs for body in bodies),
+            _all(body.shadow_positions for body in bodies),
+            batched_scales=_all(body.shadow_scales for body in bodies),
+            batched_colors=(0, 0, 0),
+            opacity=SHADOW_OPACITY,
+            cast_shadow=False,
+            receive_shadow=False,
+            lod="off",
+        )
+        # Names stand beside the stage node, not on it: viser places a label by its parent of one frame ago.
+        self._names = [
+            server.scene.add_label(f"/names/{place}", name, anchor="bottom-center")
+            for place, (name, _) in enumerate(cast)
+        ]
+
+    def move(self, frames: Sequence[PoseFrame]) -> list[Placement]:
+        bodies = self._place(frames)
+        self._limbs.batched_positions = _all(body.limb_positions for body in bodies)
+        self._limbs.batched_wxyzs = _all(body.limb_wxyzs for body in bodies)
+        self._rounds.batched_positions = _all(body.ellipsoid_positions for body in bodies)
+        self._rounds.batched_wxyzs = _all(body.ellipsoid_wxyzs for body in bodies)
+        self._shadows.batched_positions = _all(body.shadow_positions for body in bodies)
+        self._shadows.batched_wxyzs = _all(body.shadow_wxyzs for body in bodies)
+        self._shadows.batched_scales = _all(body.shadow_scales for body in bodies)
+        return bodies
+
+    def name(self, bodies: Sequence[Placement], middle: Array) -> None:
+        for name, body in zip(self._names, bodies, strict=True):
+            name.position = body.label_position - middle
+
+    def leave(self) -> None:
+        for handle in (self._limbs, self._rounds, self._shadows, *self._names):
+            handle.remove()
+
+    def _place(self, frames: Sequence[PoseFrame]) -> list[Placement]:
+        return [self._figure.place(frame.root_position, frame.rotations) for frame in frames]
+
+
+def _set(server: viser.ViserServer) -> None:
+    """Floor, light and the first look."""
+    scene, camera = server.scene, server.initial_camera
+    scene.set_up_direction("+y")
+    scene.world_axes.visible = False
+    scene.configure_default_lights(enabled=False)
+    scene.configure_environment_map("studio", environment_intensity=0.22)
+    scene.add_light_directional(
+        "/light/key", color=(255, 243, 228), intensity=1.9, cast_shadow=True, position=(1.6, 4.0, 2.4)
+    )
+    scene.add_light_directional("/light/rim", color=(170, 195, 255), intensity=1.4, position=(-2.5, 2.2, -3.5))
+    scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=0.55)
+    scene.add_grid(
+        "/stage/floor",
+        plane="xz",
+        infinite_grid=True,
+        cell_size=0.5,
+        section_size=2.0,
+        cell_color=GRID,
+        section_color=SECTION,
+        cell_thickness=0.6,
+        section_thickness=0.9,
+        plane_color=FLOOR,
+        plane_opacity=1.0,
+        shadow_opacity=0.45,
+        fade_distance=9.0,
+        fade_strength=1.6,
+        fade_from="origin",
+    )
+    camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _FIELD_OF_VIEW
+
+
+def _all(parts: Iterable[Floats]) -> Floats:
+    return np.concatenate(list(parts))
+
+
+def _middle(positions: Array) -> Array:
+    """On the floor, in the middle of the outermost two."""
+    middle: Array = 0.5 * (positions.min(axis=0) + positions.max(axis=0)) * np.array([1.0, 0.0, 1.0])
+    return middle
+
+
+def _colours(cast: Cast) -> Array:
+    """(A, 3) sRGB."""
+    counts = {False: 0, True: 0}
+    colours = []
+    for _, is_partner in cast:
+        palette = PARTNER_COLOURS if is_partner else DANCER_COLOURS
+        colours.append(palette[counts[is_partner] % len(palette)])
+        counts[is_partner] += 1
+    return np.array(colours, dtype=np.float64)
+
+
+def _toned(colours: Array, tones: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """(A * N, 3): everybody's colour in every tone, as linear light, which is how viser takes instances'."""
+    shades = tones[None, :, None] * colours[:, None, :] / 255.0
+    return np.rint(255.0 * shades.reshape(-1, 3) ** 2.2).astype(np.uint8)
