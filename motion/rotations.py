@@ -61,12 +61,17 @@ def to_matrix(q: Array) -> Array:
 
 
 def from_matrix(matrices: Array) -> Array:
-    """Unit quaternions (..., 4) of rotation matrices (..., 3, 3)."""
+    """Unit quaternions (..., 4) of rotation matrices (..., 3, 3).
+
+    The matrix determines 4·q⊗q linearly; the row with the largest diagonal entry is q up to its length (Shepperd 1978).
+    """
     matrices = np.asarray(matrices, dtype=np.float64)
-    flat = matrices.reshape(-1, 3, 3)
-    if len(flat) == 0:
-        return np.empty((*matrices.shape[:-2], 4))
-    return Rotation.from_matrix(flat).as_quat().reshape(*matrices.shape[:-2], 4)  # type: ignore[no-any-return]
+    outer = np.matmul(matrices.reshape(-1, 9), _OUTER_FROM_MATRIX).reshape(-1, 4, 4) + _EYE4
+    largest = outer[:, _DIAGONAL, _DIAGONAL].argmax(axis=-1)
+    rows = outer[np.arange(len(outer)), largest]
+    q = rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    result: Array = q.reshape(*matrices.shape[:-2], 4)
+    return result
 
 
 def from_euler(order: str, angles: Array) -> Array:
@@ -94,10 +99,12 @@ def to_6d(q: Array) -> Array:
 def from_6d(sixd: Array) -> Array:
     """Quaternions (..., 4) of 6-D rotations (..., 6), by Gram-Schmidt (Zhou et al. 2019)."""
     sixd = np.asarray(sixd, dtype=np.float64)
-    x = sixd[..., :3] / np.maximum(np.linalg.norm(sixd[..., :3], axis=-1, keepdims=True), 1e-12)
-    y = sixd[..., 3:] - np.sum(x * sixd[..., 3:], axis=-1, keepdims=True) * x
-    y = y / np.maximum(np.linalg.norm(y, axis=-1, keepdims=True), 1e-12)
-    return from_matrix(np.stack([x, y, np.cross(x, y)], axis=-1))
+    x, y = sixd[..., :3], sixd[..., 3:]
+    x = x / np.maximum(np.sqrt(np.einsum("...i,...i->...", x, x)), 1e-12)[..., None]
+    y = y - np.einsum("...i,...i->...", x, y)[..., None] * x
+    y = y / np.maximum(np.sqrt(np.einsum("...i,...i->...", y, y)), 1e-12)[..., None]
+    z = x[..., _NEXT] * y[..., _AFTER] - x[..., _AFTER] * y[..., _NEXT]
+    return from_matrix(np.stack([x, y, z], axis=-1))
 
 
 def angle(a: Array, b: Array) -> Array:
@@ -173,4 +180,25 @@ def _matrix_from_outer() -> Array:
     return table
 
 
+def _outer_of_entry(entry: int) -> Array:
+    """(16,): how one matrix entry adds to 4·q⊗q."""
+    row, column = divmod(entry, 3)
+    outer = np.zeros((4, 4))
+    if row == column:
+        outer[_DIAGONAL, _DIAGONAL] = -1.0
+        outer[row, row] = outer[3, 3] = 1.0
+    else:
+        outer[row, column] = outer[column, row] = 1.0
+        third = 3 - row - column
+        # m[2,1] - m[1,2] = 4·x·w, and cyclic
+        sign = 1.0 if (row - column) % 3 == 1 else -1.0
+        outer[third, 3] = outer[3, third] = sign
+    return outer.ravel()
+
+
+_DIAGONAL = np.arange(4)
 _MATRIX_FROM_OUTER = _matrix_from_outer()
+# The inverse map, without its constant part: 4·q⊗q = m·_OUTER_FROM_MATRIX + identity, for unit q.
+_OUTER_FROM_MATRIX = np.stack([_outer_of_entry(entry) for entry in range(9)])
+_EYE4 = np.eye(4)
+_NEXT, _AFTER = [1, 2, 0], [2, 0, 1]
