@@ -71,7 +71,7 @@ class DuetStep(nn.Module):
         started = state_clock[:, :1]
 
         # 2. The dancer's frame, and what is remembered of this moment.
-        left = F.normalize(F.linear(dancer, self.hip_axis), dim=-1, eps=1e-6)
+        left = _unit(F.linear(dancer, self.hip_axis))
         moment = F.linear(torch.cat([dancer, left], dim=-1), self.moment_weight)
         mark, origin, home = moment.split([3 * self.marks, 3, 4], dim=-1)
         turn = F.linear(left, self.turn_weight, self.turn_bias).view(-1, 3, 3)  # world -> dancer
@@ -110,11 +110,11 @@ class DuetStep(nn.Module):
 
         # 7. The pose: orthonormal 6-D rotations, the hips turned to face where the partner faces.
         height, x, y = self.decoder(code / count).split([1, 3 * self.joints, 3 * self.joints], dim=-1)
-        x = F.normalize(x.view(-1, self.joints, 3), dim=-1)
+        x = _unit(x.view(-1, self.joints, 3))
         y = y.view(-1, self.joints, 3)
-        y = F.normalize(y - (x * y).sum(-1, keepdim=True) * x, dim=-1)
+        y = _unit(y - (x * y).sum(-1, keepdim=True) * x)
         hips, others = torch.cat([x, y], dim=-1).view(-1, 6 * self.joints).split([6, 6 * (self.joints - 1)], dim=-1)
-        facing = F.linear(F.normalize(facing, dim=-1, eps=1e-6), self.turn_back_weight, self.turn_bias).view(-1, 3, 3)
+        facing = F.linear(_unit(facing), self.turn_back_weight, self.turn_bias).view(-1, 3, 3)
         hips = (hips.view(-1, 2, 3) @ facing).view(-1, 6)
         partner = torch.cat([root[:, :1], height, root[:, 1:], hips, others], dim=-1)
 
@@ -214,6 +214,10 @@ class DuetStep(nn.Module):
         difference[range(HISTORY), range(1, HISTORY + 1)] = 1.0
         self.register_buffer("ramp_difference", difference)
         self.register_buffer("ramp_start", torch.eye(HISTORY + 1)[:1])
+
+
+def _unit(vectors: Tensor) -> Tensor:
+    return vectors / vectors.norm(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
 def _tabulate(affine: Callable[[Tensor], Tensor], inputs: int) -> tuple[Tensor, Tensor]:

@@ -51,7 +51,9 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
     expected = run_torch(step, steps)
     worst = parity(expected, run_onnx(proto.SerializeToString(), steps))
     if not worst <= TOLERANCE:
-        raise ParityError(f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})")
+        raise ParityError(
+            f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})"
+        )
     about = stored.get("about", {})
     manifest = duet_manifest(
         step,
@@ -63,7 +65,7 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
             "licence": about.get("licence", "not stated"),
             "source": about.get("source", ""),
             "command": about.get("command", ""),
-            "date": datetime.datetime.now(datetime.timezone.utc).date().isoformat(),
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         },
         example={"seed": 0, "steps": STEPS, "digest": digest(expected), "parity_max_abs": float(f"{worst:.3g}")},
     )
@@ -117,9 +119,7 @@ def duet_manifest(
         ModelParam("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
         ModelParam("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
     )
-    return Manifest(
-        name, "duet", skeleton, tuple(ports), tuple(results), params, made_from=made_from, example=example
-    )
+    return Manifest(name, "duet", skeleton, tuple(ports), tuple(results), params, made_from=made_from, example=example)
 
 
 def example_steps(step: DuetStep, count: int, seed: int, batch: int = 1) -> list[Values]:
@@ -127,7 +127,7 @@ def example_steps(step: DuetStep, count: int, seed: int, batch: int = 1) -> list
     inputs, _ = step.ports()
     random = np.random.default_rng(seed)
     joints = inputs["dancer"][0] // 3
-    body = random.normal(0.0, 0.3, (batch, joints, 3)) + [0.0, 0.9, 0.0]
+    body = random.normal(0.0, 0.3, (batch, joints, 3)) + np.array([0.0, 0.9, 0.0])
     swing = random.normal(0.0, 0.08, (batch, joints, 3))
     steps, now = [], 0.0
     for _ in range(count):

@@ -108,9 +108,7 @@ def find_pairs(config: Config, folder: Path) -> list[tuple[str, str, int, int | 
         found = []
         for entry in config.pairs:
             if set(entry) - keys or not {"lead", "follow"} <= entry.keys():
-                raise ValueError(
-                    f"pair {dict(entry)}: needs lead and follow, may have first and last; wrong: {unknown}"
-                )
+                raise ValueError(f"pair {dict(entry)}: needs lead and follow, may have first and last, nothing else")
             found.append((entry["lead"], entry["follow"], int(entry.get("first", 0)), entry.get("last")))
         if missing := [name for pair in found for name in pair[:2] if not (folder / name).is_file()]:
             raise ValueError(f"{folder} lacks {', '.join(missing)}")
@@ -206,7 +204,7 @@ class Windows:
         }
 
     def batches(self, size: int, seed: int, first: int = 0) -> Iterator[dict[str, Tensor]]:
-        """One epoch from batch `first` on: every window once, shuffled by `seed`; an incomplete last batch is left out."""
+        """One epoch from batch `first` on: every window once, shuffled by `seed`, without an incomplete last batch."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         for number in range(first, self.count(size)):
             yield self.gather(order[number * size : (number + 1) * size])

@@ -63,7 +63,9 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     per_epoch = training.count(config.batch_size) // fabric.world_size or 1
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.epochs * per_epoch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch
+    )
     at = {"epoch": 0, "batch": 0}
     history: list[dict[str, float]] = []
     torch.manual_seed(seed)

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import yaml
 from lightning.fabric import Fabric
 
+from exporters.onnx import export
 from motion.skeleton import HUMANOID
 from training import dataset, loop
 from training.models import MODELS
@@ -30,23 +31,20 @@ def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns 0, 1 for an error that has been printed, 130 when stopped."""
     options = _parser().parse_args(arguments)
     try:
-        model = run(options)
+        show = run(options)
     except loop.Stopped as stopped:
         print(f"\nstopped; {stopped}\ncontinue with the same command and --resume")
         return 130
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"\nrun it live:\n  python run_server.py presets/salsa_duet.yaml --model {model}")
+    print("\nrun it live (a recording dances; for a dancer in a suit see presets/live_vmc.yaml):")
+    print(f"  python run_server.py {show}")
     return 0
 
 
 def run(options: argparse.Namespace) -> Path:
-    """Train and export as the options say; returns the .onnx file."""
-    from exporters.onnx import export
-
-    if len(yaml_name := Path(options.config).name) == 0:
-        raise ValueError(f"{options.config!r} is no file")
+    """Train and export as the options say; returns the preset of a show with the new model."""
     sections = read_config(options.kind, Path(options.config))
     data, config, training = sections["data"], sections["model"], sections["training"]
     if options.epochs is not None:
@@ -69,14 +67,31 @@ def run(options: argparse.Namespace) -> Path:
         "takes": [file for pair in trained for file in pair.files()],
         "licence": data.licence,
         "source": data.source,
-        "command": f"python -m training.train {options.kind} {yaml_name} --seed {options.seed}"
+        "command": f"python -m training.train {options.kind} {Path(options.config).name} --seed {options.seed}"
         + (f" --fold {options.fold}" if options.fold else ""),
     }
     checkpoint = loop.train(
         options.kind, model, windows, watched, training, out, fabric, options.seed, options.resume, about
     )
     loop.plot_history(out)
-    return export(checkpoint, out / f"{out.resolve().name}.onnx")
+    model = export(checkpoint, out / f"{out.resolve().name}.onnx")
+    return write_show(out / "live.yaml", model, Path(options.data).resolve() / (held_out or trained)[0].lead.file)
+
+
+def write_show(path: Path, model: Path, dancer: Path) -> Path:
+    """A preset in which the recording `dancer` dances with `model`."""
+    show = {
+        "format": 1,
+        "clock": {"follow": "dancer", "fps": 60},
+        "dancers": {"dancer1": {"receive": "bvh", "file": str(dancer)}},
+        "partners": {"partner1": {"dancer": "dancer1", "model": model.name}},
+        "outputs": [
+            {"send": "vmc", "actor": "partner1", "port": 39539},
+            {"send": "vmc", "actor": "dancer1", "port": 39541},
+        ],
+    }
+    path.write_text(yaml.safe_dump(show, sort_keys=False), encoding="utf-8")
+    return path
 
 
 def read_config(kind: str, path: Path) -> dict[str, Any]:
@@ -132,7 +147,11 @@ def _as(kind: Any, value: Any) -> Any:
 
 def _unknown(where: Any, key: Any, choices: Any) -> str:
     close = difflib.get_close_matches(str(key), list(choices), 1)
-    return f"{where}: unknown key {key!r}; " + (f"did you mean {close[0]}? " if close else "") + f"known: {', '.join(choices)}"
+    return (
+        f"{where}: unknown key {key!r}; "
+        + (f"did you mean {close[0]}? " if close else "")
+        + f"known: {', '.join(choices)}"
+    )
 
 
 def _fold(text: str | None) -> tuple[int, int] | None:

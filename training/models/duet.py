@@ -39,8 +39,9 @@ class Config:
     rotation_weight: float = 0.1
     velocity_weight: float = 0.05
     pose_weight: float = 2.0
-    kl_weight: float = 0.002
-    free_nats: float = 0.05
+    feet_weight: float = 0.05
+    kl_weight: float = 0.0005
+    free_nats: float = 0.1
 
 
 class Duet(nn.Module):
@@ -53,6 +54,7 @@ class Duet(nn.Module):
         features = 3 * (joints + marks * len(config.lags))
         horizons, code, latent = len(config.horizons), config.code, config.latent
         self.left_hip, self.right_hip = skeleton.index("LeftUpperLeg"), skeleton.index("RightUpperLeg")
+        self.feet = [skeleton.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "Toes")]
         self.mark_joints = [skeleton.index(name) for name in config.marks]
 
         self.placement = _mlp(
@@ -114,6 +116,12 @@ class Duet(nn.Module):
         """Joints (..., J, 3) of a pose facing +Z over the origin."""
         root = torch.cat([torch.zeros_like(height), height, torch.zeros_like(height)], dim=-1)
         return kinematics.global_positions(self.skeleton.parents, self.offsets, root, matrices)
+
+    def on_stage(self, joints: Tensor, placement: Tensor) -> Tensor:
+        """Joints (..., K, 3) of poses facing +Z over the origin, at placements (..., 4) in the dancer's frame."""
+        turn = kinematics.heading_matrix(nn.functional.normalize(placement[..., 2:], dim=-1))
+        x, z = placement[..., 0:1], placement[..., 1:2]
+        return joints @ turn.transpose(-1, -2) + torch.cat([x, torch.zeros_like(x), z], dim=-1)[..., None, :]
 
     # Training.
 
@@ -177,12 +185,19 @@ class Duet(nn.Module):
         truth = self.positions(truth_height, kinematics.matrices_from_6d(truth_sixd))
         pose = losses.distance(joints, truth)
         rotation = losses.distance(sixd, truth_sixd)
-        velocity = losses.velocity_distance(joints, truth, config.horizons[first + 1] - config.horizons[first])
+        seconds = config.horizons[first + 1] - config.horizons[first]
+        velocity = losses.velocity_distance(joints, truth, seconds)
+        # Feet over the floor, not under the hips: with the path as placed, standing feet should stand.
+        feet = losses.velocity_distance(
+            self.on_stage(joints[..., self.feet, :], placed[:, pair].detach()),
+            self.on_stage(truth[..., self.feet, :], placement[:, pair]),
+            seconds,
+        )
 
-        posed = pose + config.rotation_weight * rotation + config.velocity_weight * velocity
+        posed = pose + config.rotation_weight * rotation + config.velocity_weight * velocity + config.feet_weight * feet
         total = root + config.facing_weight * facing + config.pose_weight * posed + config.kl_weight * penalty
-        parts = {"root": root, "facing": facing, "pose": pose, "rotation": rotation, "velocity": velocity, "kl": nats}
-        return total, parts
+        parts = {"root": root, "facing": facing, "pose": pose, "rotation": rotation, "velocity": velocity}
+        return total, {**parts, "feet": feet, "kl": nats}
 
 
 def _mlp(inputs: int, width: int, outputs: int, input_dropout: float, dropout: float) -> nn.Sequential:

@@ -1,0 +1,85 @@
+"""Print a model's label for people: what goes in, what comes out, which knobs it has, what it was made from.
+
+python -m exporters.inspect presets/models/salsa_duet.onnx
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import onnx
+
+from motion.manifest import METADATA_KEY, Manifest, Port
+
+
+def read_manifest(path: str | Path) -> Manifest:
+    """The manifest in a model file. Raises ValueError for a file that is no model or has no label, and OSError."""
+    try:
+        proto = onnx.load(str(path), load_external_data=False)
+    except OSError:
+        raise
+    except Exception as error:  # protobuf's own error classes differ between its versions
+        raise ValueError(f"{path} is no ONNX model: {error}") from None
+    for entry in proto.metadata_props:
+        if entry.key == METADATA_KEY:
+            return Manifest.from_json(entry.value)
+    raise ValueError(f"{path} has no {METADATA_KEY!r} label; was it exported by exporters.onnx?")
+
+
+def describe(path: str | Path) -> str:
+    """The label as text. Raises as `read_manifest`."""
+    manifest = read_manifest(path)
+    rate = "any rate" if manifest.fps_in is None else f"{manifest.fps_in:g} fps"
+    lines = [
+        f"{manifest.name}: a {manifest.kind} model, {Path(path).stat().st_size / 1e6:.2f} MB, {len(manifest.skeleton)} "
+        f"joints, {rate}, looks {manifest.latency_frames} frames ahead",
+        "",
+        "inputs",
+        *(_port(port) for port in manifest.inputs),
+        "outputs",
+        *(_port(port) for port in manifest.outputs),
+    ]
+    if manifest.params:
+        lines.append("params")
+        for param in manifest.params:
+            lines.append(
+                f"  {param.name:<16} {param.low:g} .. {param.high:g}, default {param.default:g}: {param.about}"
+            )
+    if manifest.vectors:
+        lines += ["vectors", *(f"  {name:<16} {len(values)} numbers" for name, values in manifest.vectors.items())]
+    lines.append("made from")
+    for key, value in manifest.made_from.items():
+        if key == "takes":
+            lines.append(f"  {'takes':<16} {len(value)}")
+            lines += [f"    {entry['take']:<20} sha256 {entry['sha256'][:16]}" for entry in value]
+        else:
+            lines.append(f"  {key:<16} {value}")
+    for title, values in (("scorecard", manifest.scorecard), ("example", manifest.example)):
+        if values:
+            lines += [title, *(f"  {key:<16} {value}" for key, value in values.items())]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m exporters.inspect", description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+")
+    options = parser.parse_args(arguments)
+    try:
+        print("\n\n".join(describe(path) for path in options.models))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _port(port: Port) -> str:
+    shape = " x ".join(str(size) for size in port.shape)
+    detail = "+".join(port.layout) or (f"-> {port.feeds}" if port.feeds else "")
+    return f"  {port.name:<20} {port.role:<10} {shape:<20} {detail}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
