@@ -138,7 +138,7 @@ class SkeletonMismatch(ValueError):
 @lru_cache(maxsize=4096)
 def plain(name: str) -> str:
     """A joint name as profiles compare it."""
-    name = re.sub(r"[\s_.\-]", "", name.rsplit(":", 1)[-1]).casefold()
+    name = re.sub(r"(?<=[^\W_])[\s_.\-]+", "", name.rsplit(":", 1)[-1]).casefold()  # "__Arm_L" is not "Arm_L"
     return name.removeprefix("mixamorig")
 
 

@@ -26,7 +26,7 @@ __all__ = ["Retargeter", "SkeletonMismatch"]
 _SIDES = ("Left", "Right")
 # The joint a limb joint points at; the last ones name a fallback direction in the body's frame (left is +X).
 _LIMB_CHILD = {"UpperArm": "LowerArm", "LowerArm": "Hand", "UpperLeg": "LowerLeg", "LowerLeg": "Foot"}
-SNAP_DEGREES = 25.0  # a rest body this near to axis-aligned is taken as exactly so
+UP_SNAP_DEGREES, LEFT_SNAP_DEGREES = 25.0, 5.0
 
 
 class Retargeter:
@@ -132,6 +132,10 @@ class _Body:
         self.rotations = local_to_global(skeleton, rest_rotations)  # (J, 4)
         self.positions = forward(skeleton, np.zeros(3), rest_rotations)[0]  # (J, 3)
         at = {role: self.positions[joint] for role, joint in roles.items()}
+        for a, b in (("LeftUpperLeg", "RightUpperLeg"), ("Hips", "Head"), ("LeftUpperLeg", "LeftFoot")):
+            if np.linalg.norm(at[a] - at[b]) < 1e-6:
+                names = skeleton.names[roles[a]], skeleton.names[roles[b]]
+                raise SkeletonMismatch(f"joints {names[0]!r} and {names[1]!r} stand at the same place at rest")
         self.frame = _body_frame(at["LeftUpperLeg"] - at["RightUpperLeg"], at["Head"] - at["Hips"])
         self.leg_length = sum(
             float(np.linalg.norm(at[f"{s}{a}"] - at[f"{s}{b}"]))
@@ -199,14 +203,23 @@ def _natural_direction(role: str, frame: Array) -> Array:
 
 
 def _body_frame(left: Array, up: Array) -> Array:
-    """The turn (4,) from (left +X, up +Y, forward +Z) to a rest body, snapped to the axes when nearly there."""
-    x = left / np.linalg.norm(left)
-    z = np.cross(x, up)
-    z /= np.linalg.norm(z)
-    frame = rot.from_matrix(np.stack([x, np.cross(z, x), z], axis=-1))
-    angles = rot.angle(_AXIS_ALIGNED, frame)
-    nearest = int(np.argmin(angles))
-    return _AXIS_ALIGNED[nearest] if np.degrees(angles[nearest]) < SNAP_DEGREES else frame
+    """The turn (4,) from (left +X, up +Y, forward +Z) to a rest body.
+
+    Spines bow and heads jut, so `up` counts as the axis it is near; hips are level, so `left` is taken at its word.
+    """
+    y = _snapped(up, UP_SNAP_DEGREES)
+    x = _snapped(left - (left @ y) * y, LEFT_SNAP_DEGREES)
+    x = x - (x @ y) * y
+    x /= np.linalg.norm(x)
+    return rot.from_matrix(np.stack([x, y, np.cross(x, y)], axis=-1))
+
+
+def _snapped(direction: Array, degrees: float) -> Array:
+    """The unit direction, or the coordinate axis that is nearer to it than `degrees`."""
+    unit = direction / np.linalg.norm(direction)
+    axis = np.zeros(3)
+    axis[np.argmax(np.abs(unit))] = np.sign(unit[np.argmax(np.abs(unit))])
+    return axis if unit @ axis > np.cos(np.radians(degrees)) else unit
 
 
 def _t_pose(source: Skeleton, profile: str) -> Array:
@@ -257,18 +270,3 @@ def _left_matrix(q: Array) -> Array:
 
 def _right_matrix(q: Array) -> Array:
     return np.asarray(q[..., _LEFT_PLACE] * _RIGHT_SIGN)
-
-
-def _axis_aligned() -> Array:
-    """The 24 rotations that map axes to axes, (24, 4)."""
-    half_turns = [
-        rot.from_euler("XYZ", np.pi / 2 * np.array([a, b, c])) for a in range(4) for b in range(4) for c in range(4)
-    ]
-    unique: list[Array] = []
-    for q in half_turns:
-        if all(rot.angle(q, other) > 0.1 for other in unique):
-            unique.append(q)
-    return np.array(unique)
-
-
-_AXIS_ALIGNED = _axis_aligned()
