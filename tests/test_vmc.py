@@ -120,6 +120,20 @@ def test_a_lost_datagram_of_bones_leaves_them_where_they_were():
         assert rot.angle(frame.rotations[joint], source.rotations[joint]) < 1e-6
 
 
+def test_a_frame_that_takes_too_long_comes_whole_at_its_end():
+    sent = [pose(1, 1.0), pose(2, 2.0)]
+    decoder = VmcDecoder()
+    frames = []
+    for number, frame in enumerate(sent):
+        early, late = split(messages_of(frame)[1:], 2)
+        frames += decoder.feed(early, number * 0.016)
+        frames += decoder.flush(number * 0.016 + FRAME_TIMEOUT)
+        frames += decoder.feed(late, number * 0.016 + 0.005)
+    assert [frame.sender_time for frame in frames] == [None, 1.0, None, 2.0]
+    for frame, original in zip(frames[1::2], sent, strict=True):
+        assert_same(frame, original)
+
+
 def test_bones_never_sent_stand_at_rest():
     (frame,) = decoded([osc.encode(BONE, "LeftHand", *STILL[:3], 1.0, 0.0, 0.0, 0.0)])
     others = [joint for joint, name in enumerate(HUMANOID.names) if name != "LeftHand"]

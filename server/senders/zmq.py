@@ -1,6 +1,7 @@
 """Messages to whoever subscribes: one bound PUB socket, never blocking, old messages dropped rather than kept.
 
-Two messages may wait for a slow subscriber; a subscriber that must not lag sets CONFLATE (clients/python).
+A subscriber that must not lag behind sets CONFLATE (clients/python): a queue's length here does not bound its lag, the
+kernel's buffers do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import zmq
 
 from server.senders import SenderError
 
-HIGH_WATER = 2
+# Messages that may wait for one subscriber. libzmq looks at what a subscriber has taken about once a millisecond, so
+# with 2, a third of three messages sent within one is lost (measured); with 16, none.
+HIGH_WATER = 16
 
 
 class ZmqSender:

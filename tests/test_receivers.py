@@ -1,0 +1,322 @@
+"""Receivers on real sockets: frames arrive, and nothing a peer sends ends the thread."""
+
+import socket
+import threading
+import time
+from contextlib import closing
+from itertools import islice
+from queue import Empty, SimpleQueue
+
+import numpy as np
+import pytest
+
+from motion import kinematics
+from motion import rotations as rot
+from motion.clip import Clip
+from motion.skeleton import HUMANOID
+from server.protocols import packed
+from server.protocols.frames import PoseFrame
+from server.protocols.vmc import VmcDecoder, VmcEncoder
+from server.receivers import ReceiverError
+from server.receivers.bvh_player import BvhPlayer
+from server.receivers.udp import UdpReceiver
+from server.receivers.zmq import ZmqReceiver
+from server.senders.udp import UdpSender
+from server.senders.zmq import ZmqSender
+
+PATIENCE = 10.0  # seconds; a busy machine may be slow, a broken receiver never delivers
+
+
+def pose(number=0, actor="dancer1") -> PoseFrame:
+    rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
+    return PoseFrame(HUMANOID, np.array([0.0, 0.9, 0.1 * number]), rotations, float(number), 0.0, number, actor)
+
+
+class Stage:
+    """A receiver and a sender that know each other, and what came through."""
+
+    def __init__(self, **options) -> None:
+        self.arrived: SimpleQueue[PoseFrame] = SimpleQueue()
+        on_frame = options.pop("on_frame", self.arrived.put)
+        self.receiver = UdpReceiver(VmcDecoder("dancer1"), "127.0.0.1", 0, on_frame, **options)
+        self.sender = UdpSender("127.0.0.1", self.receiver.port)
+        self.receiver.start()
+
+    def close(self) -> None:
+        self.sender.close()
+        self.receiver.close()
+
+    def next(self) -> PoseFrame:
+        return self.arrived.get(timeout=PATIENCE)
+
+    def until(self, count: str, value: int = 1) -> int:
+        end = time.monotonic() + PATIENCE
+        while self.receiver.counts[count] < value and time.monotonic() < end:
+            threading.Event().wait(0.001)
+        return self.receiver.counts[count]
+
+
+def test_a_frame_sent_arrives_with_the_time_of_its_arrival():
+    with closing(Stage()) as stage:
+        before = time.perf_counter()
+        stage.sender.send(VmcEncoder().encode(pose(3)))
+        frame = stage.next()
+    assert before < frame.receive_time < time.perf_counter()
+    assert (frame.sender_time, frame.actor) == (3.0, "dancer1")
+    assert frame.root_position[2] == pytest.approx(0.3)
+    assert stage.receiver.counts == {"packets": 2, "frames": 1}
+
+
+def test_a_frame_without_its_end_is_delivered_all_the_same():
+    with closing(Stage()) as stage:
+        stage.sender.send(VmcEncoder().encode(pose())[:1])  # the datagram with the time is lost
+        assert stage.next().sender_time is None
+
+
+def test_garbage_is_counted_and_the_next_frame_arrives():
+    with closing(Stage()) as stage:
+        stage.sender.send([b"", b"garbage!", b"#bundle\0" * 100, bytes(65507), b"/VMC/Ext/Bone/Pos\0\0\0,s\0\0"])
+        stage.sender.send(VmcEncoder().encode(pose(1)))
+        assert stage.next().sender_time == 1.0
+        assert stage.receiver.counts["dropped_packet"] == 5
+    assert "type" in stage.receiver.last_packet_error or "string" in stage.receiver.last_packet_error
+
+
+def test_a_fault_of_our_own_is_kept_and_the_thread_goes_on():
+    arrived = SimpleQueue()
+
+    def on_frame(frame):
+        arrived.put(frame)
+        if frame.number == 1:
+            raise RuntimeError("the first frame is too much")
+
+    with closing(Stage(on_frame=on_frame)) as stage:
+        for number in (1, 2):
+            stage.sender.send(VmcEncoder().encode(pose(number)))
+        assert [arrived.get(timeout=PATIENCE).number for _ in range(2)] == [1, 2]
+    assert stage.receiver.counts["internal_error"] == 1
+    assert str(stage.receiver.last_error) == "the first frame is too much"
+
+
+@pytest.mark.parametrize("allow", [("127.0.0.1",), ("10.0.0.1", "127.0.0.0/8")])
+def test_senders_on_the_list_are_heard(allow):
+    with closing(Stage(allow=allow)) as stage:
+        stage.sender.send(VmcEncoder().encode(pose()))
+        assert stage.next().number == 1
+
+
+def test_senders_off_the_list_are_counted_and_not_heard():
+    with closing(Stage(allow=("10.0.0.1", "192.168.0.0/16"))) as stage:
+        stage.sender.send(VmcEncoder().encode(pose()))
+        assert stage.until("dropped_source", 2) == 2
+        assert stage.receiver.counts["frames"] == 0
+
+
+def test_what_the_decoder_drops_is_in_the_counts():
+    with closing(Stage()) as stage:
+        bad = pose()
+        bad.root_position = np.array([0.0, np.nan, 0.0])
+        stage.sender.send(VmcEncoder().encode(bad))
+        assert stage.until("dropped_not_finite") == 1
+
+
+def test_a_port_in_use_is_an_error_that_says_what_to_do():
+    with closing(Stage()) as stage, pytest.raises(ReceiverError) as error:
+        UdpReceiver(VmcDecoder(), "127.0.0.1", stage.receiver.port, print, dancer="dancer2")
+    assert f"port {stage.receiver.port} on 127.0.0.1 is in use (dancer 'dancer2')" in str(error.value)
+    assert "set dancers.dancer2.port" in str(error.value)
+
+
+@pytest.mark.parametrize("host", ["203.0.113.7", "no such host.invalid"])
+def test_a_host_that_is_not_here_is_an_error_with_its_key(host):
+    with pytest.raises(ReceiverError, match=r"set dancers.dancer1.host"):
+        UdpReceiver(VmcDecoder(), host, 0, print, dancer="dancer1")
+
+
+def test_an_allowed_address_that_is_none_is_refused():
+    with pytest.raises(ValueError, match=r"dancers.dancer1.allow: 'suit' is no IP address"):
+        UdpReceiver(VmcDecoder(), "127.0.0.1", 0, print, allow=("suit",), dancer="dancer1")
+
+
+def test_closing_gives_the_port_back_and_may_be_done_twice():
+    receiver = UdpReceiver(VmcDecoder(), "127.0.0.1", 0, print)
+    receiver.close()  # never started
+    with closing(Stage()) as stage:
+        port = stage.receiver.port
+    stage.receiver.close()
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as again:
+        again.bind(("127.0.0.1", port))
+
+
+# ZMQ
+
+
+def first_arrival(sender: ZmqSender, arrived: SimpleQueue, messages) -> PoseFrame:
+    """A subscriber needs a moment to be known to the publisher: send until something comes through."""
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        for message in messages:
+            sender.send(message)
+        try:
+            return arrived.get(timeout=0.01)
+        except Empty:
+            continue
+    raise AssertionError("nothing came through")
+
+
+@pytest.mark.parametrize(("actor", "expected"), [("", "dancer1"), ("partner1", "partner1")])
+@pytest.mark.parametrize("conflate", [True, False])
+def test_the_actor_asked_for_arrives_and_stats_do_not_disturb(actor, expected, conflate):
+    arrived = SimpleQueue()
+    messages = [packed.encode([pose(1), pose(2, "partner1")], 5, 0.0, {"partner1"}), packed.encode_stats({"a": 1})]
+    with closing(ZmqSender("tcp://127.0.0.1:*")) as sender:
+        with closing(ZmqReceiver(sender.endpoint, actor, arrived.put, conflate)) as receiver:
+            receiver.start()
+            frame = first_arrival(sender, arrived, messages)
+        assert (frame.actor, receiver.counts["dropped_packet"]) == (expected, 0)
+
+
+def test_an_actor_who_is_not_there_and_garbage_are_counted():
+    with closing(ZmqSender("tcp://127.0.0.1:*")) as sender:
+        with closing(ZmqReceiver(sender.endpoint, "nobody", print, conflate=False)) as receiver:
+            receiver.start()
+            end = time.monotonic() + PATIENCE
+            while min(receiver.counts[c] for c in ("dropped_packet", "dropped_no_such_actor")) < 1:
+                assert time.monotonic() < end
+                sender.send(packed.POSE_TOPIC + b"garbage")
+                sender.send(packed.encode([pose()], 0, 0.0))
+                threading.Event().wait(0.01)
+        assert receiver.last_error is None
+
+
+def test_a_reader_that_was_busy_skips_to_the_newest_message():
+    entered, release, quick = SimpleQueue(), SimpleQueue(), SimpleQueue()
+
+    def on_frame(frame):
+        entered.put(frame.number)
+        release.get(timeout=PATIENCE)
+
+    with (
+        closing(ZmqSender("tcp://127.0.0.1:*")) as sender,
+        closing(ZmqReceiver(sender.endpoint, "", on_frame)) as busy_reader,
+        closing(ZmqReceiver(sender.endpoint, "", quick.put, conflate=False)) as quick_reader,
+    ):
+        for reader, arrived in ((busy_reader, entered), (quick_reader, quick)):
+            reader.start()
+            first_arrival(sender, arrived, [packed.encode([pose(0)], 0, 0.0)])
+        for number in range(1, 200):
+            while first_arrival(sender, quick, [packed.encode([pose(number)], number, 0.0)]).number != number:
+                pass
+        danced = []
+        while 199 not in danced:
+            release.put(None)
+            danced.append(entered.get(timeout=PATIENCE))
+        release.put(None)
+    assert len(danced) < 10
+
+
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:5556", "tcp://", "udp://127.0.0.1:1"])
+def test_an_endpoint_that_is_none_is_an_error_with_its_key(endpoint):
+    with pytest.raises(ReceiverError, match=r"set dancers.dancer1.connect"):
+        ZmqReceiver(endpoint, "", print, dancer="dancer1")
+
+
+# The recording as a dancer
+
+
+def dance(frames=150, fps=60.0) -> Clip:
+    """Walks 2 m and turns an arm; its end is far from its start."""
+    t = np.arange(frames) / frames
+    root = np.stack([2.0 * t, 0.9 + 0.0 * t, t], axis=1)
+    rotations = np.tile(rot.IDENTITY, (frames, len(HUMANOID), 1))
+    rotations[:, HUMANOID.index("LeftUpperArm")] = rot.from_euler("z", (2.0 * t)[:, None])
+    return Clip(HUMANOID, fps, root, rotations)
+
+
+def test_a_recording_played_once_is_the_recording():
+    clip = dance()
+    frames = list(BvhPlayer(clip, 60.0, loop=False).frames())
+    assert [frame.number for frame in frames] == list(range(150))
+    assert [frame.sender_time for frame in frames] == [number / 60.0 for number in range(150)]
+    assert (np.array([frame.root_position for frame in frames]) == clip.root_positions).all()
+    assert (np.array([frame.rotations for frame in frames]) == clip.rotations).all()
+
+
+def test_a_recording_is_played_at_the_rate_asked_for():
+    frames = list(BvhPlayer(dance(), 120.0, loop=False).frames())
+    assert len(frames) == 299
+    assert frames[1].sender_time == 1 / 120
+
+
+def test_a_loop_never_jumps_and_its_time_goes_on():
+    clip = dance()
+    frames = list(islice(BvhPlayer(clip, 60.0, loop=True).frames(), 600))
+    joints = kinematics.global_positions(
+        HUMANOID, [frame.root_position for frame in frames], [frame.rotations for frame in frames]
+    )
+    # 2.2 m back in half a second, eased in and out, is at most 1.5 * 2.2 / 30 = 0.11 m a frame; the hand turns as well.
+    assert np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() < 0.25
+    assert [frame.sender_time for frame in frames] == [number / 60.0 for number in range(600)]
+
+
+def test_every_round_of_a_loop_is_the_same():
+    clip = dance()
+    frames = list(islice(BvhPlayer(clip, 60.0, loop=True).frames(), 400))
+    round_length = 150 - 30  # half a second dissolves
+    for number in range(150, 400 - round_length):
+        assert (frames[number].rotations == frames[number + round_length].rotations).all()
+        assert (frames[number].root_position == frames[number + round_length].root_position).all()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_the_shortest_recordings_loop(frames):
+    played = list(islice(BvhPlayer(dance(frames), 60.0).frames(), 10))
+    assert [frame.number for frame in played] == list(range(10))
+
+
+def test_an_empty_recording_is_refused():
+    with pytest.raises(ValueError, match="no frames"):
+        BvhPlayer(dance(3)[0:0], 60.0)
+
+
+def test_the_thread_plays_the_same_frames_as_the_iterator():
+    live = []
+    player = BvhPlayer(dance(40), 1000.0, loop=False, on_frame=live.append)
+    with closing(player):
+        player.start()
+        assert player.finished.wait(PATIENCE)
+    offline = list(player.frames())
+    assert len(live) + player.counts["skipped"] == len(offline)
+    for frame in live:
+        same = offline[frame.number]
+        assert (frame.rotations == same.rotations).all()
+        assert (frame.root_position == same.root_position).all()
+        assert frame.sender_time == same.sender_time
+
+
+def test_a_frame_is_never_early():
+    live, starts = [], []
+
+    def clock():
+        starts.append(time.perf_counter())
+        return starts[-1]
+
+    player = BvhPlayer(dance(20), 200.0, loop=False, on_frame=live.append, clock=clock)
+    with closing(player):
+        player.start()
+        assert player.finished.wait(PATIENCE)
+    assert all(frame.receive_time >= starts[0] + frame.sender_time for frame in live)
+
+
+def test_a_player_survives_its_listener_and_closes_in_the_middle():
+    arrived = SimpleQueue()
+
+    def on_frame(frame):
+        arrived.put(frame)
+        raise RuntimeError("no")
+
+    player = BvhPlayer(dance(), 60.0, on_frame=on_frame)
+    with closing(player):
+        player.start()
+        assert [arrived.get(timeout=PATIENCE).number for _ in range(3)] == [0, 1, 2]
+    assert str(player.last_error) == "no"
