@@ -33,7 +33,7 @@ JOINT_SPEED = np.radians(2400.0)  # rad/s
 JOINT_ACCELERATION = np.radians(80_000.0)  # rad/s²: 2.8 degrees off the neighbours' middle at 120 fps
 ROOT_SPEED = 12.0  # m/s
 ROOT_ACCELERATION = 300.0  # m/s²
-_BRIDGE_SECONDS = 0.05  # what lies between two glitches this close belongs to them: swapped markers swap back
+_BRIDGE_SECONDS = 0.1  # what lies between two glitches this close belongs to them: swapped markers swap back
 _SOFT_SECONDS = 0.025
 
 
