@@ -1,12 +1,11 @@
 """One skeleton's pose on another: joints are found by name, limb directions are kept exactly, roll is the source's.
 
-For a target joint t that follows source joint s, with global rotations W and the constant C_t fixed at rest:
+For a target joint t that follows source joint s, global rotations W, and constants C fixed at rest:
     W_target[t] = W_source[s] · C_t,   C_t = turn(C_p·d_target -> d_source) · C_p
-d are the rest bone directions and p the limb joint above; the trunk, clavicles included, takes C = B, the turn
-between the two rest bodies (hip axis and hips -> head). Locally that is a product of source rotations along the path
-between two mapped joints, so extra spine joints come out right and missing ones follow their parent. The root is
-scaled uniformly by the ratio of leg lengths, such that the mid-points of the upper-leg joints coincide; heights are
-not touched otherwise. Both skeletons are Y up: a file with other axes is turned where it is read.
+d are rest bone directions, p is the limb joint above; trunk and clavicles take C = B, the turn between the rest bodies.
+Locally that is a product of source rotations along the path between two mapped joints: extra spine joints come out
+right, missing ones follow their parent. The root is scaled by the ratio of leg lengths so that the mid-points of the
+upper-leg joints coincide; heights are not touched otherwise. Both skeletons are Y up.
 """
 
 from __future__ import annotations
