@@ -61,11 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.port == 0:
         print(f"http://{options.host}:{server.get_port()}", flush=True)
-    feed = Feed(options.connect)
+    feed, remote = Feed(options.connect), Remote(*options.control) if options.control else None
     try:
-        run(server, feed, Remote(*options.control) if options.control else None, stopping)
+        run(server, feed, remote, stopping)
     finally:
         feed.close()
+        if remote:
+            remote.close()
         server.stop()
     return 0
 
@@ -122,13 +124,14 @@ def _open(host: str, port: int) -> Stage:
 def _stop_with_standard_input(stopping: threading.Event) -> None:
     """The server starts the page with a pipe and never writes to it: its end is the server's end."""
     try:
-        is_pipe = stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode)
+        descriptor = sys.stdin.fileno()
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
     except (OSError, ValueError, AttributeError):
         return
     if is_pipe:
 
         def wait() -> None:
-            while sys.stdin.buffer.read(4096):
+            while os.read(descriptor, 4096):  # not sys.stdin: its lock would be held when the interpreter ends
                 pass
             stopping.set()
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from motion import rotations as rot
 from motion.kinematics import forward
-from motion.skeleton import HUMANOID, Array, Skeleton
+from motion.skeleton import HUMANOID, Array
 
 Floats = NDArray[np.float32]
 Mesh = tuple[Floats, NDArray[np.uint32]]  # vertices (V, 3), faces (F, 3)
@@ -28,15 +28,15 @@ _LIMBS = (
     ("{}Shoulder", "{}UpperArm", 0.050, _JOINT),
     ("{}UpperArm", "{}LowerArm", 0.049, _SHELL),
     ("{}LowerArm", "{}Hand", 0.041, _SHELL),
-    ("UpperChest", "Head", 0.056, _JOINT),
+    ("UpperChest", "Neck", 0.060, _JOINT),
+    ("Neck", "Head", 0.050, _JOINT),
 )
 # Joint, centre and half axes in the joint's frame, both as (sideways, up, forward), and tone. Sideways points away
 # from the middle for the sided ones.
 _ELLIPSOIDS = (
-    ("Hips", (0.0, 0.030, 0.0), (0.152, 0.108, 0.112), _SHELL),
-    ("Spine", (0.0, -0.020, 0.002), (0.110, 0.130, 0.084), _JOINT),
-    ("Spine", (0.0, 0.045, 0.002), (0.118, 0.095, 0.088), _SHELL),
-    ("Chest", (0.0, 0.085, -0.004), (0.153, 0.195, 0.112), _SHELL),
+    ("Hips", (0.0, 0.035, 0.0), (0.154, 0.112, 0.112), _SHELL),
+    ("Spine", (0.0, -0.005, 0.002), (0.112, 0.130, 0.086), _JOINT),
+    ("Chest", (0.0, 0.065, -0.004), (0.152, 0.215, 0.112), _SHELL),
     ("UpperChest", (0.0, 0.070, -0.016), (0.142, 0.070, 0.078), _SHELL),
     ("Head", (0.0, 0.088, 0.012), (0.076, 0.116, 0.094), _SHELL),
     ("Head", (0.0, 0.098, 0.042), (0.064, 0.050, 0.076), _FACE),  # shows where somebody looks
@@ -50,9 +50,10 @@ _ELLIPSOIDS = (
     ("{}Foot", (0.0, -0.022, 0.040), (0.043, 0.036, 0.108), _SHELL),
     ("{}Toes", (0.0, -0.001, 0.016), (0.045, 0.021, 0.056), _SHELL),
 )
-SHADOW_RINGS = 6  # discs on top of each other that make one soft shadow
+SHADOW_RINGS = 9  # discs on top of each other that make one soft shadow
+_FOOT_SHADOW, _BODY_SHADOW = (0.115, 0.20), (0.42, 0.42)  # half a width, half a length
 _SHADOW_HEIGHT = 0.30  # a foot this far up throws no contact shadow
-_LABEL_HEIGHT = 0.32  # over the head joint
+_LABEL_OFFSET = np.array([0.0, 0.32, 0.0])  # from the head joint
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,74 +71,41 @@ class Placement:
     middle: Floats  # (3,), the hips
 
 
-class Figure:
-    """The body a skeleton wears. Scales and tones are fixed, `place` says where everything is.
+def place(root_position: Array, rotations: Array) -> Placement:
+    """One body of a pose on HUMANOID: root_position (3,) metres, rotations (J, 4) local xyzw."""
+    positions, matrices = forward(HUMANOID, root_position, rotations)
+    turns = rot.from_matrix(matrices)  # (J, 4) global
+    centres = positions[_ROUND_JOINTS] + np.einsum("eab,eb->ea", matrices[_ROUND_JOINTS], _ROUND_OFFSETS)
+    shadow_positions, shadow_wxyzs, shadow_scales = _shadows(positions)
+    return Placement(
+        limb_positions=positions[_LIMB_STARTS].astype(np.float32),
+        limb_wxyzs=_wxyz(rot.multiply(turns[_LIMB_STARTS], _LIMB_TURNS)),
+        ellipsoid_positions=centres.astype(np.float32),
+        ellipsoid_wxyzs=_wxyz(turns[_ROUND_JOINTS]),
+        shadow_positions=shadow_positions,
+        shadow_wxyzs=shadow_wxyzs,
+        shadow_scales=shadow_scales,
+        label_position=(positions[HUMANOID.index("Head")] + _LABEL_OFFSET).astype(np.float32),
+        middle=positions[0].astype(np.float32),
+    )
 
-    Raises KeyError naming the joint when the skeleton lacks one of HUMANOID's.
-    """
 
-    def __init__(self, skeleton: Skeleton = HUMANOID) -> None:
-        self._skeleton = skeleton
-        size = skeleton.hip_height / HUMANOID.hip_height
-        limbs = [(a.format(s), b.format(s), r, tone) for a, b, r, tone in _LIMBS for s in _sides(a)]
-        starts = [skeleton.index(name) for name, *_ in limbs]
-        ends = [skeleton.index(name) for _, name, *_ in limbs]
-        offsets = skeleton.rest_positions[ends] - skeleton.rest_positions[starts]
-        self._limb_joints = np.array(starts)
-        self._limb_turns = rot.between(np.broadcast_to([0.0, 1.0, 0.0], offsets.shape), offsets)
-        radii = np.array([radius for *_, radius, _ in limbs]) * size
-        self.limb_tones = np.array([tone for *_, tone in limbs])
-        self.limb_scales = np.stack([radii, np.linalg.norm(offsets, axis=1), radii], axis=1).astype(np.float32)
-        round_ones = [(j.format(s), _mirror(s, at), half, tone) for j, at, half, tone in _ELLIPSOIDS for s in _sides(j)]
-        self._ellipsoid_joints = np.array([skeleton.index(name) for name, *_ in round_ones])
-        self._ellipsoid_offsets = np.array([at for _, at, *_ in round_ones]) * size
-        self.ellipsoid_scales = (np.array([half for *_, half, _ in round_ones]) * size).astype(np.float32)
-        self.ellipsoid_tones = np.array([tone for *_, tone in round_ones])
-        self._head = skeleton.index("Head")
-        self._label_offset = np.array([0.0, _LABEL_HEIGHT * size, 0.0])
-        self._feet = np.array([skeleton.index(f"{side}Foot") for side in ("Left", "Right")])
-        self._toes = np.array([skeleton.index(f"{side}Toes") for side in ("Left", "Right")])
-        lowest = skeleton.rest_positions[:, 1].min() - 0.021 * size  # the floor under the resting body
-        self._foot_heights = skeleton.rest_positions[self._feet, 1] - lowest
-        self._size = size
-
-    def place(self, root_position: Array, rotations: Array) -> Placement:
-        """root_position (3,) metres, rotations (J, 4) local xyzw."""
-        positions, matrices = forward(self._skeleton, root_position, rotations)
-        turns = rot.from_matrix(matrices)  # (J, 4) global
-        joints = self._ellipsoid_joints
-        shadow_positions, shadow_wxyzs, shadow_scales = self._shadows(positions)
-        return Placement(
-            limb_positions=positions[self._limb_joints].astype(np.float32),
-            limb_wxyzs=_wxyz(rot.multiply(turns[self._limb_joints], self._limb_turns)),
-            ellipsoid_positions=(
-                positions[joints] + np.einsum("jab,jb->ja", matrices[joints], self._ellipsoid_offsets)
-            ).astype(np.float32),
-            ellipsoid_wxyzs=_wxyz(turns[joints]),
-            shadow_positions=shadow_positions,
-            shadow_wxyzs=shadow_wxyzs,
-            shadow_scales=shadow_scales,
-            label_position=(positions[self._head] + self._label_offset).astype(np.float32),
-            middle=positions[0].astype(np.float32),
-        )
-
-    def _shadows(self, positions: Array) -> tuple[Floats, Floats, Floats]:
-        """Under each foot and, wide and faint, under the hips: rings that add up to a soft spot."""
-        feet, toes = positions[self._feet], positions[self._toes]
-        spots = np.concatenate([0.5 * (feet + toes), positions[:1]])  # (3, 3)
-        lift = np.minimum(feet[:, 1] - self._foot_heights, toes[:, 1] - 0.021 * self._size)
-        near = np.clip(1.0 - lift / _SHADOW_HEIGHT, 0.0, 1.0)
-        widths = np.append(0.115 * near, 0.42) * self._size
-        lengths = np.append(0.20 * near, 0.42) * self._size
-        forward_xz = (toes - feet)[:, [0, 2]]
-        yaws = rot.yaw(np.append(np.arctan2(forward_xz[:, 0], forward_xz[:, 1]), 0.0))
-        rings = np.arange(1, SHADOW_RINGS + 1) / SHADOW_RINGS  # (R,)
-        scales = np.ones((3, SHADOW_RINGS, 3))
-        scales[..., 0], scales[..., 2] = widths[:, None] * rings, lengths[:, None] * rings
-        where = np.repeat(spots[:, None], SHADOW_RINGS, axis=1)
-        where[..., 1] = 0.002 + 0.0005 * (np.arange(3)[:, None] + 3 * np.arange(SHADOW_RINGS))  # none in one plane
-        flat = np.maximum(scales, 1e-4).reshape(-1, 3).astype(np.float32)
-        return where.reshape(-1, 3).astype(np.float32), _wxyz(np.repeat(yaws, SHADOW_RINGS, axis=0)), flat
+def _shadows(positions: Array) -> tuple[Floats, Floats, Floats]:
+    """Under each foot and, wide, under the hips: rings that add up to a soft spot, nearly nothing under a high foot."""
+    feet, toes = positions[_FEET], positions[_TOES]
+    spots = np.concatenate([0.5 * (feet + toes), positions[:1]])  # (3, 3)
+    lift = np.minimum(feet[:, 1] - _REST_HEIGHTS[_FEET], toes[:, 1] - _REST_HEIGHTS[_TOES])
+    near = np.clip(1.0 - lift / _SHADOW_HEIGHT, 0.001, 1.0)
+    sizes = np.vstack([np.outer(near, _FOOT_SHADOW), _BODY_SHADOW])  # (3, 2)
+    along = toes - feet
+    yaws = rot.yaw(np.append(np.arctan2(along[:, 0], along[:, 2]), 0.0))
+    rings = np.arange(1, SHADOW_RINGS + 1)
+    scales = np.ones((3, SHADOW_RINGS, 3))
+    scales[..., [0, 2]] = sizes[:, None] * rings[:, None] / SHADOW_RINGS
+    where = np.repeat(spots[:, None], SHADOW_RINGS, axis=1)
+    where[..., 1] = 0.002 + 0.0003 * (np.arange(3)[:, None] + 3 * rings)  # no two in one plane: they would flicker
+    wxyzs = _wxyz(np.repeat(yaws, SHADOW_RINGS, axis=0))
+    return where.reshape(-1, 3).astype(np.float32), wxyzs, scales.reshape(-1, 3).astype(np.float32)
 
 
 def limb_mesh(rings: int = 18, around: int = 20) -> Mesh:
@@ -175,13 +143,31 @@ def _revolve(radius: Array, y: Array, around: int) -> Mesh:
     return vertices.reshape(-1, 3).astype(np.float32), faces.reshape(-1, 3).astype(np.uint32)
 
 
-def _sides(name: str) -> tuple[str, ...]:
-    return ("Left", "Right") if "{}" in name else ("",)
-
-
-def _mirror(side: str, at: tuple[float, float, float]) -> tuple[float, float, float]:
-    return (-at[0], at[1], at[2]) if side == "Right" else at
-
-
 def _wxyz(xyzw: Array) -> Floats:
     return xyzw[..., [3, 0, 1, 2]].astype(np.float32)
+
+
+def _sided(name: str) -> tuple[tuple[str, float], ...]:
+    return (("Left", 1.0), ("Right", -1.0)) if "{}" in name else (("", 1.0),)
+
+
+# The tables above, both sides, as arrays.
+_limbs = [(a.format(s), b.format(s), radius, tone) for a, b, radius, tone in _LIMBS for s, _ in _sided(a)]
+_LIMB_STARTS = np.array([HUMANOID.index(start) for start, *_ in _limbs])
+_limb_offsets = HUMANOID.offsets[[HUMANOID.index(end) for _, end, *_ in _limbs]]
+_LIMB_TURNS = rot.between(np.broadcast_to([0.0, 1.0, 0.0], _limb_offsets.shape), _limb_offsets)
+LIMB_TONES = np.array([tone for *_, tone in _limbs])
+LIMB_SCALES: Floats = np.array(
+    [(radius, np.linalg.norm(offset), radius) for (*_, radius, _), offset in zip(_limbs, _limb_offsets, strict=True)],
+    dtype=np.float32,
+)
+_rounds = [
+    (j.format(s), np.array(at) * (x, 1, 1), half, tone) for j, at, half, tone in _ELLIPSOIDS for s, x in _sided(j)
+]
+_ROUND_JOINTS = np.array([HUMANOID.index(joint) for joint, *_ in _rounds])
+_ROUND_OFFSETS = np.array([at for _, at, *_ in _rounds])
+ELLIPSOID_SCALES: Floats = np.array([half for *_, half, _ in _rounds], dtype=np.float32)
+ELLIPSOID_TONES = np.array([tone for *_, tone in _rounds])
+_FEET = np.array([HUMANOID.index(f"{side}Foot") for side in ("Left", "Right")])
+_TOES = np.array([HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")])
+_REST_HEIGHTS = HUMANOID.rest_positions[:, 1]  # over the floor: HUMANOID rests standing

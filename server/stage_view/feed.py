@@ -96,3 +96,6 @@ class Remote:
 
     def reset(self) -> None:
         self._client.send_message("/show/reset", 1)
+
+    def close(self) -> None:
+        self._client.close()

@@ -41,7 +41,7 @@ class Panel:
         self._gui, self._remote = server.gui, remote
         self._table: list[Param] = []
         self._folders: list[viser.GuiFolderHandle] = []
-        self._sliders: dict[str, viser.GuiSliderHandle[float]] = {}
+        self.sliders: dict[str, viser.GuiSliderHandle[float]] = {}
         self._touched: dict[str, float] = {}
         self._frozen = False
         gui = self._gui
@@ -88,7 +88,7 @@ class Panel:
         self._enable(self._remote is not None)
         now = time.monotonic()
         for param, value in table:
-            slider = self._sliders[param.name]
+            slider = self.sliders[param.name]
             if now - self._touched.get(param.name, -TOUCH_SECONDS) >= TOUCH_SECONDS:
                 slider.value = min(max(value, param.low), param.high)  # type: ignore[misc]  # viser decorates the setter
 
@@ -98,13 +98,13 @@ class Panel:
         self._enable(False)
 
     def _enable(self, enabled: bool) -> None:
-        for handle in (self._freeze, self._reset, *self._sliders.values()):
+        for handle in (self._freeze, self._reset, *self.sliders.values()):
             handle.disabled = not enabled
 
     def _build(self, table: Sequence[tuple[Param, float]]) -> None:
         for folder in self._folders:
             folder.remove()
-        self._folders, self._sliders, self._touched = [], {}, {}
+        self._folders, self.sliders, self._touched = [], {}, {}
         self._table = [param for param, _ in table]
         for actor, entries in groupby(table, key=lambda entry: entry[0].name.partition("/")[0]):
             folder = self._gui.add_folder(actor)
@@ -112,7 +112,7 @@ class Panel:
             with folder:
                 params = []
                 for param, value in entries:
-                    self._sliders[param.name] = self._slider(param, value)
+                    self.sliders[param.name] = self._slider(param, value)
                     params.append(param)
                 self._defaults(params)
 

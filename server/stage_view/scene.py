@@ -12,19 +12,22 @@ from collections.abc import Collection, Iterable, Sequence
 import numpy as np
 import viser
 
-from motion.skeleton import HUMANOID, Array
+from motion.skeleton import Array
 from server.protocols.frames import PoseFrame
-from server.stage_view.bodies import Figure, Floats, Placement, disc_mesh, limb_mesh, sphere_mesh
+from server.stage_view import bodies as shapes
+from server.stage_view.bodies import Floats, Placement
 
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
 DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
 PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
 FLOOR, GRID, SECTION = (78, 82, 96), (92, 97, 112), (112, 118, 136)
 FOLLOW_HALF_LIFE = 0.6  # seconds
-SHADOW_OPACITY = 0.075  # of one ring
+SHADOW_OPACITY = 0.05  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
 _FIELD_OF_VIEW = float(np.radians(36.0))
+# The browser draws what is translucent from far to near, by the nodes' own places: shadows must come after the floor.
+_OVER = np.array([0.0, 20.0, 0.0], dtype=np.float32)
 _PUSH = 1.02  # how far the camera goes back in one frame at most
 
 Cast = tuple[tuple[str, bool], ...]  # who is on stage, and whether they are a partner
@@ -103,35 +106,35 @@ class _People:
 
     def __init__(self, server: viser.ViserServer, cast: Cast, frames: Sequence[PoseFrame]) -> None:
         self.cast = cast
-        self._figure = figure = Figure(HUMANOID)
-        bodies = self._place(frames)
+        bodies = _place(frames)
         colours, many = _colours(cast), (len(cast), 1)
         add = server.scene.add_batched_meshes_simple
         self._limbs = add(
             "/stage/limbs",
-            *limb_mesh(),
+            *shapes.limb_mesh(),
             _all(body.limb_wxyzs for body in bodies),
             _all(body.limb_positions for body in bodies),
-            batched_scales=np.tile(figure.limb_scales, many),
-            batched_colors=_toned(colours, figure.limb_tones),
+            batched_scales=np.tile(shapes.LIMB_SCALES, many),
+            batched_colors=_toned(colours, shapes.LIMB_TONES),
             lod="off",
         )
         self._rounds = add(
             "/stage/rounds",
-            *sphere_mesh(),
+            *shapes.sphere_mesh(),
             _all(body.ellipsoid_wxyzs for body in bodies),
             _all(body.ellipsoid_positions for body in bodies),
-            batched_scales=np.tile(figure.ellipsoid_scales, many),
-            batched_colors=_toned(colours, figure.ellipsoid_tones),
+            batched_scales=np.tile(shapes.ELLIPSOID_SCALES, many),
+            batched_colors=_toned(colours, shapes.ELLIPSOID_TONES),
             lod="off",
         )
         self._shadows = add(
             "/stage/shadows",
-            *disc_mesh(),
+            *shapes.disc_mesh(),
             _all(body.shadow_wxyzs for body in bodies),
-            _all(body.shadow_positions for body in bodies),
+            _all(body.shadow_positions for body in bodies) - _OVER,
             batched_scales=_all(body.shadow_scales for body in bodies),
             batched_colors=(0, 0, 0),
+            position=_OVER,
             opacity=SHADOW_OPACITY,
             cast_shadow=False,
             receive_shadow=False,
@@ -144,12 +147,12 @@ class _People:
         ]
 
     def move(self, frames: Sequence[PoseFrame]) -> list[Placement]:
-        bodies = self._place(frames)
+        bodies = _place(frames)
         self._limbs.batched_positions = _all(body.limb_positions for body in bodies)
         self._limbs.batched_wxyzs = _all(body.limb_wxyzs for body in bodies)
         self._rounds.batched_positions = _all(body.ellipsoid_positions for body in bodies)
         self._rounds.batched_wxyzs = _all(body.ellipsoid_wxyzs for body in bodies)
-        self._shadows.batched_positions = _all(body.shadow_positions for body in bodies)
+        self._shadows.batched_positions = _all(body.shadow_positions for body in bodies) - _OVER
         self._shadows.batched_wxyzs = _all(body.shadow_wxyzs for body in bodies)
         self._shadows.batched_scales = _all(body.shadow_scales for body in bodies)
         return bodies
@@ -162,8 +165,9 @@ class _People:
         for handle in (self._limbs, self._rounds, self._shadows, *self._names):
             handle.remove()
 
-    def _place(self, frames: Sequence[PoseFrame]) -> list[Placement]:
-        return [self._figure.place(frame.root_position, frame.rotations) for frame in frames]
+
+def _place(frames: Sequence[PoseFrame]) -> list[Placement]:
+    return [shapes.place(frame.root_position, frame.rotations) for frame in frames]
 
 
 def _set(server: viser.ViserServer) -> None:
@@ -174,7 +178,7 @@ def _set(server: viser.ViserServer) -> None:
     scene.configure_default_lights(enabled=False)
     scene.configure_environment_map("studio", environment_intensity=0.22)
     scene.add_light_directional(
-        "/light/key", color=(255, 243, 228), intensity=1.9, cast_shadow=True, position=(1.6, 4.0, 2.4)
+        "/light/key", color=(255, 243, 228), intensity=1.55, cast_shadow=True, position=(1.6, 4.0, 2.4)
     )
     scene.add_light_directional("/light/rim", color=(170, 195, 255), intensity=1.4, position=(-2.5, 2.2, -3.5))
     scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=0.55)

@@ -1,0 +1,291 @@
+"""The stage page: bodies stand where poses say, sliders reach the server and never echo, the process behaves."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import msgspec
+import numpy as np
+import pytest
+import viser
+import zmq
+from pythonosc.osc_message import OscMessage
+from websockets.sync.client import ClientConnection, connect
+
+from motion import rotations as rot
+from motion.kinematics import global_positions
+from motion.skeleton import HUMANOID
+from server.protocols import packed
+from server.protocols.frames import PacketError, PoseFrame
+from server.stage_view import bodies
+from server.stage_view.__main__ import Stage, main
+from server.stage_view.feed import Feed, Remote
+from server.stage_view.panel import Panel, health_html
+from server.stage_view.scene import Scene
+
+STANDING = (HUMANOID.offsets[0], np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
+
+
+def stats(value: float = 1.0, name: str = "partner1/variety") -> dict:
+    return {
+        "show": "demo", "fps_in": {"dancer1": 60.0}, "fps_out": 60.0, "late": 0, "dropped": 0, "frozen": False,
+        "latency_p50_ms": 0.4, "latency_p99_ms": None, "model_p50_ms": 0.1,
+        "dancers": {"dancer1": {"state": "live", "age_ms": 3.0}},
+        "partners": {"partner1": {"state": "dancing", "model": "duet", "device": "cpu"}},
+        "params": [{"name": name, "value": value, "default": 1.0, "low": 0.0, "high": 2.0, "about": "freedom"}],
+    }  # fmt: skip
+
+
+def turned(wxyzs: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    return rot.rotate(wxyzs[:, [1, 2, 3, 0]], vectors)
+
+
+class Page:
+    """A panel on a real page, a browser's connection to it, and the socket its messages arrive at."""
+
+    def __init__(self) -> None:
+        self.server = Stage("127.0.0.1", 0)
+        self.control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.control.bind(("127.0.0.1", 0))
+        self.control.settimeout(5.0)
+        self.remote = Remote(*self.control.getsockname())
+        self.panel = Panel(self.server, Scene(self.server), self.remote)
+        connected = threading.Event()
+        self.server.on_client_connect(lambda _: connected.set())
+        self.browser = self._browse()
+        assert connected.wait(5.0)
+
+    def slider(self, name: str = "partner1/variety") -> viser.GuiSliderHandle[float]:
+        return self.panel.sliders[name]
+
+    def drag(self, value: float) -> None:
+        self._tell({"type": "GuiUpdateMessage", "uuid": self.slider()._impl.uuid, "updates": {"value": value}})
+
+    def heard(self) -> tuple[str, float]:
+        message = OscMessage(self.control.recv(4096))
+        return message.address, message.params[0]
+
+    def close(self) -> None:
+        self.browser.close()
+        self.server.stop()
+        self.remote.close()
+        self.control.close()
+
+    def _browse(self) -> ClientConnection:
+        name = f"viser-v{viser.__version__}"
+        self.browser = connect(f"ws://127.0.0.1:{self.server.get_port()}", subprotocols=[name], max_size=None)
+        zero, up = (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)
+        camera = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": (0.0, 0.0, 4.0), "fov": 0.6, "near": 0.01, "far": 100.0}
+        size = {"image_height": 720, "image_width": 1280, "look_at": zero, "up_direction": up}
+        self._tell({"type": "ViewerCameraMessage", **camera, **size})
+        return self.browser
+
+    def _tell(self, message: dict) -> None:
+        self.browser.send(msgspec.msgpack.encode(message))
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    page = Page()
+    page.panel.update(stats())
+    yield page
+    page.close()
+
+
+def test_limbs_begin_and_end_at_joints() -> None:
+    random = np.random.default_rng(1)
+    root, rotations = random.normal(size=3), rot.normalize(random.normal(size=(len(HUMANOID), 4)))
+    positions = global_positions(HUMANOID, root, rotations)
+    body = bodies.place(root, rotations)
+    along = bodies.LIMB_SCALES * (0.0, 1.0, 0.0)
+    ends = body.limb_positions + turned(body.limb_wxyzs, along)
+    for ends_of_limbs in (body.limb_positions, ends):
+        nearest = np.linalg.norm(ends_of_limbs[:, None] - positions[None], axis=-1).min(axis=1)
+        np.testing.assert_allclose(nearest, 0.0, atol=1e-5)  # float32 of a few metres
+
+
+def test_a_standing_body_touches_the_floor_and_nothing_goes_below() -> None:
+    body = bodies.place(*STANDING)
+    lowest = (body.ellipsoid_positions - bodies.ELLIPSOID_SCALES)[:, 1]
+    assert -0.002 < lowest.min() < 0.002
+
+
+def test_a_body_turns_as_a_whole() -> None:
+    quarter = rot.yaw(np.pi / 2)
+    root, rotations = STANDING
+    still, spun = bodies.place(root, rotations), bodies.place(root, np.vstack([quarter, rotations[1:]]))
+    moved = rot.rotate(quarter, still.ellipsoid_positions.astype(float))
+    np.testing.assert_allclose(spun.ellipsoid_positions, moved, atol=1e-6)
+
+
+def test_a_lifted_foot_loses_its_shadow() -> None:
+    root, rotations = STANDING
+    standing, jumping = bodies.place(root, rotations), bodies.place(root + np.array([0.0, 0.5, 0.0]), rotations)
+    feet = slice(0, 2 * bodies.SHADOW_RINGS)
+    assert jumping.shadow_scales[feet].max(axis=0)[0] < 0.01 < standing.shadow_scales[feet].max(axis=0)[0]
+    assert (standing.shadow_positions[:, 1] > 0).all()
+
+
+@pytest.mark.parametrize("mesh", [bodies.limb_mesh(), bodies.sphere_mesh(), bodies.disc_mesh()])
+def test_meshes_face_outwards(mesh: bodies.Mesh) -> None:
+    vertices, faces = mesh
+    a, b, c = (vertices[faces[:, k]].astype(float) for k in range(3))
+    normals = np.cross(b - a, c - a)
+    outwards = (a + b + c) / 3 - (0.0, 0.5 if vertices[:, 1].min() == 0 else 0.0, 0.0) + (0.0, 1e-6, 0.0)
+    big = np.linalg.norm(normals, axis=1) > 1e-4  # not the slivers at the poles
+    assert (np.einsum("fk,fk->f", normals[big], outwards[big]) > 0).all() or (normals[:, 1] > 0).all()
+
+
+def test_a_dragged_slider_sends_one_osc_message(page: Page) -> None:
+    page.drag(1.5)
+    assert page.heard() == ("/partner1/variety", 1.5)
+
+
+def test_a_slider_follows_the_server_and_does_not_echo(page: Page) -> None:
+    page.panel.update(stats(0.25))
+    assert page.slider().value == 0.25
+    page.remote.freeze(True)
+    assert page.heard() == ("/show/freeze", 1)  # the first thing sent: the slider sent nothing
+
+
+def test_a_touched_slider_is_not_pulled_back_by_older_figures(page: Page) -> None:
+    page.drag(1.5)
+    page.heard()
+    page.panel.update(stats(1.0))
+    assert page.slider().value == 1.5
+
+
+def test_another_servers_params_replace_the_sliders(page: Page) -> None:
+    page.panel.update(stats(0.5, name="partner2/distance"))
+    assert list(page.panel.sliders) == ["partner2/distance"]
+
+
+def test_a_lost_server_disables_the_controls_until_it_is_back(page: Page) -> None:
+    page.panel.lost("tcp://127.0.0.1:39550")
+    assert page.slider().disabled
+    page.panel.update(stats())
+    assert not page.slider().disabled
+
+
+@pytest.mark.parametrize("broken", [{}, {**stats(), "params": [{}]}, stats(float("nan")), {**stats(), "dancers": 3}])
+def test_broken_figures_are_the_senders_fault(page: Page, broken: dict) -> None:
+    with pytest.raises(PacketError):
+        page.panel.update(broken)
+
+
+def test_names_from_the_wire_cannot_be_html() -> None:
+    evil = {**stats(), "show": "<img src=x onerror=alert(1)>"}
+    assert "<img" not in health_html(evil)
+
+
+def test_bodies_come_and_go_with_the_cast(page: Page) -> None:
+    scene = Scene(page.server)
+    frames = [PoseFrame(HUMANOID, *STANDING, None, 0.0, 0, name) for name in ("dancer1", "partner1")]
+    scene.show(frames, {"partner1"}, 0.03)
+    limbs = page.server.scene.get_handle_by_name("/stage/limbs")
+    assert len(limbs.batched_positions) == 2 * len(bodies.LIMB_SCALES)
+    scene.hide()
+    assert page.server.scene.get_handle_by_name("/stage/limbs") is None
+
+
+def until(done: Callable[[], object]) -> None:
+    """Asks again and again, five seconds at most."""
+    end = time.monotonic() + 5.0
+    while not done():
+        assert time.monotonic() < end
+
+
+def publisher(context: zmq.Context, port: int = 0) -> tuple[zmq.Socket, int]:
+    """A server's end; a port that was just closed is free again in a moment."""
+    socket = context.socket(zmq.XPUB)
+
+    def bound() -> bool:
+        with contextlib.suppress(zmq.ZMQError):
+            socket.bind(f"tcp://127.0.0.1:{port or '*'}")
+            return True
+        return False
+
+    until(bound)
+    return socket, int(socket.get_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
+
+
+def subscribed(socket: zmq.Socket, feed: Feed) -> None:
+    """Waits for the feed's subscription to both topics; a feed that nobody asks does not subscribe again."""
+    for _ in range(2):
+        until(lambda: feed.news() and socket.poll(0))
+        socket.recv()
+
+
+def dance(socket: zmq.Socket, feed: Feed) -> None:
+    """Sends eight ticks' poses at once and waits until the feed has seen the last."""
+    subscribed(socket, feed)
+    for tick in range(8):
+        socket.send(packed.encode([PoseFrame(HUMANOID, *STANDING, None, 0.0, tick, "dancer1")], tick, 0.0))
+
+    def last_seen() -> bool:
+        poses = feed.news().poses
+        return poses is not None and poses[1].tick == 7
+
+    until(last_seen)
+
+
+def test_the_feed_takes_the_newest_poses_and_comes_back_after_a_restart() -> None:
+    with zmq.Context() as context:
+        server, port = publisher(context)
+        with contextlib.closing(Feed(f"tcp://127.0.0.1:{port}")) as feed:
+            assert not feed.alive
+            with server:
+                dance(server, feed)
+            with publisher(context, port)[0] as another:
+                dance(another, feed)
+            assert feed.alive
+
+
+def test_poses_that_cannot_be_read_are_a_fault_with_a_reason() -> None:
+    with zmq.Context() as context:
+        server, port = publisher(context)
+        with server, contextlib.closing(Feed(f"tcp://127.0.0.1:{port}")) as feed:
+            subscribed(server, feed)
+            server.send(packed.POSE_TOPIC + b"nonsense")
+            until(lambda: feed.news() and feed.fault)
+            assert "bytes" in feed.fault
+
+
+@pytest.fixture
+def process() -> Iterator[tuple[subprocess.Popen, str]]:
+    """The page in its own process on a free port, without a server, and its address."""
+    command = [sys.executable, "-m", "server.stage_view", "--port", "0", "--connect", "tcp://127.0.0.1:1"]
+    pipe = subprocess.PIPE
+    started = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    with started:  # closes the pipes
+        yield started, started.stdout.readline().strip()
+        started.kill()
+
+
+def test_the_process_serves_the_page_and_ends_on_sigterm(process: tuple[subprocess.Popen, str]) -> None:
+    started, address = process
+    with urllib.request.urlopen(address, timeout=5) as response:
+        assert response.status == 200
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(timeout=10) == 0
+    assert started.stderr.read() == ""
+    assert started.stdout.read() == ""
+
+
+def test_the_process_ends_with_the_server_that_started_it(process: tuple[subprocess.Popen, str]) -> None:
+    started, _ = process
+    started.stdin.close()
+    assert started.wait(timeout=10) == 0
+
+
+def test_a_taken_port_is_said_plainly(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 2
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
