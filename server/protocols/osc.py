@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -29,23 +28,31 @@ class Slot(int):
     """Stands for a number in a Layout's or a Template's messages: its place among the values."""
 
 
-@dataclass(frozen=True, eq=False)
 class Layout:
     """Everything in a datagram but its numbers. `messages` has a Slot where `values(datagram)` has a number."""
 
-    messages: tuple[Message, ...]
-    _floats: NDArray[np.intp]
-    _integers: NDArray[np.intp]
-    _constants: Array  # 64-bit numbers are compared, not gathered
+    def __init__(
+        self, messages: Sequence[Message], floats: Sequence[int], integers: Sequence[int], constants: Sequence[float]
+    ) -> None:
+        """floats, integers: which 32-bit words of the datagram they are. constants: the 64-bit numbers, which are the
+        same in every datagram of this layout."""
+        self.messages = tuple(messages)
+        self._floats = np.array(floats, dtype=np.intp)
+        self._integers = np.array(integers, dtype=np.intp)
+        self._values: Array = np.array([*[0.0] * (len(floats) + len(integers)), *constants])
+        self._float_values = self._values[: len(floats)]
+        self._integer_values = self._values[len(floats) : len(floats) + len(integers)]
 
     def values(self, datagram: bytes | memoryview) -> Array:
-        """The datagram's numbers as float64 in Slot order: floats, then 32-bit integers, then 64-bit numbers."""
+        """The datagram's numbers in Slot order: floats, then 32-bit integers, then 64-bit numbers.
+
+        The array is the layout's own: the next call writes over it.
+        """
         with np.errstate(invalid="ignore"):  # a signalling NaN: who uses the values says what they may be
-            values: Array = np.frombuffer(datagram, dtype=">f4")[self._floats].astype(np.float64)
-        if len(self._integers) or len(self._constants):
-            integers = np.frombuffer(datagram, dtype=">i4")[self._integers]
-            values = np.concatenate([values, integers, self._constants])
-        return values
+            self._float_values[:] = np.frombuffer(datagram, dtype=">f4")[self._floats]
+        if len(self._integers):
+            self._integer_values[:] = np.frombuffer(datagram, dtype=">i4")[self._integers]
+        return self._values
 
 
 class LayoutCache:
@@ -161,10 +168,5 @@ def _layout(data: bytes) -> tuple[Layout, NDArray[np.uint32], bytes]:
     mask[floats + integers] = 0
     for timetag in timetags:
         mask[timetag // 4 : timetag // 4 + 2] = 0
-    layout = Layout(
-        messages=tuple(messages),
-        _floats=np.array(floats, dtype=np.intp),
-        _integers=np.array(integers, dtype=np.intp),
-        _constants=np.array(constants, dtype=np.float64),
-    )
+    layout = Layout(messages, floats, integers, constants)
     return layout, mask, (np.frombuffer(data, dtype=np.uint32) & mask).tobytes()

@@ -19,12 +19,12 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array, Skeleton
 from server.protocols import osc
 from server.protocols.frames import FAR, PoseFrame
-from server.protocols.vmc_bones import FINGERS_AND_FACE, SenderSkeleton, place_of_bone
+from server.protocols.vmc_bones import FINGERS_AND_FACE, POSITION_SIGNS, SenderSkeleton, place_of_bone
 
 OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
 
-POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])
 ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
+_SIGNS: Array = np.concatenate([POSITION_SIGNS, ROTATION_SIGNS])
 
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
 CLEAR_PAUSE = 0.001  # seconds between two frames rather than within one
@@ -117,7 +117,7 @@ class VmcDecoder:
         root = values[places]
         if root.tolist() == self._root:
             return
-        reason = _fault(root[None])
+        reason = _fault(root, root[3:] @ root[3:, None])
         if reason:
             self.dropped[f"root_{reason}"] += 1
         else:
@@ -148,15 +148,16 @@ class VmcDecoder:
         receive_time, self.deadline = self._opened, None
         received, self._received = self._received, 0
         self._number += 1
-        reason = _fault(self._bones)
+        squares = np.einsum("ij,ij->i", self._bones[:, 3:], self._bones[:, 3:])
+        reason = _fault(self._bones, squares)
         if reason:
             self.dropped[reason] += 1
             self._bones[:] = self._good_bones
             return
         self._good_bones[:] = self._bones
-        positions, rotations = self._bones[:, :3] * POSITION_SIGNS, self._bones[:, 3:] * ROTATION_SIGNS
-        rotations /= np.sqrt(np.einsum("ij,ij->i", rotations, rotations))[:, None]
-        skeleton = self._rest.update(positions, received, receive_time)
+        skeleton = self._rest.update(self._bones[:, :3], received, receive_time)
+        bones = self._bones * _SIGNS
+        positions, rotations = bones[:, :3], bones[:, 3:] / np.sqrt(squares)[:, None]
         root_position = positions[0]
         if self._root != _AT_ORIGIN:
             place = np.array(self._root[:3]) * POSITION_SIGNS
@@ -275,10 +276,8 @@ def _bits(joints: Iterable[int]) -> int:
     return sum(1 << int(joint) for joint in joints)
 
 
-def _fault(bones: Array) -> str | None:
-    """Why position-and-rotation rows (n, 7) are no pose, or None."""
+def _fault(bones: Array, squares: Array) -> str | None:
+    """Why position-and-rotation rows (n, 7), with their rotations' squared lengths (n), are no pose, or None."""
     if not np.vdot(bones, bones) <= FAR * FAR:  # written so that NaN fails
         return "out_of_range" if np.isfinite(bones).all() else "not_finite"
-    if min(np.einsum("ij,ij->i", bones[:, 3:], bones[:, 3:]).tolist()) < 1e-6:
-        return "zero_rotation"
-    return None
+    return "zero_rotation" if min(squares.tolist()) < 1e-6 else None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from motion.skeleton import HUMANOID, Array, Skeleton
 
+POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])  # Unity's axes to ours, and back
 REBUILD_STEP = 0.01  # metres a rest offset must move before the skeleton is made again
 REBUILD_WAIT = 1.0  # seconds between two remade skeletons, for senders that stretch bones every frame
 
@@ -28,21 +29,28 @@ class SenderSkeleton:
     def __init__(self) -> None:
         self._skeleton = HUMANOID
         self._positions = np.zeros((len(HUMANOID), 3))
+        self._newest = b""  # the positions looked at last: a sender's rest offsets stay the same for hours
         self._seen = 0
         self._made = -math.inf
 
     def update(self, positions: Array, received: int, now: float) -> Skeleton:
-        """Take a frame's local bone positions (J, 3), metres, and which bones it held, a bit a joint; now in seconds.
+        """The skeleton to use from a frame on.
 
-        Returns the skeleton to use from here on.
+        positions: (J, 3) local bone positions, metres, Unity's axes. received: the bones the frame held, a bit a
+        joint. now: seconds.
         """
         seen = self._seen | received
-        steps = positions[1:] - self._positions[1:]
-        moved = np.vdot(steps, steps) > REBUILD_STEP**2 and np.abs(steps).max() > REBUILD_STEP
-        if seen != self._seen or (moved and now - self._made >= REBUILD_WAIT):
+        newest = positions[1:].tobytes()
+        if seen == self._seen and newest == self._newest:
+            return self._skeleton
+        moved = np.abs(positions[1:] - self._positions[1:]).max() > REBUILD_STEP
+        if moved and seen == self._seen and now - self._made < REBUILD_WAIT:
+            return self._skeleton  # looks again at the next frame
+        self._newest = newest
+        if moved or seen != self._seen:
             self._seen, self._positions, self._made = seen, positions.copy(), now
             received_ever = np.array([seen >> joint & 1 for joint in range(len(HUMANOID))], dtype=np.bool_)
-            self._skeleton = HUMANOID.with_offsets(offsets_from_bones(positions, received_ever))
+            self._skeleton = HUMANOID.with_offsets(offsets_from_bones(positions * POSITION_SIGNS, received_ever))
         return self._skeleton
 
 
