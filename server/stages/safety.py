@@ -6,6 +6,7 @@ the highest allowed speed, so a jump upstream is seen as a quick move and never 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -35,16 +36,16 @@ class Safety:
 
     def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
         root, q = frame.root_position, frame.rotations
-        if not (np.isfinite(root).all() and np.isfinite(q).all()):
+        lengths = np.sqrt(np.einsum("ij,ij->i", q, q))  # NaN and infinity anywhere show up here
+        if not (math.isfinite(lengths.sum()) and math.isfinite(root.sum())) or lengths.min() < 1e-6:
             raise NotFinite(f"non-finite pose in frame {frame.number}")
-        q = rot.normalize(q)
-        distance = float(np.hypot(root[0], root[2]))
+        q = q / lengths[:, None]
+        distance = math.hypot(root[0], root[2])
         if distance > self._bounds:
             root = root * np.array([self._bounds / distance, 1.0, self._bounds / distance])
         last = self._last
         if last is not None:
             root = _limit_speed(last.root_position, root, self._max_speed * dt)
-            q = np.where(np.sum(q * last.rotations, axis=-1, keepdims=True) < 0.0, -q, q)
             q = _limit_turn(last.rotations, q, self._max_turn * dt)
         self._last = replace(frame, root_position=root, rotations=q)
         return self._last
@@ -52,13 +53,17 @@ class Safety:
 
 def _limit_speed(last: Array, root: Array, longest: float) -> Array:
     move = root - last
-    length = float(np.linalg.norm(move))
+    length = math.sqrt(move @ move)
     return root if length <= longest else last + move * (longest / length)
 
 
 def _limit_turn(last: Array, q: Array, widest: float) -> Array:
-    cosines = np.abs(np.sum(last * q, axis=-1))
-    if float(cosines.min()) >= np.cos(0.5 * min(widest, np.pi)):
+    """q, in the hemisphere of the pose before, turned away from it by at most `widest` radians a joint."""
+    cosines = np.einsum("ij,ij->i", last, q)
+    if cosines.min() < 0.0:
+        q = np.where(cosines[:, None] < 0.0, -q, q)
+        cosines = np.abs(cosines)
+    if cosines.min() >= math.cos(0.5 * min(widest, math.pi)):
         return q  # the usual frame: nothing turns too fast
     angles = 2.0 * np.arccos(np.clip(cosines, 0.0, 1.0))
     return rot.slerp(last, q, np.minimum(1.0, widest / np.maximum(angles, 1e-9)))
