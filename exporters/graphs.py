@@ -39,7 +39,7 @@ class DuetStep(nn.Module):
         self._fold_clock(torch.tensor(config.horizons, dtype=torch.float64))
         self.register_buffer("lag_times", torch.tensor(config.lags, dtype=torch.float32)[:, None])
 
-    def ports(self) -> tuple[dict[str, int | tuple[int, ...]], ...]:
+    def ports(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         """Shapes without the batch axis of (inputs, states)."""
         inputs = {"dancer": (3 * self.joints,), "dt": (1,), "noise": (self.latent,), "variety": (1,), "distance": (1,)}
         states = {
@@ -64,7 +64,8 @@ class DuetStep(nn.Module):
     ) -> tuple[Tensor, ...]:
         """dancer (B, 3J) world metres, dt (B, 1) seconds ... -> partner (B, 3 + 6J) and the next states."""
         # 1. The clock: everything that is linear in (ages, dt) comes out of one table.
-        clock = torch.cat([state_clock, dt.clamp(0.0, 10.0)], dim=-1)
+        dt = dt.clamp(0.0, 10.0)
+        clock = torch.cat([state_clock, dt], dim=-1)
         linear = F.linear(clock, self.clock_weight, self.clock_bias)
         since, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not = linear.split(self.clock_split, -1)
         push = since >= _PERIOD - _EARLY  # (B, 1)

@@ -15,6 +15,7 @@ import io
 import sys
 import tempfile
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
     model = rebuild(stored)
     step = DuetStep(model).eval()
     proto = to_onnx(step)
-    steps = example_steps(step, STEPS, seed=0)
+    steps = example_steps(step.ports()[0], STEPS, seed=0)
     expected = run_torch(step, steps)
     worst = parity(expected, run_onnx(proto.SerializeToString(), steps))
     if not worst <= TOLERANCE:
@@ -122,9 +123,11 @@ def duet_manifest(
     return Manifest(name, "duet", skeleton, tuple(ports), tuple(results), params, made_from=made_from, example=example)
 
 
-def example_steps(step: DuetStep, count: int, seed: int, batch: int = 1) -> list[Values]:
-    """A made-up dancer who walks, turns and waves at irregular rates: the inputs of `count` steps, without states."""
-    inputs, _ = step.ports()
+def example_steps(inputs: Mapping[str, tuple[int, ...]], count: int, seed: int, batch: int = 1) -> list[Values]:
+    """A made-up dancer who walks, turns and waves at irregular rates: the inputs of `count` steps, without states.
+
+    inputs: the shapes of a duet graph's inputs without the batch axis.
+    """
     random = np.random.default_rng(seed)
     joints = inputs["dancer"][0] // 3
     body = random.normal(0.0, 0.3, (batch, joints, 3)) + np.array([0.0, 0.9, 0.0])

@@ -64,7 +64,7 @@ def test_a_listed_file_that_is_missing_is_named(tmp_path: Path) -> None:
 def test_unequal_takes_are_refused_with_their_lengths(shared: Path, tmp_path: Path) -> None:
     for name, take in (("60_01.bvh", "60_01.bvh"), ("61_01.bvh", "61_03.bvh")):
         (tmp_path / name).write_bytes((shared / TAKES / take).read_bytes())
-    with pytest.raises(ValueError, match="2232 frames .* against 1820"):
+    with pytest.raises(ValueError, match=r"2232 frames .* against 1820"):
         dataset.load_pairs(dataset.Config(), tmp_path)
 
 
@@ -115,7 +115,9 @@ def test_mirrored_rotations_give_mirrored_positions() -> None:
     windows = dataset.Windows(_pairs(1), past=[], future=[0.0], mirror=True)
     plain, mirrored = windows.gather(torch.tensor([3])), windows.gather(torch.tensor([43]))
     positions = [
-        kinematics.global_positions(HUMANOID, batch["partner_root"][0, 0], rot.from_6d(batch["partner_rotations"][0, 0]))
+        kinematics.global_positions(
+            HUMANOID, batch["partner_root"][0, 0], rot.from_6d(batch["partner_rotations"][0, 0])
+        )
         for batch in (plain, mirrored)
     ]
     expected = positions[0][dataset.opposite_joints(HUMANOID)] * [-1.0, 1.0, 1.0]

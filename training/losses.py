@@ -5,7 +5,6 @@ Each takes tensors with the coordinates on the last axis and returns one number,
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -17,13 +16,3 @@ def distance(prediction: Tensor, truth: Tensor) -> Tensor:
 def velocity_distance(prediction: Tensor, truth: Tensor, seconds: Tensor | float) -> Tensor:
     """Mean distance of velocities between the two entries of axis 1. (B, 2, ..., D), `seconds` apart, -> m/s."""
     return distance((prediction[:, 1] - prediction[:, 0]) / seconds, (truth[:, 1] - truth[:, 0]) / seconds)
-
-
-def gaussian_kl(mu: Tensor, logvar: Tensor, free_nats: float = 0.0) -> tuple[Tensor, Tensor]:
-    """KL of N(mu, exp(logvar)) from N(0, 1): (penalty, nats), both summed over the last axis.
-
-    The penalty leaves `free_nats` per dimension unpunished (free bits, Kingma et al. 2016), so a latent stays in use;
-    `nats` is the plain KL, for the log.
-    """
-    nats = 0.5 * (mu.square() + logvar.exp() - 1.0 - logvar).mean(0)  # (latent,)
-    return torch.clamp(nats, min=free_nats).sum(), nats.sum()

@@ -2,8 +2,8 @@
 
 Two small networks look at the dancer in the dancer's own frame (origin under the pelvis, facing = normal of the hip
 axis). One places the partner, one poses it, each for `horizons` seconds ahead. The pose also depends on a latent z
-(a conditional VAE: the posterior sees the true partner, the prior is N(0, 1)), so one dancer can have many partners;
-the placement does not. Live, plans of the last moments are averaged for now: see exporters/graphs.py.
+(an autoencoder of what the dancer does not explain; the prior is N(0, 1)), so one dancer can have many partners; the
+placement does not. Live, plans of the last moments are averaged for now: see exporters/graphs.py.
 Pose vectors are relative to the partner's own facing: pelvis height, then 22 rotations in 6-D.
 """
 
@@ -40,8 +40,8 @@ class Config:
     velocity_weight: float = 0.05
     pose_weight: float = 2.0
     feet_weight: float = 0.05
-    kl_weight: float = 0.0005
-    free_nats: float = 0.1
+    latent_noise: float = 0.4  # standard deviation; the rest of the latent's unit variance is signal
+    mean_share: float = 0.3  # windows trained without a latent, so that zero is the mean partner
 
 
 class Duet(nn.Module):
@@ -63,7 +63,8 @@ class Duet(nn.Module):
         self.pose = _mlp(
             features + latent + 1, config.pose_width, code * horizons, config.input_dropout, config.pose_dropout
         )
-        self.posterior = _mlp(features + code * horizons, config.pose_width, 2 * latent, 0.0, config.pose_dropout)
+        self.posterior = _mlp(code * horizons, config.pose_width, latent, 0.0, config.pose_dropout)
+        self.unit = nn.BatchNorm1d(latent, affine=False)
         self.decoder = nn.Linear(code, 1 + 6 * joints)
 
         self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32))
@@ -156,7 +157,10 @@ class Duet(nn.Module):
         self.decoder.bias.copy_(self.pose_mean)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total and its parts: metres for `root` and `pose`, m/s for `velocity`, nats for `kl`."""
+        """Total and its parts: metres for `root` and `pose`, m/s for `velocity` and `feet`.
+
+        In evaluation mode the partner is the mean one, and `spread` is how far apart two random ones are, metres.
+        """
         config = self.config
         placement, poses = self.targets(batch)
         seen = self.standardise(self.features(batch["dancer"]))
@@ -168,14 +172,11 @@ class Duet(nn.Module):
         facing = losses.distance(placed[..., 2:], placement[..., 2:])
 
         true_codes = (poses - self.pose_mean) @ self.encoder  # (B, horizons, code)
-        mu, logvar = self.posterior(torch.cat([seen, true_codes.flatten(1)], dim=-1)).chunk(2, dim=-1)
-        logvar = logvar.clamp(-8.0, 4.0)
+        latent = seen.new_zeros(len(seen), config.latent)
+        first = 0
         if self.training:
-            latent = mu + (0.5 * logvar).exp() * torch.randn_like(mu)
             first = int(torch.randint(len(config.horizons) - 1, ()))
-        else:
-            latent, first = torch.zeros_like(mu), 0  # the mean partner, as at run time
-        penalty, nats = losses.gaussian_kl(mu, logvar, config.free_nats)
+            latent = self.surprise(true_codes - self.codes(noisy, latent, batch["swapped"]))
         codes = self.codes(noisy, latent, batch["swapped"])
 
         pair = slice(first, first + 2)  # two neighbouring horizons: a pose and how fast it moves
@@ -195,9 +196,32 @@ class Duet(nn.Module):
         )
 
         posed = pose + config.rotation_weight * rotation + config.velocity_weight * velocity + config.feet_weight * feet
-        total = root + config.facing_weight * facing + config.pose_weight * posed + config.kl_weight * penalty
+        total = root + config.facing_weight * facing + config.pose_weight * posed
         parts = {"root": root, "facing": facing, "pose": pose, "rotation": rotation, "velocity": velocity}
-        return total, {**parts, "feet": feet, "kl": nats}
+        parts["feet"] = feet
+        if not self.training:
+            parts["spread"] = self.spread(seen, batch["swapped"])
+        return total, parts
+
+    def surprise(self, residual: Tensor) -> Tensor:
+        """A latent (B, latent) from what the dancer does not explain, codes (B, horizons, code).
+
+        A noisy channel: over many windows each number has mean 0 and variance 1, as the prior has, and the noise bounds
+        what it can carry; so nothing needs weighing, and it cannot fall silent (cf. Zhu et al. 2020, BN-VAE).
+        """
+        config = self.config
+        signal = self.unit(self.posterior(residual.detach().flatten(1))) * (1.0 - config.latent_noise**2) ** 0.5
+        latent = signal + config.latent_noise * torch.randn_like(signal)
+        return latent * (torch.rand(len(latent), 1, device=latent.device) >= config.mean_share)
+
+    def spread(self, standardised: Tensor, swapped: Tensor) -> Tensor:
+        """Mean distance of joints between two partners drawn from the prior, metres."""
+        poses = []
+        for _ in range(2):
+            latent = torch.randn(len(standardised), self.config.latent, device=standardised.device)
+            height, sixd = self.decode(self.codes(standardised, latent, swapped)[:, 0])
+            poses.append(self.positions(height, kinematics.matrices_from_6d(sixd)))
+        return losses.distance(*poses)
 
 
 def _mlp(inputs: int, width: int, outputs: int, input_dropout: float, dropout: float) -> nn.Sequential:

@@ -1,0 +1,107 @@
+"""How fast, how large and how faithful the shipped models are, each through the server's own model class.
+
+    python -m benchmarks.models [--device cpu] [--checkpoint salsa_duet=runs/salsa_duet/last.ckpt] [--json FILE]
+
+parity_max_abs is measured here when the model's checkpoint is given. Without one, the model walks its own example: if
+it still ends where its manifest says, the difference recorded at export stands, else the figure is null.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from exporters import onnx as exported
+from exporters.graphs import DuetStep
+from motion.manifest import Manifest
+from server.onnx_model import DEVICES, ModelError, OnnxModel
+from training.models import load_checkpoint
+
+SHIPPED = Path(__file__).resolve().parents[1] / "presets/models"
+WARM_UP = 200
+
+
+def measure(path: Path, device: str = "cpu", steps: int = 3000, checkpoint: Path | None = None) -> dict[str, Any]:
+    """The figures of one model. Raises ModelError when it cannot run on the device."""
+    model = OnnxModel(path, device)
+    one, many = step_times(model, steps), step_times(OnnxModel(path, device, batch=64), steps // 10)
+    return {
+        "step_p50_us": round(float(np.percentile(one, 50)), 1),
+        "step_p99_us": round(float(np.percentile(one, 99)), 1),
+        "batch64_p50_us": round(float(np.percentile(many, 50)), 1),
+        "parity_max_abs": parity(path, model.manifest, checkpoint),
+        "size_mb": round(path.stat().st_size / 1e6, 3),
+    }
+
+
+def step_times(model: OnnxModel, count: int, seed: int = 0) -> np.ndarray:
+    """Microseconds of `count` steps of a moving dancer, after a warm-up; filling the inputs is not counted."""
+    random = np.random.default_rng(seed)
+    roles = {port.name: port.role for port in model.manifest.inputs if port.role != "state"}
+    defaults = {param.name: param.default for param in model.manifest.params}
+    bodies = {
+        name: random.normal(0.0, 0.5, model.inputs[name].shape) for name, role in roles.items() if role == "motion"
+    }
+    times = []
+    for number in range(WARM_UP + count):
+        for name, role in roles.items():
+            values = model.inputs[name]
+            if role == "motion":
+                values[...] = bodies[name] + 0.2 * np.sin(number / 40.0)
+            elif role == "noise":
+                values[...] = random.normal(size=values.shape)
+            else:
+                values[...] = 1.0 / 120.0 if role == "time" else defaults.get(name, 1.0)
+        begun = time.perf_counter()
+        model.step()
+        times.append((time.perf_counter() - begun) * 1e6)
+    return np.array(times[WARM_UP:])
+
+
+def parity(path: Path, manifest: Manifest, checkpoint: Path | None) -> float | None:
+    """The largest difference between torch and onnxruntime; None when nothing here can tell it."""
+    if manifest.kind != "duet":
+        return None
+    inputs = {port.name: port.shape[1:] for port in manifest.inputs if port.role != "state"}
+    steps = exported.example_steps(
+        inputs, manifest.example.get("steps", exported.STEPS), manifest.example.get("seed", 0)
+    )
+    results = exported.run_onnx(path.read_bytes(), steps)
+    if checkpoint is not None:
+        return exported.parity(exported.run_torch(DuetStep(load_checkpoint(checkpoint)), steps), results)
+    same = exported.digest(results) == manifest.example.get("digest")
+    return manifest.example.get("parity_max_abs") if same else None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="*", type=Path, help="default: every model in presets/models")
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--checkpoint", action="append", default=[], metavar="NAME=FILE", help="measure parity anew")
+    parser.add_argument("--json", type=Path, metavar="FILE")
+    options = parser.parse_args(arguments)
+    checkpoints = {name: Path(file) for name, _, file in (text.partition("=") for text in options.checkpoint)}
+    figures: dict[str, dict[str, Any]] = {}
+    for path in options.models or sorted(SHIPPED.glob("*.onnx")):
+        try:
+            figures[path.stem] = measure(path, options.device, options.steps, checkpoints.get(path.stem))
+        except ModelError as error:
+            parser.exit(1, f"{error}\n")
+    for name, values in figures.items():
+        print(name)
+        for key, value in values.items():
+            print(f"  {key:<16} {'not known' if value is None else f'{value:g}'}")
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
