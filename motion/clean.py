@@ -14,8 +14,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
-from scipy.signal import butter, sosfiltfilt
 
 from motion import rotations as rot
 from motion.clip import Clip
@@ -102,6 +100,10 @@ def smooth_truth(clip: Clip, cutoff_hz: float = TRUTH_CUTOFF_HZ) -> Clip:
     On root positions and on the components of sign-continuous quaternions. Looks ahead: never for a model's input.
     A clip too slow or too short for the filter gets the median alone.
     """
+    # Imported here because scipy.signal takes most of a second, and the live server never smooths.
+    from scipy.ndimage import median_filter
+    from scipy.signal import butter, sosfiltfilt
+
     rotations = median_filter(rot.continuous(clip.rotations), size=(5, 1, 1), mode="nearest")
     root = median_filter(clip.root_positions, size=(5, 1), mode="nearest")
     if cutoff_hz < 0.49 * clip.fps and len(clip) > 16:

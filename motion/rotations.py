@@ -7,7 +7,6 @@ Every function takes and returns numpy arrays whose last axis (or two) is the ro
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from motion.skeleton import Array
 
@@ -79,15 +78,24 @@ def from_euler(order: str, angles: Array) -> Array:
 
     A BVH row `Zrotation Xrotation Yrotation` means R = Rz·Rx·Ry, which is SciPy's upper-case (intrinsic) "ZXY".
     """
-    angles = np.asarray(angles, dtype=np.float64)
-    flat = angles.reshape(-1, len(order))
-    return Rotation.from_euler(order.upper(), flat).as_quat().reshape(*angles.shape[:-1], 4)  # type: ignore[no-any-return]
+    half = 0.5 * np.asarray(angles, dtype=np.float64)
+    sines, cosines = np.sin(half), np.cos(half)
+    q = np.broadcast_to(IDENTITY, (*half.shape[:-1], 4))
+    for place, axis in enumerate(order.upper()):
+        turn = np.zeros_like(q)
+        turn[..., "XYZ".index(axis)] = sines[..., place]
+        turn[..., 3] = cosines[..., place]
+        q = multiply(q, turn)
+    return q
 
 
 def to_euler(order: str, q: Array) -> Array:
     """Intrinsic Euler angles in radians (..., 3) of quaternions (..., 4); the inverse of `from_euler`."""
+    from scipy.spatial.transform import Rotation  # half a second to import, and a live show writes no Euler angles
+
     q = np.asarray(q, dtype=np.float64)
-    return Rotation.from_quat(q.reshape(-1, 4)).as_euler(order.upper()).reshape(*q.shape[:-1], 3)  # type: ignore[no-any-return]
+    result: Array = Rotation.from_quat(q.reshape(-1, 4)).as_euler(order.upper()).reshape(*q.shape[:-1], 3)
+    return result
 
 
 def to_6d(q: Array) -> Array:
