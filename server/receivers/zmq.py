@@ -56,7 +56,7 @@ class ZmqReceiver:
             self._close_socket()
             raise ReceiverError(
                 f"cannot listen to {connect!r}: {error} (dancer {dancer!r}); set dancers.{dancer}.connect to an "
-                f"endpoint like tcp://127.0.0.1:5556"
+                f"endpoint like tcp://127.0.0.1:39550"
             ) from error
         self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
 

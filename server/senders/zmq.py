@@ -19,7 +19,7 @@ HIGH_WATER = 16
 
 
 class ZmqSender:
-    """A publisher. bind: an endpoint like tcp://127.0.0.1:5556; `endpoint` is the one it got (port 0 or * is free).
+    """A publisher. bind: an endpoint like tcp://127.0.0.1:39550; `endpoint` is the one it got (port 0 or * is free).
 
     Raises SenderError when the endpoint cannot be had.
     """

@@ -1,0 +1,109 @@
+"""A recording as a live suit: plays a take over the network the way a mocap system sends a dancer.
+
+    python -m benchmarks.suit TAKE.bvh --protocol vmc --to 127.0.0.1:39540 --fps 120 --loop
+
+Frames leave on absolute deadlines from one source port; VMC frames tell their time. `--protocol zmq` publishes our
+packed format on the address instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from motion.clean import repair
+from motion.clip import Clip
+from motion.load import load_humanoid
+from motion.skeleton import HUMANOID
+from server.protocols import packed
+from server.protocols.frames import PoseFrame
+from server.protocols.vmc import VmcEncoder
+from server.receivers.bvh_player import BvhPlayer
+from server.senders.udp import UdpSender
+from server.senders.zmq import ZmqSender
+
+Send = Callable[[PoseFrame], None]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("take", type=Path, help="a recording (.bvh)")
+    parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="vmc")
+    parser.add_argument("--to", default="127.0.0.1:39540", help="host:port; for zmq the address to publish on")
+    parser.add_argument("--fps", type=float, default=120.0)
+    parser.add_argument("--loop", action="store_true", help="dissolve the end into the start and go on")
+    parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument("--no-clean", action="store_true", help="leave glitches and gaps in")
+    parser.add_argument("--drop-first", type=int, default=10, help="frames of the take to leave out at its start")
+    parser.add_argument("--actor", default="dancer1", help="the name in zmq messages")
+    options = parser.parse_args()
+
+    host, _, port = options.to.rpartition(":")
+    if not host or not port.isdigit():
+        parser.error(f"--to is host:port, not {options.to!r}")
+    try:
+        clip, note = _take(options.take, options.drop_first, not options.no_clean)
+        with contextlib.ExitStack() as stack:
+            send = PROTOCOLS[options.protocol](host, int(port), stack)
+            _play(clip, note, send, options)
+    except (OSError, ValueError) as error:
+        parser.exit(2, f"{error}\n")
+
+
+def _take(path: Path, drop_first: int, clean: bool) -> tuple[Clip, str]:
+    loaded = load_humanoid(path)
+    if drop_first >= len(loaded.clip):
+        raise ValueError(f"{path.name} has {len(loaded.clip)} frames; --drop-first {drop_first} leaves none")
+    clip = loaded.clip[drop_first:]
+    if not clean:
+        return clip, loaded.note
+    clip, found = repair(clip)
+    return clip, f"{loaded.note}; {found.glitches} glitches and {found.gaps} gaps of {found.frames} frames repaired"
+
+
+def _play(clip: Clip, note: str, send: Send, options: argparse.Namespace) -> None:
+    lateness: list[float] = []  # of each frame against its deadline, up to the start time they share
+
+    def on_frame(frame: PoseFrame) -> None:
+        assert frame.sender_time is not None
+        send(frame)
+        lateness.append(frame.receive_time - frame.sender_time)
+
+    player = BvhPlayer(clip, options.fps, options.loop, on_frame, actor=options.actor)
+    print(f"{options.take.name}: {note}")
+    print(f"{player.describe()} -> {options.protocol} {options.to}; Ctrl-C stops", flush=True)
+    started = time.perf_counter()
+    player.start()
+    with contextlib.suppress(KeyboardInterrupt):
+        player.finished.wait(options.seconds)
+    player.close()
+    seconds = time.perf_counter() - started
+    print(f"{len(lateness)} frames in {seconds:.1f} s, {player.counts['skipped']} skipped")
+    if player.last_error is not None:
+        raise player.last_error
+    if lateness:
+        jitter_ms = 1e3 * (np.array(lateness) - min(lateness))
+        print(f"send jitter p50 {np.percentile(jitter_ms, 50):.3f} ms, p99 {np.percentile(jitter_ms, 99):.3f} ms")
+
+
+def _vmc(host: str, port: int, stack: contextlib.ExitStack) -> Send:
+    sender = stack.enter_context(contextlib.closing(UdpSender(host, port)))
+    encoder = VmcEncoder(HUMANOID)
+    return lambda frame: sender.send(encoder.encode(frame))
+
+
+def _zmq(host: str, port: int, stack: contextlib.ExitStack) -> Send:
+    sender = stack.enter_context(contextlib.closing(ZmqSender(f"tcp://{host}:{port}")))
+    return lambda frame: sender.send(packed.encode([frame], frame.number, time.time()))
+
+
+PROTOCOLS: dict[str, Callable[[str, int, contextlib.ExitStack], Send]] = {"vmc": _vmc, "zmq": _zmq}
+
+
+if __name__ == "__main__":
+    main()
