@@ -76,10 +76,9 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
     """Hears, draws and shows figures until `stopping` is set."""
     scene = Scene(server)
     panel = Panel(server, scene, remote)
-    notice, drawn, posed = "", time.monotonic(), -float("inf")
-    while not stopping.wait(max(0.0, drawn + 1.0 / FPS - time.monotonic())):
+    notice, now, posed, sent = "", time.monotonic(), -float("inf"), 0.0
+    while not stopping.wait(max(0.0, now + 1.0 / FPS - time.monotonic())):
         now = time.monotonic()
-        seconds, drawn = min(now - drawn, _LONGEST_GLIDE), now
         news = feed.news()
         if news.stats is not None:
             with contextlib.suppress(PacketError):
@@ -88,7 +87,8 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
             posed = now
             if server.get_clients():
                 frames, header = news.poses
-                scene.show(frames, header.partners, seconds)
+                scene.show(frames, header.partners, min(max(0.0, header.send_time - sent), _LONGEST_GLIDE))
+                sent = header.send_time
         waiting_for = _waiting_for(feed, posed_recently=now - posed < SILENCE)
         if waiting_for != notice:
             notice = waiting_for

@@ -108,7 +108,7 @@ def _shadows(positions: Array) -> tuple[Floats, Floats, Floats]:
     return where.reshape(-1, 3).astype(np.float32), wxyzs, scales.reshape(-1, 3).astype(np.float32)
 
 
-def limb_mesh(rings: int = 18, around: int = 20) -> Mesh:
+def limb_mesh(rings: int = 14, around: int = 16) -> Mesh:
     """A limb along y from 0 to 1 with round ends, thickest (radius 1) in its upper third as calves and forearms are."""
     y = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, rings))  # denser where the ends bend
     fullness = 0.66 + 0.34 * np.sin(np.pi * np.clip((y + 0.22) / 1.12, 0.0, 1.0)) - 0.20 * y
@@ -117,7 +117,7 @@ def limb_mesh(rings: int = 18, around: int = 20) -> Mesh:
     return _revolve(np.maximum(radius / radius.max(), 1e-4), y, around)
 
 
-def sphere_mesh(rings: int = 20, around: int = 28) -> Mesh:
+def sphere_mesh(rings: int = 16, around: int = 22) -> Mesh:
     """The unit sphere about the origin."""
     polar = np.linspace(np.pi, 0.0, rings)
     return _revolve(np.maximum(np.sin(polar), 1e-4), np.cos(polar), around)

@@ -20,14 +20,13 @@ from server.stage_view.bodies import Floats, Placement
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
 DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
 PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
-FLOOR, GRID, SECTION = (78, 82, 96), (92, 97, 112), (112, 118, 136)
+FLOOR, GRID, SECTION = (44, 47, 57), (88, 94, 108), (112, 119, 136)
+FOG = (2, 2, 2)  # linear light; on the screen it is (20, 20, 20), the background of viser in the dark
 FOLLOW_HALF_LIFE = 0.6  # seconds
 SHADOW_OPACITY = 0.05  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
 _FIELD_OF_VIEW = float(np.radians(36.0))
-# The browser draws what is translucent from far to near, by the nodes' own places: shadows must come after the floor.
-_OVER = np.array([0.0, 20.0, 0.0], dtype=np.float32)
 _PUSH = 1.02  # how far the camera goes back in one frame at most
 
 Cast = tuple[tuple[str, bool], ...]  # who is on stage, and whether they are a partner
@@ -131,10 +130,9 @@ class _People:
             "/stage/shadows",
             *shapes.disc_mesh(),
             _all(body.shadow_wxyzs for body in bodies),
-            _all(body.shadow_positions for body in bodies) - _OVER,
+            _all(body.shadow_positions for body in bodies),
             batched_scales=_all(body.shadow_scales for body in bodies),
             batched_colors=(0, 0, 0),
-            position=_OVER,
             opacity=SHADOW_OPACITY,
             cast_shadow=False,
             receive_shadow=False,
@@ -152,7 +150,7 @@ class _People:
         self._limbs.batched_wxyzs = _all(body.limb_wxyzs for body in bodies)
         self._rounds.batched_positions = _all(body.ellipsoid_positions for body in bodies)
         self._rounds.batched_wxyzs = _all(body.ellipsoid_wxyzs for body in bodies)
-        self._shadows.batched_positions = _all(body.shadow_positions for body in bodies) - _OVER
+        self._shadows.batched_positions = _all(body.shadow_positions for body in bodies)
         self._shadows.batched_wxyzs = _all(body.shadow_wxyzs for body in bodies)
         self._shadows.batched_scales = _all(body.shadow_scales for body in bodies)
         return bodies
@@ -178,12 +176,25 @@ def _set(server: viser.ViserServer) -> None:
     scene.configure_default_lights(enabled=False)
     scene.configure_environment_map("studio", environment_intensity=0.22)
     scene.add_light_directional(
-        "/light/key", color=(255, 243, 228), intensity=1.55, cast_shadow=True, position=(1.6, 4.0, 2.4)
+        "/light/key", color=(255, 243, 228), intensity=1.3, cast_shadow=True, position=(1.6, 4.0, 2.4)
     )
     scene.add_light_directional("/light/rim", color=(170, 195, 255), intensity=1.4, position=(-2.5, 2.2, -3.5))
     scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=0.55)
+    scene.add_light_spot(
+        "/light/pool",
+        intensity=110.0,
+        angle=0.55,
+        penumbra=1.0,
+        color=(214, 226, 255),
+        position=(0.0, 6.0, 0.0),
+        direction=(0.0, -1.0, 0.0),
+    )
+    # The floor is opaque and fades by fog. A translucent one would now and then be drawn after the shadows on it.
+    vertices, faces = shapes.disc_mesh()
+    scene.add_mesh_simple("/floor", vertices * np.float32(40.0), faces, color=FLOOR, cast_shadow=False)
+    scene.configure_fog(6.0, 15.0, color=FOG)
     scene.add_grid(
-        "/stage/floor",
+        "/stage/grid",
         plane="xz",
         infinite_grid=True,
         cell_size=0.5,
@@ -192,12 +203,11 @@ def _set(server: viser.ViserServer) -> None:
         section_color=SECTION,
         cell_thickness=0.6,
         section_thickness=0.9,
-        plane_color=FLOOR,
-        plane_opacity=1.0,
-        shadow_opacity=0.45,
+        shadow_opacity=0.0,
         fade_distance=9.0,
         fade_strength=1.6,
         fade_from="origin",
+        position=(0.0, 0.001, 0.0),
     )
     camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _FIELD_OF_VIEW
 
