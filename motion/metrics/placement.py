@@ -61,17 +61,16 @@ def cross_correlation(leader: Array, made: Array, reach: int = 15) -> Array:
 def lag_frames(correlations: Array) -> float:
     """By how many frames the partner follows the leader: where the correlation peaks, to a fraction of a frame.
 
-    correlations: (2*reach+1,), may be a mean over takes. Negative means early; NaN when nothing correlates.
+    correlations: (2*reach+1,), may be a mean over takes. Negative means early; NaN when there is no peak above zero
+    within reach. Source: as `cross_correlation`.
     """
     peak = int(np.argmax(correlations))
-    if correlations[peak] <= 0.0:
+    if correlations[peak] <= 0.0 or peak in (0, len(correlations) - 1):
         return float("nan")
-    lag = float(peak - len(correlations) // 2)
-    if 0 < peak < len(correlations) - 1:
-        before, top, after = correlations[peak - 1 : peak + 2]
-        curvature = before - 2.0 * top + after
-        lag += 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
-    return lag
+    before, top, after = correlations[peak - 1 : peak + 2]
+    curvature = before - 2.0 * top + after
+    between = 0.5 * (before - after) / curvature if curvature < 0.0 else 0.0
+    return float(peak - len(correlations) // 2 + between)
 
 
 def pose_difference(a: Array, b: Array) -> float:

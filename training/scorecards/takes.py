@@ -1,0 +1,149 @@
+"""Takes of two dancers for a scorecard: the raw lead for the model, the truth at 30 fps, and who has seen them.
+
+Two versions of the lead are kept apart. What a live partner is given goes through the causal median only; the truth is
+filtered with zero phase, which looks ahead, and is never an input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from motion.clean import resample, smooth_truth, trailing_median
+from motion.clip import Clip
+from motion.load import READERS, load_humanoid
+from motion.manifest import Manifest
+from motion.metrics.joints import FPS, body_points
+from motion.skeleton import Array
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How takes are read: fps the partner lives at, frames dropped at the start before comparing, metres per unit."""
+
+    fps: float = 120.0
+    drop_first: int = 10
+    scale: str | float = "auto"
+
+
+@dataclass(frozen=True)
+class Take:
+    """One take of two dancers.
+
+    lead: the raw dancer on HUMANOID at the live rate, whole. The rest is (T, 24, 3) at 30 fps after `start` seconds:
+    given, the lead as a live partner sees it; leader and follower, the truth.
+    """
+
+    name: str
+    hashes: tuple[str, str]
+    lead: Clip
+    given: Array
+    leader: Array
+    follower: Array
+    start: float
+
+    def __len__(self) -> int:
+        return len(self.follower)
+
+    def compared(self, partner: Clip) -> Array:
+        """The points of a partner danced to `lead`, frame for frame, at the frames of the truth, (T, 24, 3)."""
+        return body_points(at_thirty(partner, self.start))[: len(self)]
+
+
+def read_take(lead: Path, follow: Path, reading: Reading) -> Take:
+    """Reads a pair of recordings. Raises ValueError when they are not one take, and as `load_humanoid`."""
+    clips = [load_humanoid(path, reading.scale).clip for path in (lead, follow)]
+    rates, lengths = [clip.fps for clip in clips], [len(clip) for clip in clips]
+    if abs(rates[0] - rates[1]) > 1e-3 * rates[0] or abs(lengths[0] - lengths[1]) > 1:
+        raise ValueError(
+            f"{lead.name} and {follow.name} must be one take, frame for frame: {lengths[0]} frames at {rates[0]:g} fps "
+            f"against {lengths[1]} at {rates[1]:g}"
+        )
+    start = reading.drop_first / rates[0]
+    live = at_rate(clips[0], reading.fps)
+    given = body_points(at_thirty(trailing_median(live), start))
+    truth = [body_points(at_thirty(smooth_truth(clip), start)) for clip in clips]
+    frames = min(len(given), *map(len, truth))
+    if frames < 2 * FPS:
+        raise ValueError(f"{lead.name} is too short to judge: {frames / FPS:.1f} s after the first frames are dropped")
+    hashes = (digest(lead), digest(follow))
+    return Take(lead.stem, hashes, live, given[:frames], truth[0][:frames], truth[1][:frames], start)
+
+
+def at_rate(clip: Clip, fps: float) -> Clip:
+    """The clip at `fps`; a rate that is only written differently (120.005) is taken as it is."""
+    if abs(clip.fps - fps) < 1e-3 * fps:
+        return Clip(clip.skeleton, fps, clip.root_positions, clip.rotations)
+    return resample(clip, fps)
+
+
+def at_thirty(clip: Clip, start: float = 0.0) -> Clip:
+    """The clip from `start` seconds on at 30 fps: whole frames where the rate is a multiple, else interpolated."""
+    kept = clip[round(start * clip.fps) :]
+    step = round(clip.fps / FPS)
+    if step >= 1 and abs(clip.fps - step * FPS) < 1e-3 * clip.fps:
+        return Clip(clip.skeleton, FPS, kept.root_positions[::step], kept.rotations[::step])
+    return resample(kept, FPS)
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, as manifests name it."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def has_seen(manifest: Manifest, take: Take) -> bool:
+    """Whether a model was trained on either dancer of the take."""
+    return not set(training_hashes(manifest)).isdisjoint(take.hashes)
+
+
+def training_hashes(manifest: Manifest) -> tuple[str, ...]:
+    """The hashes of a model's training takes: lead, follow, lead, follow ..."""
+    return tuple(str(entry["sha256"]) for entry in manifest.made_from.get("takes", ()))
+
+
+class Library:
+    """Training takes of models, found by hash among the given takes and in `folders`; each file is read once.
+
+    Files that lie in the folders themselves may have any name; further down they are looked for under the names that
+    the manifest tells.
+    """
+
+    def __init__(self, given: Sequence[Take], folders: Iterable[Path], reading: Reading) -> None:
+        self._folders = list(dict.fromkeys(folders))
+        self._reading = reading
+        self._read = {take.hashes: take for take in given}
+        self._by_model: dict[tuple[str, ...], list[Take]] = {}
+
+    def of(self, manifest: Manifest) -> list[Take]:
+        """A model's training takes; none when any of their files is missing."""
+        hashes = training_hashes(manifest)
+        if hashes not in self._by_model:
+            self._by_model[hashes] = self._find(manifest, hashes)
+        return self._by_model[hashes]
+
+    def trainers(self, manifest: Manifest, take: Take) -> list[Take]:
+        """What a baseline may learn from when it is judged by `take`."""
+        return [other for other in self.of(manifest) if set(other.hashes).isdisjoint(take.hashes)]
+
+    def _find(self, manifest: Manifest, hashes: tuple[str, ...]) -> list[Take]:
+        pairs = list(zip(hashes[::2], hashes[1::2], strict=False))
+        if not all(pair in self._read for pair in pairs):
+            names = {str(entry.get("take", "")) for entry in manifest.made_from["takes"]}
+            files = {digest(path): path for folder in self._folders for path in _candidates(folder, names)}
+            if not files.keys() >= set(hashes):
+                return []
+            for lead, follow in pairs:
+                if (lead, follow) not in self._read:
+                    self._read[lead, follow] = read_take(files[lead], files[follow], self._reading)
+        return [self._read[pair] for pair in pairs]
+
+
+def _candidates(folder: Path, names: set[str]) -> list[Path]:
+    """Recordings in a folder, and those below it that have one of the names."""
+    if not folder.is_dir():
+        return []
+    beside = [path for path in folder.iterdir() if path.suffix.lower() in READERS]
+    below = [path for path in folder.rglob("*/*") if path.name in names and path.suffix.lower() in READERS]
+    return sorted({*beside, *below})
