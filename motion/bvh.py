@@ -48,8 +48,11 @@ def read_bvh(path: str | Path, scale: str | float = "auto") -> tuple[Clip, str]:
     return clip, "; ".join([scale_note, *notes])
 
 
-def write_bvh(path: str | Path, clip: Clip) -> None:
-    """Write a clip as BVH: metres, ZXY rotations in degrees; a joint named `{parent}_end` becomes an End Site."""
+def write_bvh(path: str | Path, clip: Clip, decimals: int = 7) -> None:
+    """Write a clip as BVH: metres, ZXY rotations in degrees; a joint named `{parent}_end` becomes an End Site.
+
+    decimals: of every value of the motion; 4 are a tenth of a millimetre and make a third less of a file.
+    """
     skeleton = clip.skeleton
     ends = {joint for joint in range(len(skeleton)) if _is_end(skeleton, joint)}
     children: list[list[int]] = [[] for _ in skeleton.names]
@@ -80,7 +83,7 @@ def write_bvh(path: str | Path, clip: Clip) -> None:
     lines.extend(["MOTION", f"Frames: {len(clip)}", f"Frame Time: {1.0 / clip.fps:.10f}"])
     degrees = np.degrees(rot.to_euler("ZXY", clip.rotations[:, order])).reshape(len(clip), -1)
     values = np.concatenate([clip.root_positions, degrees], axis=1)
-    row = " ".join(["%.7f"] * values.shape[1])
+    row = " ".join([f"%.{decimals}f"] * values.shape[1])
     lines.extend(row % tuple(frame) for frame in values)
     Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
