@@ -120,22 +120,27 @@ def test_every_bone_of_every_frame_arrives(receiver: Callable, bundle: bool, fra
     assert tally.times == [round(number / 64, 6) for number in range(frames)]
 
 
-def test_the_example_subscriber_reads_dancer_and_partner():
-    rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
-    poses = [PoseFrame(HUMANOID, np.array([1.0, 0.9, 2.0]), rotations, None, 0.0, 7, name) for name in ("anna", "bob")]
+def printed(messages: list[bytes], lines: int) -> list[str]:
+    """The first lines the example prints of messages that are published again and again."""
     with closing(ZmqSender("tcp://127.0.0.1:*")) as sender:
         command = [sys.executable, "-u", str(EXAMPLE), sender.endpoint]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        lines: list[str] = []
-        reader = threading.Thread(target=lambda: lines.extend([process.stdout.readline() for _ in range(2)]))
+        read: list[str] = []
+        reader = threading.Thread(target=lambda: read.extend(process.stdout.readline() for _ in range(lines)))
         reader.start()
         while reader.is_alive() and process.poll() is None:
-            sender.send(packed.encode(poses, 5, 0.0, {"bob"}))
-            sender.send(packed.encode_stats({}))
+            for message in messages:
+                sender.send(message)
             reader.join(0.02)
         process.kill()
         process.communicate()
-    assert lines == [
+    return read
+
+
+def test_the_example_subscriber_reads_dancer_and_partner():
+    rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
+    poses = [PoseFrame(HUMANOID, np.array([1.0, 0.9, 2.0]), rotations, None, 0.0, 7, name) for name in ("anna", "bob")]
+    assert printed([packed.encode(poses, 5, 0.0, {"bob"}), packed.encode_stats({})], lines=2) == [
         "tick 5 dancer anna #7 hips [1.  0.9 2. ] [0. 0. 0. 1.]\n",
         "tick 5 partner bob #7 hips [1.  0.9 2. ] [0. 0. 0. 1.]\n",
     ]
