@@ -187,6 +187,22 @@ def test_the_root_moves_and_turns_the_hips():
     assert np.allclose(rot.rotate(frame.rotations[0], [0.0, 0.0, 1.0]), [-1.0, 0.0, 0.0], atol=1e-6)
 
 
+@pytest.mark.parametrize("root_first", [True, False])
+@pytest.mark.parametrize("with_time", [True, False])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_each_frame_has_its_own_root(root_first, with_time, pieces):
+    decoder = VmcDecoder()
+    frames = []
+    for number in range(1, 4):
+        root = (ROOT, ("root", -float(number), *STILL[1:]))
+        hips_and_head = [(BONE, ("Hips", *STILL)), (BONE, ("Head", *STILL))]
+        body = [root, *hips_and_head] if root_first else [*hips_and_head, root]
+        for datagram in split([*body, *([(TIME, (1.0 * number,))] if with_time else [])], pieces):
+            frames += decoder.feed(datagram, number * 0.001)
+    frames += decoder.flush(1.0)
+    assert [frame.root_position[0] for frame in frames] == [1.0, 2.0, 3.0]
+
+
 def test_names_in_vrm_spelling_are_the_same_bones():
     turned = (0.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0)
     (frame,) = decoded([osc.encode(BONE, "leftUpperArm", *turned)])

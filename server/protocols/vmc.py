@@ -1,7 +1,7 @@
 """VMC (Virtual Motion Capture protocol) V3.1, in and out. No sockets here. Bytes in, PoseFrame out, and back.
 
 A VMC frame is many OSC messages over one to five datagrams and carries no frame number, so the decoder decides when it
-is whole: at `/VMC/Ext/T`, when a bone repeats, or 2 ms after its first datagram (`flush`). Unity's axes are converted
+is whole: at `/VMC/Ext/T`, when a bone or the root repeats, or 2 ms after its first datagram (`flush`). Unity's axes are converted
 here: position (-x, y, z), quaternion (x, -y, -z, w), the same formula both ways.
 Spec: https://protocol.vmc.info/english (sh-akira/VirtualMotionCaptureProtocol). One port per person: VMC has no actor.
 """
@@ -57,7 +57,7 @@ class VmcDecoder:
         self._time_came: float | None = None  # when, if no bones have come since
         self._pause_before = 0.0
         self._bones_came = -math.inf
-        self._received = 0  # in the open frame, a bit a joint
+        self._received = 0  # in the open frame, a bit a joint, and one for the root
         self._root = _STILL.tolist()
         self._bones = np.tile(_STILL, (len(HUMANOID), 1))  # (J, 7) in Unity's axes, as received last
         self._bones[0, :3] = HUMANOID.offsets[0] * POSITION_SIGNS
@@ -114,6 +114,9 @@ class VmcDecoder:
             self._time = None
 
     def _take_root(self, values: Array, _: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+        if self._received & _ROOT_BIT and self.deadline is not None:
+            self._close_without_time(frames)  # the next frame's root
+        self._received |= _ROOT_BIT
         root = values[places]
         if root.tolist() == self._root:
             return
@@ -155,7 +158,7 @@ class VmcDecoder:
             self._bones[:] = self._good_bones
             return
         self._good_bones[:] = self._bones
-        skeleton = self._rest.update(self._bones[:, :3], received, receive_time)
+        skeleton = self._rest.update(self._bones[:, :3], received & ~_ROOT_BIT, receive_time)
         bones = self._bones * _SIGNS
         positions, rotations = bones[:, :3], bones[:, 3:] / np.sqrt(squares)[:, None]
         root_position = positions[0]
@@ -199,6 +202,7 @@ class VmcDecoder:
                 end_bones()
                 steps.append((VmcDecoder._take_time, None, int(args[0])))
             elif address == ROOT and _named_floats(args):
+                end_bones()
                 steps.append((VmcDecoder._take_root, None, np.array(args[1:8], dtype=np.intp)))
             elif address in (BONE, TIME, ROOT):
                 steps.append((VmcDecoder._count, self.dropped, "bad_arguments"))
@@ -207,6 +211,7 @@ class VmcDecoder:
 
 
 _Step = tuple[Callable[[VmcDecoder, Array, Any, Any, float, list[PoseFrame]], None], Any, Any]
+_ROOT_BIT = 1 << len(HUMANOID)
 _AT_ORIGIN = _STILL.tolist()
 
 
