@@ -1,8 +1,8 @@
 """VMC (Virtual Motion Capture protocol) V3.1, in and out. No sockets here. Bytes in, PoseFrame out, and back.
 
 A VMC frame is many OSC messages over one to five datagrams and carries no frame number, so the decoder decides when it
-is whole: at `/VMC/Ext/T`, when a bone or the root repeats, or 2 ms after its first datagram (`flush`). Unity's axes are converted
-here: position (-x, y, z), quaternion (x, -y, -z, w), the same formula both ways.
+is whole: at `/VMC/Ext/T`, when a bone or the root repeats, or 2 ms after its first datagram (`flush`). Unity's axes are
+converted here: position (-x, y, z), quaternion (x, -y, -z, w), the same formula both ways.
 Spec: https://protocol.vmc.info/english (sh-akira/VirtualMotionCaptureProtocol). One port per person: VMC has no actor.
 """
 
