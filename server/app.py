@@ -154,7 +154,7 @@ def _vmc(name: str, dancer: VmcDancer, fps: float, on_frame: OnFrame) -> Receive
 
 
 def _zmq(name: str, dancer: ZmqDancer, fps: float, on_frame: OnFrame) -> Receiver:
-    return ZmqReceiver(dancer.connect, dancer.actor, on_frame)
+    return ZmqReceiver(dancer.connect, dancer.actor, on_frame, dancer=name)
 
 
 _RECEIVERS: dict[type, Callable[..., Receiver]] = {BvhDancer: _bvh, VmcDancer: _vmc, ZmqDancer: _zmq}
