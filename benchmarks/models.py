@@ -9,13 +9,13 @@ it still ends where its manifest says, the difference recorded at export stands,
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import report
 from exporters import onnx as exported
 from exporters.graphs import DuetStep
 from motion.manifest import Manifest
@@ -94,12 +94,7 @@ def main(arguments: list[str] | None = None) -> int:
             figures[path.stem] = measure(path, options.device, options.steps, checkpoints.get(path.stem))
         except ModelError as error:
             parser.exit(1, f"{error}\n")
-    for name, values in figures.items():
-        print(name)
-        for key, value in values.items():
-            print(f"  {key:<16} {'not known' if value is None else f'{value:g}'}")
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    report.show(f"models, one thread, {options.device}", figures, options.json, nested=True)
     return 0
 
 

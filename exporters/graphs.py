@@ -22,6 +22,7 @@ _EARLY = 1e-3  # a push may come this much early, so that rounding never skips o
 _FORGET = 0.2  # seconds in which a past plan loses its weight
 _LEAD = 1.0 / 30.0  # plans are read this far ahead: it cancels the lag that averaging adds
 _DRIFT = 2.0  # seconds in which the latent wanders off
+_LIVELY = 1.2  # averaging plans made with different latents shrinks what a latent does; this makes up for it
 _FAR, _STRETCH, _NEAR = 0.8, 0.15, 0.3  # metres: far partners are predicted too near; none may come nearer
 
 
@@ -90,7 +91,7 @@ class DuetStep(nn.Module):
         # 5. Two networks make a plan for the next moments; it is moved to the world.
         points = torch.cat([dancer.view(-1, self.joints, 3), past.view(-1, self.lags * self.marks, 3)], dim=1)
         local = ((points - origin.unsqueeze(1)) @ turn).view(-1, self.features)
-        hidden = F.silu(self.first(torch.cat([local, latent * variety], dim=-1)))
+        hidden = F.silu(self.first(torch.cat([local, latent * (variety * _LIVELY)], dim=-1)))
         to_place, to_pose = hidden.split(self.widths, dim=-1)
         placed = self.place_out(F.silu(self.place_hidden(to_place)))
         posed = self.pose_out(F.silu(self.pose_hidden(to_pose)))

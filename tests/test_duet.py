@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from lightning.fabric import Fabric
 
 from exporters.graphs import DuetStep
@@ -230,3 +231,24 @@ def test_every_fault_of_a_config_is_told_at_once(tmp_path: Path) -> None:
         train.read_config("duet", path)
     for expected in ("did you mean latent?", "did you mean training?", "code = 'many'", "fps = True"):
         assert expected in str(error.value)
+
+
+def test_one_command_trains_exports_and_says_how_to_go_live(
+    shared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pairs = [{"lead": f"60_{take}.bvh", "follow": f"61_{take}.bvh", "last": 400} for take in ("03", "10")]
+    model = {"placement_width": 16, "pose_width": 16, "code": 4, "latent": 2}
+    config = tmp_path / "small.yaml"
+    config.write_text(yaml.safe_dump({"data": {"pairs": pairs}, "model": model, "training": {"batch_size": 64}}))
+    data, out = shared / "data/salsa_pairs", tmp_path / "mine"
+    command = ["duet", str(config), "--data", str(data), "--out", str(out), "--fold", "2/2", "--epochs", "1"]
+    assert train.main(command) == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"python run_server.py {out / 'live.yaml'}")
+    assert (out / "mine.onnx").is_file()
+    assert (out / "history.png").is_file()
+
+
+def test_a_wrong_folder_is_an_error_line_not_a_traceback(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Path(__file__).resolve().parents[1] / "presets/training/duet.yaml"
+    assert train.main(["duet", str(config), "--data", str(tmp_path / "none"), "--out", str(tmp_path)]) == 1
+    assert "none is no folder" in capsys.readouterr().err

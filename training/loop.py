@@ -68,15 +68,15 @@ def train(
     )
     at = {"epoch": 0, "batch": 0}
     history: list[dict[str, float]] = []
-    torch.manual_seed(seed)
-    if resume:
-        at, history = _restore(out / LAST, model, optimizer, schedule, seed)
     bare = model
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("loss")
+    torch.manual_seed(seed)
+    if resume:
+        at, history = _restore(out / LAST, bare, optimizer, schedule, seed)
 
     def save() -> None:
-        run = {"at": dict(at), "history": history, "seed": seed, "random": torch.get_rng_state()}
+        run = {"at": dict(at), "history": history, "seed": seed, "random": _random_state()}
         run |= {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
         fabric.save(out / LAST, {**describe(kind, bare), "about": about or {}, "run": run})
 
@@ -88,6 +88,9 @@ def train(
             begun, sums, count = time.perf_counter(), {}, 0
             shuffle = seed * 100_003 + at["epoch"] * fabric.world_size + fabric.global_rank
             for batch in training.batches(config.batch_size, shuffle, at["batch"]):
+                if asked():
+                    save()
+                    raise Stopped(f"saved after epoch {at['epoch']}, batch {at['batch']}: {out / LAST}")
                 if at["batch"] >= per_epoch:
                     break
                 total, parts = model.loss(fabric.to_device(batch))
@@ -100,9 +103,6 @@ def train(
                 _add(sums, {"total": total, **parts})
                 count += 1
                 bar.update()
-                if asked():
-                    save()
-                    raise Stopped(f"saved after epoch {at['epoch']}, batch {at['batch']}: {out / LAST}")
             at["epoch"], at["batch"] = at["epoch"] + 1, 0
 
             # 3. Validate, log, save.
@@ -139,8 +139,15 @@ def _restore(path: Path, model: nn.Module, optimizer: Any, schedule: Any, seed: 
     model.load_state_dict(stored["weights"])
     optimizer.load_state_dict(run["optimizer"])
     schedule.load_state_dict(run["schedule"])
-    torch.set_rng_state(run["random"])
+    torch.set_rng_state(run["random"]["cpu"])
+    if torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(run["random"]["cuda"])
     return dict(run["at"]), list(run["history"])
+
+
+def _random_state() -> dict[str, Any]:
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    return {"cpu": torch.get_rng_state(), "cuda": cuda}
 
 
 @contextmanager

@@ -30,18 +30,19 @@ class Config:
     placement_width: int = 256
     pose_width: int = 256
     code: int = 32  # numbers that stand for a pose
-    latent: int = 8
+    latent: int = 24
     input_dropout: float = 0.1
     placement_dropout: float = 0.2
-    pose_dropout: float = 0.2
+    pose_input_dropout: float = 0.2
+    pose_dropout: float = 0.1
     input_noise: float = 0.15  # in standardised units
     facing_weight: float = 0.3
     rotation_weight: float = 0.1
     velocity_weight: float = 0.05
     pose_weight: float = 2.0
     feet_weight: float = 0.05
-    latent_noise: float = 0.4  # standard deviation; the rest of the latent's unit variance is signal
-    mean_share: float = 0.3  # windows trained without a latent, so that zero is the mean partner
+    latent_noise: float = 0.1  # standard deviation; the rest of the latent's unit variance is signal
+    mean_share: float = 0.15  # windows trained without a latent, so that zero is the mean partner
 
 
 class Duet(nn.Module):
@@ -60,10 +61,9 @@ class Duet(nn.Module):
         self.placement = _mlp(
             features, config.placement_width, 4 * horizons, config.input_dropout, config.placement_dropout
         )
-        self.pose = _mlp(
-            features + latent + 1, config.pose_width, code * horizons, config.input_dropout, config.pose_dropout
-        )
-        self.posterior = _mlp(code * horizons, config.pose_width, latent, 0.0, config.pose_dropout)
+        self.pose = _mlp(features + latent + 1, config.pose_width, code * horizons, 0.0, config.pose_dropout)
+        self.posterior = _mlp(code * horizons, config.pose_width, latent, 0.0, 0.0)
+        self.forget = nn.Dropout(config.pose_input_dropout)  # of the dancer's features only, never of the latent
         self.unit = nn.BatchNorm1d(latent, affine=False)
         self.decoder = nn.Linear(code, 1 + 6 * joints)
 
@@ -105,7 +105,7 @@ class Duet(nn.Module):
 
     def codes(self, standardised: Tensor, latent: Tensor, swapped: Tensor) -> Tensor:
         """Pose codes (B, horizons, code). swapped (B, 1) is 1 where the roles were exchanged for augmentation."""
-        flat = self.pose(torch.cat([standardised, latent, swapped], dim=-1))
+        flat = self.pose(torch.cat([self.forget(standardised), latent, swapped], dim=-1))
         return flat.unflatten(-1, (len(self.config.horizons), self.config.code))
 
     def decode(self, codes: Tensor) -> tuple[Tensor, Tensor]:
