@@ -27,7 +27,7 @@ from training.scorecards.takes import Library, Reading, Take
 
 SHOWN = (
     *KEYS,
-    "planted_share_ratio",
+    *("planted_share_ratio", "seed_difference_m"),  # when these are off, the slide or the sensitivity does not count
     *(f"{name}_ratio" for name in FLOORED),
     *(f"{name}_fold_ratio" for name in FLOORED),
 )

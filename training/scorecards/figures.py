@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 
@@ -152,26 +153,22 @@ class Truth:
         return distributions.fid(truth, made, self._pooled[name], _LEAST_DEVIATION.get(name, 0.0))
 
 
-def sensitivity(by_seed: Sequence[Sequence[Array]]) -> float:
-    """Leader sensitivity of whole-take motions by_seed[seed][take], each (T, 24, 3).
+def sensitivity(by_seed: Sequence[Sequence[Array]]) -> dict[str, float]:
+    """Leader sensitivity of whole-take motions by_seed[seed][take], each (T, 24, 3), and how much two seeds differ.
 
     The other leader is the next take's, danced to with the same seed. NaN with one take or one seed.
     """
-    takes = len(by_seed[0])
-    if takes < 2 or len(by_seed) < 2:
-        return float("nan")
-    leaders = [
-        placement.pose_difference(motions[take], motions[(take + 1) % takes])
-        for motions in by_seed
-        for take in range(takes)
-    ]
-    seeds = [
-        placement.pose_difference(one[take], other[take])
-        for place, one in enumerate(by_seed)
-        for other in by_seed[place + 1 :]
-        for take in range(takes)
-    ]
-    return placement.leader_sensitivity(float(np.mean(leaders)), float(np.mean(seeds)))
+    places = range(len(by_seed[0]))
+    if len(places) < 2 or len(by_seed) < 2:
+        return {"leader_sensitivity": float("nan"), "seed_difference_m": float("nan")}
+    differ = placement.pose_difference
+    by_leader = [differ(made[take], made[(take + 1) % len(places)]) for made in by_seed for take in places]
+    between_seeds = [differ(one[take], other[take]) for one, other in combinations(by_seed, 2) for take in places]
+    apart = float(np.mean(between_seeds))
+    return {
+        "leader_sensitivity": placement.leader_sensitivity(float(np.mean(by_leader)), apart),
+        "seed_difference_m": apart,
+    }
 
 
 def _pairs(takes: Sequence[Take], made: Made) -> list[tuple[Take, Piece]]:
