@@ -6,14 +6,13 @@ the preset's own folder.
 
 from __future__ import annotations
 
-import difflib
-import types
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from server.preset_faults import explain, not_one_of
 
 LOOPBACK = "127.0.0.1"
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -161,21 +160,43 @@ class Preset(_Section):
         actors = dancers + partners
         for name, partner in self.partners.items():
             if partner.dancer not in dancers:
-                faults.append(f"partners.{name}.dancer: {_not_one_of(partner.dancer, dancers)}")
+                faults.append(f"partners.{name}.dancer: {not_one_of(partner.dancer, dancers)}")
             if name in dancers:
                 faults.append(f"partners.{name}: a dancer has that name already")
         for place, output in enumerate(self.outputs):
             if not isinstance(output, ZmqOutput) and output.actor not in actors:
-                faults.append(f"outputs.{place}.actor: {_not_one_of(output.actor, actors)}")
-        taken = [("control", self.control.host, self.control.port)] if self.control else []
-        taken += [(f"dancers.{n}", d.host, d.port) for n, d in self.dancers.items() if isinstance(d, VmcDancer)]
-        counts = Counter((host, port) for _, host, port in taken if port)
-        for key, host, port in taken:
-            if counts[host, port] > 1:
-                faults.append(f"{key}.port: {host}:{port} is listened to by more than one part of this preset")
+                faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
+        faults += self._shared_ports()
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _shared_ports(self) -> list[str]:
+        """Ports that two parts of this preset would fight over; port 0 is any free one."""
+        listening = [(f"dancers.{n}", d.host, d.port) for n, d in self.dancers.items() if isinstance(d, VmcDancer)]
+        if self.control:
+            listening.append(("control", self.control.host, self.control.port))
+        faults: list[str] = []
+        heard: dict[tuple[str, int], str] = {}
+        for key, host, port in listening:
+            if port and (host, port) in heard:
+                faults.append(f"{key}.port: {host}:{port} is taken by {heard[host, port]} of this preset already")
+            heard.setdefault((host, port), key)
+        sent: dict[tuple[str, int, int], int] = {}
+        for place, output in enumerate(self.outputs):
+            if isinstance(output, ZmqOutput) or not output.port:
+                continue
+            where = f"{output.host}:{output.port}"
+            if (output.host, output.port) in heard:
+                key = heard[output.host, output.port]
+                faults.append(f"outputs.{place}.port: {where} is where {key} listens; the show would hear itself")
+            index = output.index if isinstance(output, AiToolboxOutput) else -1
+            target = (output.host, output.port, index)
+            if target in sent:
+                apart = "give each actor a port" if index < 0 else "give each actor an index or a port"
+                faults.append(f"outputs.{place}.port: {where} has outputs.{sent[target]} already; {apart}")
+            sent.setdefault(target, place)
+        return faults
 
 
 def load(path: Path) -> Preset:
@@ -199,7 +220,7 @@ def parse(data: dict[str, Any], path: Path) -> Preset:
     try:
         preset = Preset.model_validate(data)
     except ValidationError as error:
-        faults = [line for detail in error.errors() for line in _explain(detail)] + faults
+        faults = [line for detail in error.errors() for line in explain(detail, Preset)] + faults
     if faults:
         raise PresetError([f"{path}: {fault}" for fault in faults])
     return _with_absolute_paths(preset, path.parent.resolve())
@@ -228,71 +249,3 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
                 there = sorted(p.name for p in place.glob(f"*{suffix}")) if place.is_dir() else []
                 faults.append(f"{section}.{name}.{key}: no file {folder / value}; there: {', '.join(there) or 'none'}")
     return faults
-
-
-def _explain(detail: Any) -> list[str]:
-    """One pydantic error as lines for a person."""
-    location = detail["loc"]
-    key = ".".join(str(part) for part in location)
-    value, kind = detail["input"], detail["type"]
-    if kind == "extra_forbidden":
-        fields = _fields_at(location[:-1])
-        return [f"{_key(location)}: unknown key; {_not_one_of(str(location[-1]), fields)}"]
-    if kind in ("union_tag_invalid", "literal_error"):
-        expected = detail["ctx"].get("expected_tags") or detail["ctx"]["expected"]
-        choices = [choice.strip().strip("'") for choice in expected.replace(" or ", ",").split(",")]
-        tag = detail["ctx"].get("tag", value)
-        where = key if kind == "literal_error" else f"{key}.{detail['ctx']['discriminator'].strip(chr(39))}"
-        return [f"{_key(tuple(where.split('.')))}: {_not_one_of(str(tag), choices)}"]
-    if kind == "union_tag_not_found":
-        return [f"{key}: needs the key {detail['ctx']['discriminator']}"]
-    if kind == "missing":
-        return [f"{_key(location)}: is missing"]
-    if kind == "value_error" and not location:
-        return str(detail["ctx"]["error"]).split("\n")
-    return [f"{_key(location)}: {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"]
-
-
-_TAGS = ("bvh", "vmc", "zmq", "ai_toolbox")
-
-
-def _key(location: tuple[Any, ...]) -> str:
-    """The key as it stands in the file: pydantic adds the tag of a choice to it."""
-    parts = [str(part) for place, part in enumerate(location) if not (part in _TAGS and place == 2)]
-    return ".".join(parts)
-
-
-def _not_one_of(value: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(value, choices, n=1)
-    hint = f" (did you mean {near[0]!r}?)" if near else ""
-    return f"{value!r} is not one of {', '.join(choices) or 'none'}{hint}"
-
-
-def _fields_at(location: tuple[Any, ...]) -> list[str]:
-    """The keys that are legal at a place of the schema."""
-    kind: Any = Preset
-    for part in location:
-        kind = _descend(kind, part)
-    return list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
-
-
-def _descend(kind: Any, part: Any) -> Any:
-    while get_origin(kind) is Annotated:
-        kind = get_args(kind)[0]
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        annotation = kind.model_fields[part].annotation
-        options = [option for option in get_args(annotation) if option is not type(None)]
-        optional = get_origin(annotation) in (Union, types.UnionType) and len(options) == 1
-        return options[0] if optional else annotation
-    if get_origin(kind) is dict:
-        return get_args(kind)[1]
-    if get_origin(kind) is tuple:
-        return get_args(kind)[0]
-    tagged = [option for option in get_args(kind) if part in _tag_of(option)]
-    return tagged[0] if tagged else kind
-
-
-def _tag_of(model: Any) -> tuple[Any, ...]:
-    fields = getattr(model, "model_fields", {})
-    tag = fields.get("receive") or fields.get("send")
-    return get_args(tag.annotation) if tag else ()

@@ -52,7 +52,9 @@ def test_paths_start_at_the_presets_own_folder() -> None:
         ({"clock.fps": -1}, "clock.fps: -1"),
         ({"partners": None}, "partners: is missing"),
         ({"format": 2}, "format: '2' is not one of 1"),
-        ({"dancers.dancer1": {"receive": "vmc", "port": 9002}}, "127.0.0.1:9002 is listened to by more than one part"),
+        ({"dancers.dancer1": {"receive": "vmc", "port": 9002}}, "127.0.0.1:9002 is taken by dancers.dancer1"),
+        ({"outputs.1.port": 39539}, "outputs.1.port: 127.0.0.1:39539 has outputs.0 already; give each actor a port"),
+        ({"outputs.0.port": 9002}, "outputs.0.port: 127.0.0.1:9002 is where control listens"),
     ],
 )
 def test_a_fault_names_file_key_value_and_choices(changes: dict[str, object], message: str) -> None:
