@@ -20,13 +20,14 @@ from server.stage_view.bodies import Floats, Placement
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
 DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
 PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
-FLOOR, GRID, SECTION = (44, 47, 57), (88, 94, 108), (112, 119, 136)
+FLOOR, GRID, SECTION = (33, 35, 43), (96, 102, 118), (120, 127, 145)
 FOG = (2, 2, 2)  # linear light; on the screen it is (20, 20, 20), the background of viser in the dark
 FOLLOW_HALF_LIFE = 0.6  # seconds
 SHADOW_OPACITY = 0.05  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
 _FIELD_OF_VIEW = float(np.radians(36.0))
+_BELOW = (0.0, -0.01, 0.0)  # the floor lies this far under the grid: planes so large meet within a millimetre or two
 _PUSH = 1.02  # how far the camera goes back in one frame at most
 
 Cast = tuple[tuple[str, bool], ...]  # who is on stage, and whether they are a partner
@@ -182,8 +183,8 @@ def _set(server: viser.ViserServer) -> None:
     scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=0.55)
     scene.add_light_spot(
         "/light/pool",
-        intensity=110.0,
-        angle=0.55,
+        intensity=150.0,
+        angle=0.5,
         penumbra=1.0,
         color=(214, 226, 255),
         position=(0.0, 6.0, 0.0),
@@ -191,7 +192,7 @@ def _set(server: viser.ViserServer) -> None:
     )
     # The floor is opaque and fades by fog. A translucent one would now and then be drawn after the shadows on it.
     vertices, faces = shapes.disc_mesh()
-    scene.add_mesh_simple("/floor", vertices * np.float32(40.0), faces, color=FLOOR, cast_shadow=False)
+    scene.add_mesh_simple("/floor", vertices * np.float32(40.0), faces, color=FLOOR, cast_shadow=False, position=_BELOW)
     scene.configure_fog(6.0, 15.0, color=FOG)
     scene.add_grid(
         "/stage/grid",
@@ -201,13 +202,12 @@ def _set(server: viser.ViserServer) -> None:
         section_size=2.0,
         cell_color=GRID,
         section_color=SECTION,
-        cell_thickness=0.6,
-        section_thickness=0.9,
+        cell_thickness=0.7,
+        section_thickness=1.0,
         shadow_opacity=0.0,
         fade_distance=9.0,
         fade_strength=1.6,
         fade_from="origin",
-        position=(0.0, 0.001, 0.0),
     )
     camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _FIELD_OF_VIEW
 
