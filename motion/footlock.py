@@ -26,7 +26,7 @@ def planted(
     """
     toes = _toes(clip)
     step = np.gradient(toes[..., [0, 2]], axis=0) * clip.fps if len(clip) > 1 else np.zeros((len(clip), 2, 2))
-    stands = (toes[..., 1] < floor + height) & (np.linalg.norm(step, axis=-1) < speed)
+    stands: NDArray[np.bool_] = (toes[..., 1] < floor + height) & (np.linalg.norm(step, axis=-1) < speed)
     frames = round(shortest * clip.fps)
     for side in range(2):
         for state in (False, True):
@@ -74,7 +74,7 @@ def reach(skeleton: Skeleton, root_positions: Array, rotations: Array, side: str
     positions, _ = kinematics.forward(skeleton, root_positions, rotations)
     turns = kinematics.local_to_global(skeleton, rotations)
     hip, knee, ankle = (positions[..., joint, :] for joint in (upper, lower, foot))
-    thigh, shin = np.linalg.norm(skeleton.offsets[lower]), np.linalg.norm(skeleton.offsets[foot])
+    thigh, shin = (float(np.linalg.norm(skeleton.offsets[joint])) for joint in (lower, foot))
     target = ankle + shift
     before, after = np.linalg.norm(ankle - hip, axis=-1), np.linalg.norm(target - hip, axis=-1)
     after = np.clip(after, abs(thigh - shin) + 1e-4, np.maximum(before, (thigh + shin) * 0.999))
@@ -151,11 +151,11 @@ def _smoothstep(x: Array) -> Array:
 def _corner(side_a: Array | float, side_b: Array | float, opposite: Array | float) -> Array:
     """The angle between two sides of a triangle, radians."""
     cosine = (np.square(side_a) + np.square(side_b) - np.square(opposite)) / (2.0 * np.multiply(side_a, side_b))
-    return np.arccos(np.clip(cosine, -1.0, 1.0))  # type: ignore[no-any-return]
+    return np.arccos(np.clip(cosine, -1.0, 1.0))
 
 
 def _hinge(hip: Array, knee: Array, ankle: Array, thigh_turns: Array) -> Array:
-    """The knee's axis in the world (..., 3): across the leg's plane, or the thigh's own X axis where the leg is straight."""
+    """The knee's axis in the world (..., 3): across the leg's plane, or where the leg is straight the thigh's own X."""
     across = np.cross(knee - hip, ankle - hip)
     own = rot.rotate(thigh_turns, np.array([1.0, 0.0, 0.0]))
     size = np.linalg.norm(across, axis=-1, keepdims=True)

@@ -13,7 +13,7 @@ LEGS = [HUMANOID.index(side + bone) for side in footlock.SIDES for bone in ("Upp
 
 
 def crouched(frames: int, fps: float = 60.0) -> Clip:
-    """Somebody with bent knees, toes at about 2 cm over the floor, who drifts to the left at 0.1 m/s without stepping."""
+    """Somebody with bent knees, toes 2 cm over the floor, who drifts to the left at 0.1 m/s without stepping."""
     rotations = np.tile(rot.IDENTITY, (frames, len(HUMANOID), 1))
     for side in footlock.SIDES:
         for bone, angle in (("UpperLeg", -0.5), ("LowerLeg", 1.0), ("Foot", -0.5)):
