@@ -55,7 +55,8 @@ class Page:
         self.control.bind(("127.0.0.1", 0))
         self.control.settimeout(5.0)
         self.remote = Remote(*self.control.getsockname())
-        self.panel = Panel(self.server, Scene(self.server), self.remote)
+        self.scene = Scene(self.server)
+        self.panel = Panel(self.server, self.scene, self.remote)
         connected = threading.Event()
         self.server.on_client_connect(lambda _: connected.set())
         self.browser = self._browse()
@@ -184,14 +185,42 @@ def test_names_from_the_wire_cannot_be_html() -> None:
     assert "<img" not in health_html(evil)
 
 
+def couple(apart: float) -> list[PoseFrame]:
+    root, rotations = STANDING
+    places = {"dancer1": root + np.array([10.0, 0.0, 0.0]), "partner1": root + np.array([10.0 + apart, 0.0, 0.0])}
+    return [PoseFrame(HUMANOID, place, rotations, None, 0.0, 0, name) for name, place in places.items()]
+
+
 def test_bodies_come_and_go_with_the_cast(page: Page) -> None:
-    scene = Scene(page.server)
-    frames = [PoseFrame(HUMANOID, *STANDING, None, 0.0, 0, name) for name in ("dancer1", "partner1")]
-    scene.show(frames, {"partner1"}, 0.03)
+    page.scene.show(couple(1.0), {"partner1"}, 0.03)
     limbs = page.server.scene.get_handle_by_name("/stage/limbs")
     assert len(limbs.batched_positions) == 2 * len(bodies.LIMB_SCALES)
-    scene.hide()
+    page.scene.hide()
     assert page.server.scene.get_handle_by_name("/stage/limbs") is None
+
+
+def test_dancers_and_partners_wear_different_colours(page: Page) -> None:
+    page.scene.show(couple(1.0), {"partner1"}, 0.03)
+    dancer, partner = np.split(page.server.scene.get_handle_by_name("/stage/limbs").batched_colors.astype(int), 2)
+    assert (dancer[:, 2] > dancer[:, 0]).all()  # blue
+    assert (partner[:, 0] > partner[:, 2]).all()  # orange
+
+
+def test_the_stage_glides_until_the_couple_stands_in_the_middle(page: Page) -> None:
+    stage = page.server.scene.get_handle_by_name("/stage")
+    page.scene.show(couple(1.0), (), 0.03)
+    np.testing.assert_allclose(stage.position, [-10.5, 0.0, 0.0])
+    page.scene.show(couple(3.0), (), 0.6)  # one half-life on
+    np.testing.assert_allclose(stage.position, [-11.0, 0.0, 0.0])
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_the_lens_opens_for_a_couple_far_apart_when_following(page: Page, follow: bool) -> None:
+    (client,) = page.server.get_clients().values()
+    page.scene.follow, before = follow, client.camera.fov
+    for _ in range(10):
+        page.scene.show(couple(5.0), (), 0.6)
+    assert (client.camera.fov > before + 0.1) == follow
 
 
 def until(done: Callable[[], object]) -> None:

@@ -2,7 +2,7 @@
 
 Only viser and numbers. All bodies are three instanced meshes (limbs, ellipsoids, shadows) whatever their number, so a
 frame is a handful of messages. The camera belongs to whoever holds the mouse: to follow the dancers the stage itself
-glides under it, and only who leaves the picture pushes the camera back.
+glides under it, and the lens opens when somebody would leave the picture.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ FOLLOW_HALF_LIFE = 0.6  # seconds
 SHADOW_OPACITY = 0.05  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
-_FIELD_OF_VIEW = float(np.radians(36.0))
+_LENS, _WIDEST = float(np.radians(36.0)), float(np.radians(75.0))  # vertical fields of view
 _BELOW = (0.0, -0.01, 0.0)  # the floor lies this far under the grid: planes so large meet within a millimetre or two
-_PUSH = 1.02  # how far the camera goes back in one frame at most
 
 Cast = tuple[tuple[str, bool], ...]  # who is on stage, and whether they are a partner
 
@@ -44,7 +43,7 @@ class Scene:
         self._stage = server.scene.add_frame("/stage", show_axes=False)
         _set(server)
         self._notice = server.scene.add_label(
-            "/notice", "", position=_LOOK_AT, anchor="center-center", font_screen_scale=1.5, visible=False
+            "/notice", "", position=_LOOK_AT, anchor="center-center", font_screen_scale=1.2, visible=False
         )
 
     def show(self, frames: Sequence[PoseFrame], partners: Collection[str], seconds: float) -> None:
@@ -58,7 +57,7 @@ class Scene:
                 self._glide(bodies, seconds)
                 self._people.name(bodies, self._middle)
                 if self.follow:
-                    self._widen(bodies)
+                    self._widen(bodies, seconds)
 
     def hide(self) -> None:
         """An empty stage."""
@@ -88,17 +87,18 @@ class Scene:
             self._middle = middle + (self._middle - middle) * 0.5 ** (seconds / FOLLOW_HALF_LIFE)
         self._stage.position = -self._middle
 
-    def _widen(self, bodies: Sequence[Placement]) -> None:
+    def _widen(self, bodies: Sequence[Placement], seconds: float) -> None:
+        """Opens every viewer's lens as far as everybody needs; where they stand and look stays theirs."""
         away = np.array([body.middle for body in bodies]) - self._middle
         needed = float(np.hypot(away[:, 0], away[:, 2]).max()) + REACH
+        tangent = np.tan(0.5 * _LENS)
         for client in self._server.get_clients().values():
             camera = client.camera
-            back = camera.position - camera.look_at
-            seen = float(np.linalg.norm(back)) * np.tan(0.5 * camera.fov) * min(camera.aspect, 1.6)
-            if 0.0 < seen < needed:
-                look_at = camera.look_at
-                camera.position = look_at + back * min(needed / seen, _PUSH)
-                camera.look_at = look_at
+            fits = tangent * float(np.linalg.norm(_CAMERA - _LOOK_AT)) * min(camera.aspect, 1.6)
+            lens = min(2.0 * float(np.arctan(tangent * max(1.0, needed / fits))), _WIDEST)
+            lens += (camera.fov - lens) * 0.5 ** (seconds / FOLLOW_HALF_LIFE)
+            if abs(lens - camera.fov) > 0.002:
+                camera.fov = lens
 
 
 class _People:
@@ -193,7 +193,7 @@ def _set(server: viser.ViserServer) -> None:
     # The floor is opaque and fades by fog. A translucent one would now and then be drawn after the shadows on it.
     vertices, faces = shapes.disc_mesh()
     scene.add_mesh_simple("/floor", vertices * np.float32(40.0), faces, color=FLOOR, cast_shadow=False, position=_BELOW)
-    scene.configure_fog(6.0, 15.0, color=FOG)
+    scene.configure_fog(7.0, 22.0, color=FOG)
     scene.add_grid(
         "/stage/grid",
         plane="xz",
@@ -209,7 +209,7 @@ def _set(server: viser.ViserServer) -> None:
         fade_strength=1.6,
         fade_from="origin",
     )
-    camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _FIELD_OF_VIEW
+    camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _LENS
 
 
 def _all(parts: Iterable[Floats]) -> Floats:
