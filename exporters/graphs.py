@@ -20,7 +20,9 @@ HISTORY, PLANS = 32, 20  # pushes remembered: 1.03 s of the dancer, 0.67 s of pl
 _PERIOD = 1.0 / 30.0
 _EARLY = 1e-3  # a push may come this much early, so that rounding never skips one
 _FORGET = 0.2  # seconds in which a past plan loses its weight
-_LEAD = 1.0 / 30.0  # plans are read this far ahead: it cancels the lag that averaging adds
+_FADED = 0.04  # the weight of a plan about to leave the buffer, taken off all, so that none leaves with a jump
+_RIPEN, _YOUNG = 0.1, 0.005  # seconds in which a plan gains its weight, and the head start it has
+LEAD = 0.02  # seconds; plans are read this far ahead: it cancels the lag that averaging adds
 _DRIFT = 2.0  # seconds in which the latent wanders off
 _LIVELY = 1.2  # averaging plans made with different latents shrinks what a latent does; this makes up for it
 _FAR, _STRETCH, _NEAR = 0.8, 0.15, 0.3  # metres: far partners are predicted too near; none may come nearer
@@ -101,7 +103,10 @@ class DuetStep(nn.Module):
 
         # 6. The partner now: the mean of what this plan and the past ones say about this moment.
         plans = torch.cat([plan, state_plans], dim=1)
-        weights = torch.relu(torch.minimum(rising, falling)) * torch.exp(log_weight) * ripe.clamp(0.01, 1.0)
+        ripe = ripe.clamp(1e-3, 1.0)
+        weights = (
+            torch.relu(torch.minimum(rising, falling)) * torch.relu(torch.exp(log_weight) - _FADED) * (ripe * ripe)
+        )
         total = (weights.unsqueeze(1) @ plans).view(-1, self.row)
         root, facing, code, count = total.split([2, 2, self.row - 5, 1], dim=-1)
         here = home[:, :2]
@@ -187,12 +192,13 @@ class DuetStep(nn.Module):
             started, since, ages, dt = values[0], values[1], values[2:-1], values[-1]
             since = since + dt + (1.0 - started) * _PERIOD
             ages = torch.cat([ages.new_zeros(1), ages + dt + (1.0 - started) * grid])
-            read = (ages[: PLANS + 1] + _LEAD)[:, None]  # when a plan of that age is read, seconds after it was made
+            read = (ages[: PLANS + 1] + LEAD)[:, None]  # when a plan of that age is read, seconds after it was made
             ones = torch.ones_like(read)
             rising = torch.cat([ones, (read - horizons[:-1]) / step], dim=1)
             falling = torch.cat([(horizons[1:] - read) / step, ones], dim=1)
-            ripe = torch.ones_like(rising)
-            ripe[0] = since / _PERIOD  # the newest plan gains weight until it is pushed, so pushes do not show
+            # A plan gains weight slowly, the newest one from nothing, so that neither pushes nor a noisy frame show.
+            ripe = (ages[: PLANS + 1, None] + _YOUNG) / _RIPEN + torch.zeros_like(rising)
+            ripe[0] = ripe[0] * since / _PERIOD
             parts = {
                 "since": since[None],
                 "ages": ages[:-1],

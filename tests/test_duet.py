@@ -11,7 +11,7 @@ import torch
 import yaml
 from lightning.fabric import Fabric
 
-from exporters.graphs import DuetStep
+from exporters.graphs import LEAD, DuetStep
 from motion import kinematics
 from motion import rotations as rot
 from motion.clip import Clip
@@ -92,7 +92,7 @@ def test_the_first_step_says_what_the_networks_say(model: duet.Duet) -> None:
     batch = _windows().gather(torch.tensor([0]))  # a take's start: its past is its first frame, as the step assumes
     seen = model.standardise(model.features(batch["dancer"]))
     codes = model.codes(seen, torch.zeros(1, 4), torch.zeros(1, 1))
-    ahead = (1 / 30) / CONFIG.horizons[1]  # the step reads its plan one frame ahead
+    ahead = LEAD / CONFIG.horizons[1]
     height, _ = model.decode(codes[:, 0] * (1 - ahead) + codes[:, 1] * ahead)
     partner = _walk(DuetStep(model), _clip(1 / 120, 120))[0]
     torch.testing.assert_close(partner[1:2], height[0], atol=1e-5, rtol=0)
@@ -130,7 +130,7 @@ def test_pushes_do_not_show(model: duet.Duet) -> None:
     acceleration = partner.diff(n=2, dim=0).norm(dim=-1)
     push = torch.arange(len(acceleration)) % 4
     shares = torch.stack([acceleration[push == phase].mean() for phase in range(4)])
-    assert shares.max() < 4 * shares.min()
+    assert shares.max() < 2.5 * shares.min()
 
 
 def test_distance_moves_the_partner_away_by_metres(model: duet.Duet) -> None:

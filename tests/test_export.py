@@ -133,7 +133,12 @@ def test_the_benchmark_writes_its_keys(exported: Path, tmp_path: Path) -> None:
 def test_the_shipped_partner_stands_on_the_floor_near_the_dancer(shared: Path) -> None:
     clip = clean.trailing_median(load_humanoid(shared / "data/salsa_pairs/60_10.bvh").clip[10::4])
     dancer = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations).reshape(len(clip), -1)
-    knobs = {"dt": 1 / clip.fps, "noise": np.zeros(8), "variety": 1.0, "distance": 0.0}
+    knobs = {
+        "dt": 1 / clip.fps,
+        "noise": np.zeros(inspect.read_manifest(SHIPPED).ports("noise")[0].shape[1]),
+        "variety": 1.0,
+        "distance": 0.0,
+    }
     steps = [{"dancer": pose, **knobs} for pose in dancer]
     steps = [{n: np.atleast_2d(np.asarray(v, dtype=np.float32)) for n, v in step.items()} for step in steps]
     partner = np.concatenate([result["partner"] for result in onnx.run_onnx(SHIPPED.read_bytes(), steps)])

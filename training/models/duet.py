@@ -10,6 +10,7 @@ Pose vectors are relative to the partner's own facing: pelvis height, then 22 ro
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +44,15 @@ class Config:
     feet_weight: float = 0.05
     latent_noise: float = 0.1  # standard deviation; the rest of the latent's unit variance is signal
     mean_share: float = 0.15  # windows trained without a latent, so that zero is the mean partner
+
+    def __post_init__(self) -> None:
+        times = (0.0, *self.lags), self.horizons
+        if self.horizons[0] != 0.0 or any(b <= a for series in times for a, b in pairwise(series)):
+            raise ValueError(f"lags must grow from above 0 and horizons from 0, not {self.lags} and {self.horizons}")
+        if self.lags[-1] > 1.0 or self.horizons[-1] < 0.7:
+            raise ValueError(
+                f"lags may reach 1 s, not {self.lags[-1]}; horizons must reach 0.7 s, not {self.horizons[-1]}"
+            )
 
 
 class Duet(nn.Module):
@@ -151,7 +161,7 @@ class Duet(nn.Module):
         now = poses[:, 0]
         self.pose_mean.copy_(now.mean(0))
         values, vectors = torch.linalg.eigh(torch.cov((now - self.pose_mean).T))
-        spread, axes = values[-self.config.code :].sqrt(), vectors[:, -self.config.code :]
+        spread, axes = values[-self.config.code :].clamp(min=1e-6).sqrt(), vectors[:, -self.config.code :]
         self.encoder.copy_(axes / spread)
         self.decoder.weight.copy_(axes * spread)
         self.decoder.bias.copy_(self.pose_mean)
