@@ -1,7 +1,8 @@
 """The hot loop. One thread owns the pipeline and every output; it acts on a dancer's frame or on a deadline.
 
-follow: a frame acts the moment it arrives. Every frame is danced, in order, until more than `MAX_BACKLOG` wait: then
-the oldest are dropped and counted, because a partner that answers late is worse than one that skips.
+follow: a frame acts the moment it arrives. After a hiccup of the machine the waiting frames are danced in order, which
+takes a fraction of a millisecond each; only one that has waited longer than `STALE_WAIT_SECONDS`, with newer ones behind
+it, is dropped and counted, because a partner that answers late is worse than one that skips.
 fps: one step a deadline, on each dancer's pose at that moment.
 A dancer whose frames stop is held still; their partner comes to rest by itself.
 """
@@ -22,7 +23,7 @@ from server.protocols.frames import PoseFrame
 from server.stats import Rate, Stats
 from server.timeline import Timeline
 
-MAX_BACKLOG = 4
+STALE_WAIT_SECONDS = 0.1
 GAP_SECONDS = 0.1  # a dancer silent for longer is held still
 HELD_FPS = 60.0
 
@@ -99,7 +100,8 @@ class Tick:
             except Empty:
                 self._hold_the_silent()
                 continue
-            if self._arrivals.qsize() > MAX_BACKLOG:
+            waited = self._clock.now() - frame.receive_time
+            if waited > STALE_WAIT_SECONDS and not self._arrivals.empty():
                 self.stats.counts["dropped"] += 1
                 continue
             self.step([(dancer, frame)])
