@@ -1,8 +1,8 @@
 """The hot loop. One thread owns the pipeline and every output; it acts on a dancer's frame or on a deadline.
 
 follow: a frame acts the moment it arrives. After a hiccup of the machine the waiting frames are danced in order, which
-takes a fraction of a millisecond each; only one that has waited longer than `STALE_WAIT_SECONDS`, with newer ones behind
-it, is dropped and counted, because a partner that answers late is worse than one that skips.
+takes a fraction of a millisecond each; only one that has waited longer than `STALE_WAIT_SECONDS`, with newer ones
+behind it, is dropped and counted, because a partner that answers late is worse than one that skips.
 fps: one step a deadline, on each dancer's pose at that moment.
 A dancer whose frames stop is held still; their partner comes to rest by itself.
 """
