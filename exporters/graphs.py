@@ -24,7 +24,7 @@ _FADED = 0.04  # the weight of a plan about to leave the buffer, taken off all, 
 _RIPEN, _YOUNG = 0.1, 0.005  # seconds in which a plan gains its weight, and the head start it has
 LEAD = 0.02  # seconds; plans are read this far ahead: it cancels the lag that averaging adds
 _DRIFT = 2.0  # seconds in which the latent wanders off
-_LIVELY = 1.2  # averaging plans made with different latents shrinks what a latent does; this makes up for it
+LIVELY = 1.25  # poses are this much further from the mean one: predicting and averaging shrink them
 _FAR, _STRETCH, _NEAR = 0.8, 0.15, 0.3  # metres: far partners are predicted too near; none may come nearer
 
 
@@ -93,7 +93,7 @@ class DuetStep(nn.Module):
         # 5. Two networks make a plan for the next moments; it is moved to the world.
         points = torch.cat([dancer.view(-1, self.joints, 3), past.view(-1, self.lags * self.marks, 3)], dim=1)
         local = ((points - origin.unsqueeze(1)) @ turn).view(-1, self.features)
-        hidden = F.silu(self.first(torch.cat([local, latent * (variety * _LIVELY)], dim=-1)))
+        hidden = F.silu(self.first(torch.cat([local, latent * variety], dim=-1)))
         to_place, to_pose = hidden.split(self.widths, dim=-1)
         placed = self.place_out(F.silu(self.place_hidden(to_place)))
         posed = self.pose_out(F.silu(self.pose_hidden(to_pose)))
@@ -158,7 +158,7 @@ class DuetStep(nn.Module):
         self.pose_out = _linear(weight.flatten(0, 1), one.flatten())
         order = torch.arange(6 * self.joints).view(self.joints, 2, 3).transpose(0, 1).flatten() + 1
         order = torch.cat([torch.zeros(1, dtype=torch.long), order])  # height, all x axes, all y axes
-        self.decoder = _linear(model.decoder.weight[order], model.decoder.bias[order])
+        self.decoder = _linear(LIVELY * model.decoder.weight[order], model.decoder.bias[order])
 
     def _fold_geometry(self, model: Duet) -> None:
         """Constant matrices that pick and combine coordinates."""
