@@ -207,7 +207,9 @@ def _save_film(frames: list[Image.Image], path: Path) -> None:
         sheet.paste(frame, (0, FILM[1] * place))
     palette = sheet.quantize(256, kmeans=3)
     film = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    film[0].save(path, save_all=True, append_images=film[1:], duration=round(1000 / FILM_FPS), loop=0, optimize=True)
+    times = [10 * round(100 * k / FILM_FPS) for k in range(len(film) + 1)]  # a GIF counts hundredths of a second
+    durations = [after - before for before, after in zip(times, times[1:], strict=False)]
+    film[0].save(path, save_all=True, append_images=film[1:], duration=durations, loop=0, optimize=True)
 
 
 def _parser() -> argparse.ArgumentParser:
