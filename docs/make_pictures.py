@@ -208,7 +208,7 @@ def _save_film(frames: list[Image.Image], path: Path) -> None:
     palette = sheet.quantize(256, kmeans=3)
     film = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
     times = [10 * round(100 * k / FILM_FPS) for k in range(len(film) + 1)]  # a GIF counts hundredths of a second
-    durations = [after - before for before, after in zip(times, times[1:], strict=False)]
+    durations = [after - before for before, after in itertools.pairwise(times)]
     film[0].save(path, save_all=True, append_images=film[1:], duration=durations, loop=0, optimize=True)
 
 

@@ -24,7 +24,7 @@ from motion.skeleton import HUMANOID
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view import bodies
-from server.stage_view.__main__ import Stage, main
+from server.stage_view.__main__ import Stage
 from server.stage_view.feed import Feed, Remote
 from server.stage_view.panel import Panel, health_html
 from server.stage_view.scene import Scene
@@ -313,8 +313,22 @@ def test_the_process_ends_with_the_server_that_started_it(process: tuple[subproc
     assert started.wait(timeout=10) == 0
 
 
-def test_a_taken_port_is_said_plainly(capsys: pytest.CaptureFixture[str]) -> None:
+def refused(*arguments: str) -> str:
+    """What the process says when it cannot begin."""
+    command = [sys.executable, "-m", "server.stage_view", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    return ended.stderr
+
+
+def test_a_taken_port_is_said_plainly() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["--port", str(port)]) == 2
-    assert f"127.0.0.1:{port}" in capsys.readouterr().err
+        said = refused("--port", str(port))
+    assert f"127.0.0.1:{port}" in said
+    assert "--port" in said
+    assert "Traceback" not in said
+
+
+def test_an_endpoint_that_is_none_is_said_plainly() -> None:
+    assert "'nowhere'" in refused("--connect", "nowhere")

@@ -1,7 +1,7 @@
 """The page's process: opens the port, then draws the newest poses thirty times a second until told to stop.
 
 It ends on SIGINT or SIGTERM, and when its standard input is a pipe that closes: so it never outlives the server that
-started it. It prints nothing but errors, and its address when the port was 0. Exit code 2: the port cannot be had.
+started it. It prints nothing but errors, and its address when the port was 0. Exit code 2: it could not begin.
 """
 
 from __future__ import annotations
@@ -51,8 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopping.set())
     _stop_with_standard_input(stopping)
     try:
+        feed = Feed(options.connect)
+    except ValueError as error:
+        print(f"--connect: {error}", file=sys.stderr)
+        return 2
+    try:
         server = _open(options.host, options.port)
     except OSError as error:
+        feed.close()
         print(
             f"cannot open the stage page on {options.host}:{options.port}: {error.strerror or error}; close the "
             f"program that has the port, or choose another with --port",
@@ -61,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.port == 0:
         print(f"http://{options.host}:{server.get_port()}", flush=True)
-    feed, remote = Feed(options.connect), Remote(*options.control) if options.control else None
+    remote = Remote(*options.control) if options.control else None
     try:
         run(server, feed, remote, stopping)
     finally:

@@ -30,7 +30,7 @@ class News:
 
 
 class Feed:
-    """Listens to one server. One thread calls `news`."""
+    """Listens to one server. One thread calls `news`. Raises ValueError for an endpoint that ZMQ cannot read."""
 
     def __init__(self, endpoint: str) -> None:
         self.endpoint = endpoint
@@ -76,7 +76,11 @@ class Feed:
         socket.setsockopt(zmq.CONFLATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         socket.subscribe(topic)
-        socket.connect(self.endpoint)
+        try:
+            socket.connect(self.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"{self.endpoint!r} is no ZMQ endpoint such as tcp://127.0.0.1:39550: {error}") from None
         return socket
 
 
