@@ -69,7 +69,7 @@ class Report:
             "fps_out": round(stats.rate_out.value(now), 1),
             "latency_p50_ms": _milliseconds(stats.latency.percentile(50)),
             "latency_p99_ms": _milliseconds(stats.latency.percentile(99)),
-            "model_p50_ms": _milliseconds(stats.work.percentile(50)),
+            "pipeline_p50_ms": _milliseconds(stats.pipeline.percentile(50)),
             "late": stats.counts["late"],
             "dropped": stats.counts["dropped"] + sum(_lost(dancer["counts"]) for dancer in dancers.values()),
             "ticks": stats.counts["ticks"],

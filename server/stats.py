@@ -49,6 +49,6 @@ class Stats:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()  # ticks, late, dropped, faults ...
         self.latency = Recent()  # from a frame's arrival to the last send of its tick
-        self.work = Recent()  # a tick: pipeline and sends
+        self.pipeline = Recent()  # the stages of a tick, without its sends
         self.rate_out = Rate()
         self.rates_in: dict[str, Rate] = {}

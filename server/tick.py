@@ -79,18 +79,23 @@ class Tick:
     def step(self, arrivals: Sequence[tuple[str, PoseFrame]]) -> None:
         """One tick: control changes, the pipeline, the outputs, the figures."""
         self._obey()
-        started = self._clock.now()
+        thinking = 0.0
         for dancer, frame in arrivals:
-            for pose in self.pipeline.step(dancer, frame):
+            poses = self.pipeline.step(dancer, frame)
+            while True:
+                started = self._clock.now()
+                pose = next(poses, None)
+                thinking += self._clock.now() - started
+                if pose is None:
+                    break
                 for output in self._outputs.get(pose.actor, ()):
                     output.send(pose)
                 self._latest[pose.actor] = pose
                 if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
                     self.first_pose.set()
         self._publish()
-        now = self._clock.now()
-        self.stats.work.add(now - started)
-        self.stats.rate_out.tick(now)
+        self.stats.pipeline.add(thinking)
+        self.stats.rate_out.tick(self._clock.now())
         self.stats.counts["ticks"] += 1
 
     def _follow(self) -> None:

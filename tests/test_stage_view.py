@@ -34,7 +34,7 @@ STANDING = (HUMANOID.offsets[0], np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
 def stats(value: float = 1.0, name: str = "partner1/variety") -> dict:
     return {
         "show": "demo", "fps_in": {"dancer1": 60.0}, "fps_out": 60.0, "late": 0, "dropped": 0, "frozen": False,
-        "latency_p50_ms": 0.4, "latency_p99_ms": None, "model_p50_ms": 0.1,
+        "latency_p50_ms": 0.4, "latency_p99_ms": None, "pipeline_p50_ms": 0.1,
         "dancers": {"dancer1": {"state": "live", "age_ms": 3.0}},
         "partners": {"partner1": {"state": "dancing", "model": "duet", "device": "cpu"}},
         "params": [{"name": name, "value": value, "default": 1.0, "low": 0.0, "high": 2.0, "about": "freedom"}],

@@ -158,7 +158,7 @@ def health_html(stats: Mapping[str, Any]) -> str:
         rows += _fault(partner)
     p50, p99 = _milliseconds(stats["latency_p50_ms"]), _milliseconds(stats["latency_p99_ms"])
     rows.append(_row("latency", f"p50 {p50} · p99 {p99}"))
-    rows.append(_row("model", _milliseconds(stats["model_p50_ms"])))
+    rows.append(_row("pipeline", _milliseconds(stats["pipeline_p50_ms"])))
     rows.append(_row("out", f"{float(stats['fps_out']):.0f} fps"))
     rows.append(_row("lost", f"{int(stats['late'])} late · {int(stats['dropped'])} dropped"))
     table = (
