@@ -73,6 +73,8 @@ class Report:
             "late": stats.counts["late"],
             "dropped": stats.counts["dropped"] + sum(_lost(dancer["counts"]) for dancer in dancers.values()),
             "ticks": stats.counts["ticks"],
+            "output_faults": stats.counts["output_faults"],
+            "unknown_control": stats.counts["unknown_control"],
             "dancers": dancers,
             "partners": partners,
             "params": params,

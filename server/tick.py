@@ -58,6 +58,7 @@ class Tick:
         self._arrivals: SimpleQueue[tuple[str, PoseFrame]] = SimpleQueue()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
+        self.last_fault = ""  # the first fault of an output, for people
 
     def arrive(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's thread brings a frame."""
@@ -89,7 +90,7 @@ class Tick:
                 if pose is None:
                     break
                 for output in self._outputs.get(pose.actor, ()):
-                    output.send(pose)
+                    self._send(output, pose)
                 self._latest[pose.actor] = pose
                 if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
                     self.first_pose.set()
@@ -97,6 +98,13 @@ class Tick:
         self.stats.pipeline.add(thinking)
         self.stats.rate_out.tick(self._clock.now())
         self.stats.counts["ticks"] += 1
+
+    def _send(self, output: ActorOutput, pose: PoseFrame) -> None:
+        try:
+            output.send(pose)
+        except Exception as error:  # a fault of one output must not silence the others
+            self.stats.counts["output_faults"] += 1
+            self.last_fault = self.last_fault or f"{output.label}: {type(error).__name__}: {error}"
 
     def _follow(self) -> None:
         while self._running:
