@@ -19,6 +19,7 @@ from training.models.duet import Duet
 HISTORY, PLANS = 32, 20  # pushes remembered: 1.03 s of the dancer, 0.67 s of plans
 _PERIOD = 1.0 / 30.0
 _EARLY = 1e-3  # a push may come this much early, so that rounding never skips one
+_SETTLE = 0.1  # seconds at the start in which nothing is remembered: recordings and trackers begin with rubbish
 _FORGET = 0.2  # seconds in which a past plan loses its weight
 _FADED = 0.04  # the weight of a plan about to leave the buffer, taken off all, so that none leaves with a jump
 _RIPEN, _YOUNG = 0.1, 0.005  # seconds in which a plan gains its weight, and the head start it has
@@ -46,7 +47,7 @@ class DuetStep(nn.Module):
         """Shapes without the batch axis of (inputs, states)."""
         inputs = {"dancer": (3 * self.joints,), "dt": (1,), "noise": (self.latent,), "variety": (1,), "distance": (1,)}
         states = {
-            "state_clock": (2 + HISTORY,),
+            "state_clock": (3 + HISTORY,),
             "state_latent": (self.latent,),
             "state_history": (HISTORY, 3 * self.marks),
             "state_plans": (PLANS * self.horizons, self.row),
@@ -70,9 +71,12 @@ class DuetStep(nn.Module):
         dt = dt.clamp(0.0, 10.0)
         clock = torch.cat([state_clock, dt], dim=-1)
         linear = F.linear(clock, self.clock_weight, self.clock_bias)
-        since, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not = linear.split(self.clock_split, -1)
-        push = since >= _PERIOD - _EARLY  # (B, 1)
-        started = state_clock[:, :1]
+        elapsed, since, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = linear.split(
+            self.clock_split, dim=-1
+        )
+        settled = elapsed >= _SETTLE  # (B, 1)
+        push = torch.logical_and(since >= _PERIOD - _EARLY, settled)
+        started, awake = state_clock[:, :1], state_clock[:, 2:3]  # 1 once a history is kept; seconds so far
 
         # 2. The dancer's frame, and what is remembered of this moment.
         left = _unit(F.linear(dancer, self.hip_axis))
@@ -87,7 +91,7 @@ class DuetStep(nn.Module):
         past = (torch.matmul(ramps, self.ramp_difference) + self.ramp_start) @ samples  # (B, lags, 3 marks)
 
         # 4. A latent that wanders (Ornstein-Uhlenbeck, exact for any dt) and begins with the first noise.
-        keep = started * torch.exp(dt * (-1.0 / _DRIFT))
+        keep = (awake * 1e4).clamp(0.0, 1.0) * torch.exp(dt * (-1.0 / _DRIFT))
         latent = keep * state_latent + torch.sqrt(1.0 - keep * keep) * noise
 
         # 5. Two networks make a plan for the next moments; it is moved to the world.
@@ -128,9 +132,9 @@ class DuetStep(nn.Module):
         # 8. What to remember.
         return (
             partner,
-            torch.where(push, if_pushed, if_not),
+            torch.where(settled, torch.where(push, if_pushed, if_not), if_waiting),
             latent,
-            torch.where(push.unsqueeze(1), samples[:, :HISTORY], history),
+            torch.where(push.unsqueeze(1), samples[:, :HISTORY], state_history),
             torch.where(push.unsqueeze(1), plans[:, : PLANS * self.horizons], state_plans),
         )
 
@@ -189,7 +193,7 @@ class DuetStep(nn.Module):
         step = horizons.diff()
 
         def clock(values: Tensor) -> Tensor:
-            started, since, ages, dt = values[0], values[1], values[2:-1], values[-1]
+            started, since, elapsed, ages, dt = values[0], values[1], values[2] + values[-1], values[3:-1], values[-1]
             since = since + dt + (1.0 - started) * _PERIOD
             ages = torch.cat([ages.new_zeros(1), ages + dt + (1.0 - started) * grid])
             read = (ages[: PLANS + 1] + LEAD)[:, None]  # when a plan of that age is read, seconds after it was made
@@ -200,6 +204,7 @@ class DuetStep(nn.Module):
             ripe = (ages[: PLANS + 1, None] + _YOUNG) / _RIPEN + torch.zeros_like(rising)
             ripe[0] = ripe[0] * since / _PERIOD
             parts = {
+                "elapsed": elapsed[None],
                 "since": since[None],
                 "ages": ages[:-1],
                 "gaps": ages.diff(),
@@ -207,13 +212,14 @@ class DuetStep(nn.Module):
                 "falling": falling.flatten(),
                 "log_weight": (-ages[: PLANS + 1, None] / _FORGET).expand_as(rising).flatten(),
                 "ripe": ripe.flatten(),
-                "if_pushed": torch.cat([ones[0], ones[0] * 0.0, ages[:-1]]),
-                "if_not": torch.cat([ones[0], since[None], ages[1:]]),
+                "if_pushed": torch.cat([ones[0], ones[0] * 0.0, elapsed[None], ages[:-1]]),
+                "if_not": torch.cat([ones[0], since[None], elapsed[None], ages[1:]]),
+                "if_waiting": torch.cat([ages.new_zeros(2), elapsed[None], ages.new_zeros(HISTORY)]),
             }
             self.clock_split = [len(part) for part in parts.values()]
             return torch.cat(list(parts.values()))
 
-        weight, bias = _tabulate(clock, HISTORY + 3)
+        weight, bias = _tabulate(clock, HISTORY + 4)
         self.register_buffer("clock_weight", weight)
         self.register_buffer("clock_bias", bias)
         # Interpolation: weight of sample k = ramp k-1 - ramp k, with ramp -1 = 1 and none after the last.

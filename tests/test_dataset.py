@@ -102,6 +102,17 @@ def test_windows_stay_inside_their_take() -> None:
     np.testing.assert_allclose(batch["partner_root"][1, 1], pairs[0].follow.root[-1], atol=1e-6)
 
 
+def test_a_fresh_dancer_has_stood_still_before() -> None:
+    pairs = _pairs(1)
+    torch.manual_seed(0)
+    windows = dataset.Windows(pairs, past=[0.05, 0.1], future=[0.0], fresh_share=1.0)
+    past = windows.gather(torch.full((50,), 30))["dancer"]
+    given = torch.tensor(pairs[0].lead.given)
+    shown = {tuple(int((given == frame).flatten(1).all(1).nonzero()) for frame in window) for window in past}
+    assert {(30, 30, 30), (30, 24, 24), (30, 24, 18)} <= shown
+    assert all(now == 30 and now - 6 <= near and near - 6 <= far <= near for now, near, far in shown)
+
+
 def test_roles_are_exchanged_whole() -> None:
     pairs = _pairs(1)
     windows = dataset.Windows(pairs, past=[], future=[0.0], swap_roles=True)

@@ -103,7 +103,7 @@ def test_the_step_remembers_what_training_looks_up(model: duet.Duet) -> None:
     clip = _clip(2, 30)
     step = DuetStep(model)
     state = _walk(step, clip[:-1])[-1]
-    history = state[135 + 34 + 4 :][: 32 * 18].view(32, 6, 3)
+    history = state[135 + 35 + 4 :][: 32 * 18].view(32, 6, 3)
     given = torch.tensor(kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations)).float()
     torch.testing.assert_close(history[4], model.marks(given[-6]), atol=1e-6, rtol=0)
 
@@ -123,6 +123,15 @@ def test_the_rate_hardly_matters(model: duet.Duet, fps: int) -> None:
     now = [t for t in range(90) if (t * fps) % 30 == 0]
     difference = at_30[now, :135] - other[[t * fps // 30 for t in now], :135]
     assert difference.abs().mean() < 0.01  # metres and matrix entries; measured up to 0.006 with an untrained model
+
+
+def test_rubbish_in_the_first_moment_is_forgotten(model: duet.Duet) -> None:
+    clip = _clip(2, 120)
+    rubbish = Clip(HUMANOID, 120, clip.root_positions.copy(), clip.rotations.copy())
+    rubbish.root_positions[:10] += 3.0
+    a, b = (_walk(DuetStep(model), each)[:, :135] for each in (clip, rubbish))
+    assert not torch.equal(a[:10], b[:10])
+    assert torch.equal(a[12:], b[12:])
 
 
 def test_pushes_do_not_show(model: duet.Duet) -> None:

@@ -149,6 +149,7 @@ class Windows:
 
     A batch is a dict of float32 tensors: dancer (B, 1 + past, J, 3) positions, now first; partner_root
     (B, future, 3); partner_rotations (B, future, J, 6); swapped (B, 1), 1 where the follower plays the dancer.
+    fresh_share of the windows are of a dancer who has just come on: up to a moment ago their past stands still.
     Before a take's start and after its end its first and last frame stand. `stride` frames lie between windows.
     """
 
@@ -160,6 +161,7 @@ class Windows:
         stride: int = 1,
         mirror: bool = False,
         swap_roles: bool = False,
+        fresh_share: float = 0.0,
     ) -> None:
         if not pairs:
             raise ValueError("no takes to make windows of")
@@ -177,6 +179,7 @@ class Windows:
         self._starts = torch.cat(
             [torch.arange(end - length, end, stride) for end, length in zip(ends, lengths, strict=True)]
         )
+        self._fresh, self._longest = fresh_share, int(-self.past.min())
         self._mirror, self._swap = 1 + mirror, 1 + swap_roles
         self._opposite = torch.tensor(opposite_joints(HUMANOID))
 
@@ -189,6 +192,9 @@ class Windows:
         swapped, mirrored = variant % self._swap, variant // self._swap  # (B,)
         now = self._starts[place][:, None]
         first, last = self._first[now], self._last[now]
+        if self._fresh:
+            short = torch.randint(self._longest + 1, now.shape)
+            first = torch.where(torch.rand(now.shape) < self._fresh, torch.maximum(first, now - short), first)
         past, future = torch.maximum(now + self.past, first), torch.minimum(now + self.future, last)
         dancer = self._given[swapped[:, None], past]
         root = self._root[1 - swapped[:, None], future]

@@ -36,6 +36,7 @@ class Config:
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     stride: int = 4
+    fresh_share: float = 0.2  # of the windows show a dancer who has just come on
 
 
 class Stopped(Exception):

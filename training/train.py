@@ -59,7 +59,13 @@ def run(options: argparse.Namespace) -> Path:
     fabric.seed_everything(options.seed, verbose=False)
     model = MODELS[options.kind][1](config, HUMANOID)
     windows = dataset.Windows(
-        trained, config.lags, config.horizons, training.stride, mirror=data.mirror, swap_roles=data.swap_roles
+        trained,
+        config.lags,
+        config.horizons,
+        training.stride,
+        mirror=data.mirror,
+        swap_roles=data.swap_roles,
+        fresh_share=training.fresh_share,
     )
     watched = dataset.Windows(held_out, config.lags, config.horizons, 12) if held_out else None
     model.fit_statistics(windows.sample(8192, options.seed))
