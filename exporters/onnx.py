@@ -26,7 +26,7 @@ import torch
 from numpy.typing import NDArray
 
 from exporters.graphs import DuetStep
-from motion.manifest import METADATA_KEY, Manifest, ModelParam, Port
+from motion.manifest import METADATA_KEY, Manifest, Param, Port
 from motion.skeleton import Skeleton
 from training.models import read_checkpoint, rebuild
 
@@ -117,8 +117,8 @@ def duet_manifest(
     results = [Port("partner", "motion", ("batch", width), layout=("root_position", "rotations_6d"))]
     results += [Port(f"{state}_next", "state", ("batch", *shape), feeds=state) for state, shape in states.items()]
     params = (
-        ModelParam("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
-        ModelParam("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
+        Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
+        Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
     )
     return Manifest(name, "duet", skeleton, tuple(ports), tuple(results), params, made_from=made_from, example=example)
 

@@ -38,8 +38,11 @@ class Port:
 
 
 @dataclass(frozen=True)
-class ModelParam:
-    """A live knob of the model; `name` is also the name of its condition input, shape (batch, 1)."""
+class Param:
+    """A live knob, smoothed with its half-life in seconds (0 acts at once).
+
+    In a manifest `name` is also the name of the model's condition input, shape (batch, 1).
+    """
 
     name: str
     default: float
@@ -58,7 +61,7 @@ class Manifest:
     skeleton: Skeleton
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
-    params: tuple[ModelParam, ...] = ()
+    params: tuple[Param, ...] = ()
     fps_in: float | None = None
     fps_out: float | None = None
     window: int = 1
@@ -101,7 +104,7 @@ class Manifest:
                     "skeleton": Skeleton.from_dict(data["skeleton"]),
                     "inputs": tuple(_port(port) for port in data["inputs"]),
                     "outputs": tuple(_port(port) for port in data["outputs"]),
-                    "params": tuple(ModelParam(**param) for param in data.get("params", ())),
+                    "params": tuple(Param(**param) for param in data.get("params", ())),
                 }
             )
         except (TypeError, KeyError, ValueError) as error:

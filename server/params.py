@@ -1,7 +1,8 @@
 """The live knobs: one table that is preset key, OSC address, slider and smoothing at once.
 
 A change sets a target; `advance` moves the value there with the param's half-life, so that nothing on stage jumps.
-Only the tick thread touches a `Params`; other threads send it `ControlChange`s through a queue.
+A param of a show is named "actor/knob", which is its OSC address without the first slash. Only the tick thread touches
+a `Params`; other threads send it `ControlChange`s through a queue.
 """
 
 from __future__ import annotations
@@ -10,17 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Param:
-    """name is "actor/knob" and the OSC address without its first slash. half_life in seconds, 0 acts at once."""
-
-    name: str
-    default: float
-    low: float
-    high: float
-    half_life: float = 0.1
-    about: str = ""
+from motion.manifest import Param
 
 
 @dataclass(frozen=True)

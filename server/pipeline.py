@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from server.params import ControlChange, Param, Params
+from motion.manifest import Param
+from server.params import ControlChange, Params
 from server.protocols.frames import PoseFrame
 from server.stages import Stage
 from server.timeline import FrameTimer

@@ -20,7 +20,7 @@ ONLY_IN = {
 MAY_IMPORT = {
     "motion/": {"motion"},
     "server/protocols/": {"motion", "server.protocols", "server.params"},
-    "server/params.py": set(),
+    "server/params.py": {"motion"},
     "server/clock.py": set(),
     "server/timeline.py": {"motion", "server.protocols"},
     "server/stages/": {"motion", "server.stages", "server.onnx_model", "server.params", "server.protocols"},

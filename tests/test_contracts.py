@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from motion import features
 from motion import rotations as rot
-from motion.manifest import Manifest, ManifestError, ModelParam, Port
+from motion.manifest import Manifest, ManifestError, Param, Port
 from motion.skeleton import HUMANOID, Skeleton
 
 POSE = ("root_position", "rotations_6d")
@@ -26,7 +26,7 @@ MANIFEST = Manifest(
         Port("partner", "motion", ("batch", 135), POSE),
         Port("memory_next", "state", ("batch", 4), feeds="memory"),
     ),
-    params=(ModelParam("variety", 1.0, 0.0, 2.0),),
+    params=(Param("variety", 1.0, 0.0, 2.0),),
 )
 
 
@@ -64,7 +64,7 @@ def test_a_manifest_survives_its_json() -> None:
 
 def test_every_fault_of_a_manifest_is_named() -> None:
     with pytest.raises(ManifestError) as error:
-        replace(MANIFEST, kind="duett", outputs=(), params=(ModelParam("wildness", 3.0, 0.0, 2.0),))
+        replace(MANIFEST, kind="duett", outputs=(), params=(Param("wildness", 3.0, 0.0, 2.0),))
     for part in ("'duett'", "state memory is never fed", "'wildness' has no condition input", "3.0 is not in 0.0..2.0"):
         assert part in str(error.value)
 

@@ -2,7 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.params import Param, Params
+from motion.manifest import Param
+from server.params import Params
 
 TABLE = [Param("partner1/variety", 1.0, 0.0, 2.0, half_life=0.1), Param("partner1/now", 0.0, -1.0, 1.0, half_life=0.0)]
 

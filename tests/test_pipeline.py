@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from motion import rotations as rot
+from motion.manifest import Param
 from motion.skeleton import HUMANOID, Skeleton
-from server.params import ControlChange, Param
+from server.params import ControlChange
 from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.protocols.frames import PoseFrame
 from server.stages.deglitch import Deglitch

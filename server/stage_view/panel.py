@@ -16,7 +16,7 @@ from typing import Any
 
 import viser
 
-from server.params import Param
+from motion.manifest import Param
 from server.protocols.frames import PacketError
 from server.stage_view.feed import Remote
 from server.stage_view.scene import Scene

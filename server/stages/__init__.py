@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from server.params import Param
+from motion.manifest import Param
 from server.protocols.frames import PoseFrame
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from motion.clean import TrailingMedian
-from server.params import Param
+from motion.manifest import Param
 from server.protocols.frames import PoseFrame
 
 

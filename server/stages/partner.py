@@ -14,7 +14,6 @@ from motion import features
 from motion.manifest import Port
 from motion.skeleton import HUMANOID
 from server.onnx_model import ModelError, OnnxModel
-from server.params import Param
 from server.protocols.frames import PoseFrame
 
 
@@ -35,7 +34,7 @@ class Partner:
                 f"{len(HUMANOID)}; not shared: {', '.join(odd) or 'none, the order differs'}"
             )
         self.model = model
-        self.params = tuple(Param(p.name, p.default, p.low, p.high, p.half_life, p.about) for p in manifest.params)
+        self.params = manifest.params
         self._dancer = _only(model, "motion", manifest.inputs)
         self._partner = _only(model, "motion", manifest.outputs)
         self._time_inputs = [port.name for port in manifest.ports("time")]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from motion.manifest import Param
 from motion.retarget import Retargeter
 from motion.skeleton import HUMANOID, Skeleton
-from server.params import Param
 from server.protocols.frames import PoseFrame
 
 

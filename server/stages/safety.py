@@ -13,8 +13,8 @@ from dataclasses import replace
 import numpy as np
 
 from motion import rotations as rot
+from motion.manifest import Param
 from motion.skeleton import Array
-from server.params import Param
 from server.protocols.frames import PoseFrame
 
 
