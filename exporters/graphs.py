@@ -75,7 +75,7 @@ class DuetStep(nn.Module):
             self.clock_split, dim=-1
         )
         settled = elapsed >= _SETTLE  # (B, 1)
-        push = torch.logical_and(since >= _PERIOD - _EARLY, settled)
+        push = (since >= _PERIOD - _EARLY) & settled  # (B, 1)
         started, awake = state_clock[:, :1], state_clock[:, 2:3]  # 1 once a history is kept; seconds so far
 
         # 2. The dancer's frame, and what is remembered of this moment.
