@@ -26,7 +26,8 @@ _RIPEN, _YOUNG = 0.1, 0.005  # seconds in which a plan gains its weight, and the
 LEAD = 0.02  # seconds; plans are read this far ahead: it cancels the lag that averaging adds
 _DRIFT = 2.0  # seconds in which the latent wanders off
 LIVELY = 1.25  # poses are this much further from the mean one: predicting and averaging shrink them
-_FAR, _STRETCH, _NEAR = 0.8, 0.15, 0.3  # metres: far partners are predicted too near; none may come nearer
+_FAR, _STRETCH = 0.8, 0.15  # metres, share: far partners are predicted too near
+_NEAR = 0.45  # metres; nearer ones are held off, softly: a hard limit flings a partner who passes round the dancer
 
 
 class DuetStep(nn.Module):
@@ -116,7 +117,8 @@ class DuetStep(nn.Module):
         here = home[:, :2]
         away = root / count - here
         length = away.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-        wanted = (length + _STRETCH * torch.relu(length - _FAR) + distance).clamp(min=_NEAR)
+        wanted = length + _STRETCH * torch.relu(length - _FAR) + distance
+        wanted = torch.maximum(wanted, _NEAR**0.75 * length.sqrt().sqrt())
         root = here + away * (wanted / length)
 
         # 7. The pose: orthonormal 6-D rotations, the hips turned to face where the partner faces.
