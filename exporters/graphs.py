@@ -27,6 +27,7 @@ LEAD = 0.02  # seconds; plans are read this far ahead: it cancels the lag that a
 _DRIFT = 2.0  # seconds in which the latent wanders off
 LIVELY = 1.25  # poses are this much further from the mean one: predicting and averaging shrink them
 _FAR, _STRETCH = 0.8, 0.15  # metres, share: far partners are predicted too near
+_FASTEST, _ANYWHERE = 2.8, 100.0  # m/s of the partner's hips; metres, where the first frame may put them
 _NEAR = 0.45  # metres; nearer ones are held off, softly: a hard limit flings a partner who passes round the dancer
 
 
@@ -50,6 +51,7 @@ class DuetStep(nn.Module):
         states = {
             "state_clock": (3 + HISTORY,),
             "state_latent": (self.latent,),
+            "state_root": (2,),
             "state_history": (HISTORY, 3 * self.marks),
             "state_plans": (PLANS * self.horizons, self.row),
         }
@@ -64,6 +66,7 @@ class DuetStep(nn.Module):
         distance: Tensor,
         state_clock: Tensor,
         state_latent: Tensor,
+        state_root: Tensor,
         state_history: Tensor,
         state_plans: Tensor,
     ) -> tuple[Tensor, ...]:
@@ -72,8 +75,8 @@ class DuetStep(nn.Module):
         dt = dt.clamp(0.0, 10.0)
         clock = torch.cat([state_clock, dt], dim=-1)
         linear = F.linear(clock, self.clock_weight, self.clock_bias)
-        elapsed, since, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = linear.split(
-            self.clock_split, dim=-1
+        elapsed, since, reach, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = (
+            linear.split(self.clock_split, dim=-1)
         )
         settled = elapsed >= _SETTLE  # (B, 1)
         push = (since >= _PERIOD - _EARLY) & settled  # (B, 1)
@@ -119,7 +122,8 @@ class DuetStep(nn.Module):
         length = away.norm(dim=-1, keepdim=True).clamp(min=1e-3)
         wanted = length + _STRETCH * torch.relu(length - _FAR) + distance
         wanted = torch.maximum(wanted, _NEAR**0.75 * length.sqrt().sqrt())
-        root = here + away * (wanted / length)
+        change = here + away * (wanted / length) - state_root
+        root = state_root + change * (reach / change.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
 
         # 7. The pose: orthonormal 6-D rotations, the hips turned to face where the partner faces.
         height, x, y = self.decoder(code / count).split([1, 3 * self.joints, 3 * self.joints], dim=-1)
@@ -136,6 +140,7 @@ class DuetStep(nn.Module):
             partner,
             torch.where(settled, torch.where(push, if_pushed, if_not), if_waiting),
             latent,
+            root,
             torch.where(push.unsqueeze(1), samples[:, :HISTORY], state_history),
             torch.where(push.unsqueeze(1), plans[:, : PLANS * self.horizons], state_plans),
         )
@@ -208,6 +213,7 @@ class DuetStep(nn.Module):
             parts = {
                 "elapsed": elapsed[None],
                 "since": since[None],
+                "reach": _FASTEST * values[-1:] + _ANYWHERE * (1.0 - started),
                 "ages": ages[:-1],
                 "gaps": ages.diff(),
                 "rising": rising.flatten(),
