@@ -72,6 +72,10 @@ class Retargeter:
         root_position = np.asarray(root_position, dtype=np.float64)
         rotations = np.asarray(rotations, dtype=np.float64)
         local = rotations if self._unchanged else self._local(rotations)
+        if self._unchanged and self._hangs_on_root:
+            if self._same_body:
+                return root_position, local
+            return self.scale * root_position + np.matmul(rot.to_matrix(local[..., 0, :]), self._shift), local
         positions, _ = forward(self._hips, root_position, rotations[..., self._hips_joints, :])
         middle = 0.5 * (positions[..., self._legs[0], :] + positions[..., self._legs[1], :])
         root = self.scale * middle - np.matmul(rot.to_matrix(local[..., 0, :]), self._middle)
@@ -121,6 +125,11 @@ class Retargeter:
         self._legs = [place[theirs[f"{side}UpperLeg"]] for side in _SIDES]
         rest = self.target.rest_positions
         self._middle = 0.5 * (rest[ours["LeftUpperLeg"]] + rest[ours["RightUpperLeg"]]) - rest[0]
+        # Where both legs hang on the root itself, their middle is a fixed point of its frame.
+        self._hangs_on_root = all(self._hips.parents[leg] == 0 for leg in self._legs)
+        middle = self._hips.offsets[self._legs].mean(axis=0)
+        self._shift = self.scale * middle - self._middle
+        self._same_body = abs(self.scale - 1.0) < 1e-5 and float(np.abs(self._shift).max()) < 1e-5
 
 
 class _Body:

@@ -108,11 +108,13 @@ def from_6d(sixd: Array) -> Array:
     """Quaternions (..., 4) of 6-D rotations (..., 6), by Gram-Schmidt (Zhou et al. 2019)."""
     sixd = np.asarray(sixd, dtype=np.float64)
     x, y = sixd[..., :3], sixd[..., 3:]
-    x = x / np.maximum(np.sqrt(np.einsum("...i,...i->...", x, x)), 1e-12)[..., None]
+    x = x / _length(x)
     y = y - np.einsum("...i,...i->...", x, y)[..., None] * x
-    y = y / np.maximum(np.sqrt(np.einsum("...i,...i->...", y, y)), 1e-12)[..., None]
-    z = x[..., _NEXT] * y[..., _AFTER] - x[..., _AFTER] * y[..., _NEXT]
-    return from_matrix(np.stack([x, y, z], axis=-1))
+    y = y / _length(y)
+    matrices = np.empty((*sixd.shape[:-1], 3, 3))
+    matrices[..., 0], matrices[..., 1] = x, y
+    matrices[..., 2] = x[..., _NEXT] * y[..., _AFTER] - x[..., _AFTER] * y[..., _NEXT]
+    return from_matrix(matrices)
 
 
 def angle(a: Array, b: Array) -> Array:
@@ -165,6 +167,12 @@ def yaw(angles: Array | float) -> Array:
     half = 0.5 * np.asarray(angles, dtype=np.float64)
     zero = np.zeros_like(half)
     return np.stack([zero, np.sin(half), zero, np.cos(half)], axis=-1)
+
+
+def _length(vectors: Array) -> Array:
+    """(..., 1), never zero."""
+    lengths: Array = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    return np.maximum(lengths, 1e-12)
 
 
 def _matrix_from_outer() -> Array:
