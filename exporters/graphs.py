@@ -74,28 +74,26 @@ class DuetStep(nn.Module):
         # 1. The clock: everything that is linear in (ages, dt) comes out of one table.
         dt = dt.clamp(0.0, 10.0)
         clock = torch.cat([state_clock, dt], dim=-1)
-        linear = F.linear(clock, self.clock_weight, self.clock_bias)
-        elapsed, since, reach, ages, gaps, rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = (
-            linear.split(self.clock_split, dim=-1)
-        )
+        linear = F.linear(clock, self.clock_weight, self.clock_bias).split(self.clock_split, dim=-1)
+        absent, awake, log_keep, elapsed, since, reach, ages, gaps, *rest = linear
+        rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = rest
         settled = elapsed >= _SETTLE  # (B, 1)
         push = (since >= _PERIOD - _EARLY) & settled  # (B, 1)
-        started, awake = state_clock[:, :1], state_clock[:, 2:3]  # 1 once a history is kept; seconds so far
 
         # 2. The dancer's frame, and what is remembered of this moment.
         left = _unit(F.linear(dancer, self.hip_axis))
         moment = F.linear(torch.cat([dancer, left], dim=-1), self.moment_weight)
-        mark, origin, home = moment.split([3 * self.marks, 3, 4], dim=-1)
+        mark, origin, home, here = moment.split([3 * self.marks, 3, 4, 2], dim=-1)
         turn = F.linear(left, self.turn_weight, self.turn_bias).view(-1, 3, 3)  # world -> dancer
 
         # 3. The last second at the model's lags: linear between the samples on either side.
-        history = state_history + ((1.0 - started) * mark).unsqueeze(1)
+        history = state_history + (absent * mark).unsqueeze(1)
         samples = torch.cat([mark.unsqueeze(1), history], dim=1)
         ramps = ((self.lag_times - ages.unsqueeze(1)) / gaps.clamp(min=1e-4).unsqueeze(1)).clamp(0.0, 1.0)
         past = (torch.matmul(ramps, self.ramp_difference) + self.ramp_start) @ samples  # (B, lags, 3 marks)
 
         # 4. A latent that wanders (Ornstein-Uhlenbeck, exact for any dt) and begins with the first noise.
-        keep = (awake * 1e4).clamp(0.0, 1.0) * torch.exp(dt * (-1.0 / _DRIFT))
+        keep = awake.clamp(0.0, 1.0) * torch.exp(log_keep)
         latent = keep * state_latent + torch.sqrt(1.0 - keep * keep) * noise
 
         # 5. Two networks make a plan for the next moments; it is moved to the world.
@@ -117,7 +115,6 @@ class DuetStep(nn.Module):
         )
         total = (weights.unsqueeze(1) @ plans).view(-1, self.row)
         root, facing, code, count = total.split([2, 2, self.row - 5, 1], dim=-1)
-        here = home[:, :2]
         away = root / count - here
         length = away.norm(dim=-1, keepdim=True).clamp(min=1e-3)
         wanted = length + _STRETCH * torch.relu(length - _FAR) + distance
@@ -184,7 +181,7 @@ class DuetStep(nn.Module):
             nose = positions[0] + torch.stack([-left[1], left.new_zeros(()), left[0]])
             origin = positions[0] * positions.new_tensor([1.0, 0.0, 1.0])
             home = torch.cat([origin[0::2], origin.new_zeros(2)])
-            return torch.cat([positions[model.mark_joints].flatten(), nose, origin, home])
+            return torch.cat([positions[model.mark_joints].flatten(), nose, origin, home, origin[0::2]])
 
         self.register_buffer("moment_weight", _tabulate(moment, width + 2)[0])
         # Rows of heading_matrix, its transpose, and its floor part transposed, as functions of left = (x, z).
@@ -211,6 +208,9 @@ class DuetStep(nn.Module):
             ripe = (ages[: PLANS + 1, None] + _YOUNG) / _RIPEN + torch.zeros_like(rising)
             ripe[0] = ripe[0] * since / _PERIOD
             parts = {
+                "absent": 1.0 - values[:1],  # until a history is kept
+                "awake": values[2:3] * 1e4,  # 1 or more after the first frame
+                "log_keep": -values[-1:] / _DRIFT,
                 "elapsed": elapsed[None],
                 "since": since[None],
                 "reach": _FASTEST * values[-1:] + _ANYWHERE * (1.0 - started),
