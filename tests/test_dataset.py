@@ -77,6 +77,15 @@ def test_the_cache_gives_back_what_was_read(shared: Path, tmp_path: Path) -> Non
     assert fresh.files() == stored.files()
 
 
+def test_what_a_model_should_say_stands_on_the_floor(shared: Path) -> None:
+    toes = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+    config = dataset.Config(pairs=({"lead": "60_10.bvh", "follow": "61_10.bvh"},))
+    pair = dataset.load_pairs(config, shared / TAKES)[0]
+    for track in (pair.lead, pair.follow):
+        heights = kinematics.global_positions(HUMANOID, track.root, track.rotations)[:, toes, 1]
+        assert np.percentile(heights.min(axis=1), 10) == pytest.approx(HUMANOID.rest_positions[toes[0], 1])
+
+
 def test_folds_hold_out_every_take_once() -> None:
     pairs = _pairs(5)
     held = [pair.name for k in (1, 2, 3) for pair in dataset.split(pairs, (k, 3))[1]]

@@ -24,7 +24,7 @@ from motion.clip import Clip
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID, Skeleton
 
-_CACHE_FORMAT = 1
+_CACHE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Config:
     drop_first: int = 10  # cgspeed's conversions blend in over the first frames
     scale: float | str = "auto"  # metres per file unit
     fps: float = 120.0  # rate of the windows
+    on_floor: bool = True  # what the model should say stands on the floor, however high the recording floats
     mirror: bool = True
     swap_roles: bool = True
     licence: str = "not stated"  # goes into the model's manifest
@@ -237,7 +238,7 @@ def opposite_joints(skeleton: Skeleton) -> list[int]:
 def _read(path: Path, config: Config, cache: str | Path | None) -> tuple[Track, float]:
     """One file as a track at config.fps, from the cache when it was read before."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    key = f"{digest[:24]}-{_CACHE_FORMAT}-{config.drop_first}-{config.scale}-{config.fps:g}.npz"
+    key = f"{digest[:24]}-{_CACHE_FORMAT}-{config.drop_first}-{config.scale}-{config.fps:g}-{config.on_floor:d}.npz"
     stored = None if cache is None else Path(cache) / key
     if stored is not None and stored.is_file():
         with np.load(stored) as arrays:
@@ -246,12 +247,22 @@ def _read(path: Path, config: Config, cache: str | Path | None) -> tuple[Track, 
     if len(clip) < 2:
         raise ValueError(f"{path.name}: {len(clip)} frames are left after dropping the first {config.drop_first}")
     given, truth = _at(clean.trailing_median(clip), config.fps), _at(clean.smooth_truth(clip), config.fps)
+    if config.on_floor:
+        truth = _on_floor(truth)
     positions = kinematics.global_positions(HUMANOID, given.root_positions, given.rotations).astype(np.float32)
     track = Track(path.name, digest, positions, truth.root_positions, truth.rotations)
     if stored is not None:
         stored.parent.mkdir(parents=True, exist_ok=True)
         np.savez(stored, given=positions, root=track.root, rotations=track.rotations, fps=truth.fps)
     return track, truth.fps
+
+
+def _on_floor(clip: Clip) -> Clip:
+    """Shifted so that the lower toe stands as high as HUMANOID's at rest (its 10th percentile: real takes sink)."""
+    toes = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+    heights = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations)[:, toes, 1].min(axis=1)
+    shift = HUMANOID.rest_positions[toes[0], 1] - np.percentile(heights, 10)
+    return Clip(clip.skeleton, clip.fps, clip.root_positions + np.array([0.0, shift, 0.0]), clip.rotations)
 
 
 def _at(clip: Clip, fps: float) -> Clip:
