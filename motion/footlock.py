@@ -107,11 +107,10 @@ def _toes(clip: Clip) -> Array:
 
 
 def _held(toe: Array, stands: NDArray[np.bool_], strength: float, longest: float) -> Array:
-    """How far each planted frame must move, (T, 3), horizontally, to hold its stand's mean place."""
+    """How far each planted frame must move, (T, 3), to hold its stand's mean place."""
     held = np.zeros_like(toe)
     for start, stop in runs(stands):
         away = strength * (toe[start:stop].mean(axis=0) - toe[start:stop])
-        away[:, 1] = 0.0
         far = np.linalg.norm(away, axis=-1).max()
         held[start:stop] = away * min(1.0, longest / max(far, 1e-9))
     return held
