@@ -158,9 +158,18 @@ class TrailingMedian:
         self._dts.append(dt)
         taps = median_taps(sorted(self._dts)[len(self._dts) // 2])
         if taps > 1:
-            frame = np.sort(np.stack(list(self._window)[-taps:]), axis=0)[taps // 2]
+            frame = _middle(*list(self._window)[-taps:])
         quaternions = frame[:joints]
         return frame[joints, :3].copy(), quaternions / np.sqrt(np.einsum("jk,jk->j", quaternions, quaternions))[:, None]
+
+
+def _middle(first: Array, second: Array, third: Array, *more: Array) -> Array:
+    """The elementwise median of 3 or 5 arrays: a few minima and maxima cost a third of a sort."""
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    if more:  # drop the least and the greatest of four, and the median of 3 is left
+        low, high = np.maximum(low, np.minimum(*more)), np.minimum(high, np.maximum(*more))
+        low, high = np.minimum(low, high), np.maximum(low, high)
+    return np.maximum(low, np.minimum(high, third))
 
 
 def lead_in(clip: Clip) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -50,6 +51,11 @@ def width(layout: Layout, joints: int) -> int:
 
 def slices(layout: Layout, joints: int) -> dict[str, slice]:
     """Where each block stands in the vector."""
+    return _slices(tuple(layout), joints)
+
+
+@lru_cache(maxsize=64)
+def _slices(layout: tuple[str, ...], joints: int) -> dict[str, slice]:
     check(layout)
     places, start = {}, 0
     for name in layout:
@@ -61,7 +67,7 @@ def slices(layout: Layout, joints: int) -> dict[str, slice]:
 
 def encode(layout: Layout, skeleton: Skeleton, root_position: ArrayLike, rotations: ArrayLike) -> NDArray[np.float32]:
     """The vector (..., D) of poses: root_position (..., 3) metres, rotations (..., J, 4) local xyzw."""
-    check(layout)
+    slices(layout, len(skeleton))  # refuses unknown blocks
     root, q = np.asarray(root_position, dtype=np.float64), np.asarray(rotations, dtype=np.float64)
     return np.concatenate([_BLOCKS[name].encode(skeleton, root, q) for name in layout], axis=-1).astype(np.float32)
 

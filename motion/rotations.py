@@ -65,12 +65,7 @@ def from_matrix(matrices: Array) -> Array:
     The matrix determines 4·q⊗q linearly; the row with the largest diagonal entry is q up to its length (Shepperd 1978).
     """
     matrices = np.asarray(matrices, dtype=np.float64)
-    outer = np.matmul(matrices.reshape(-1, 9), _OUTER_FROM_MATRIX).reshape(-1, 4, 4) + _EYE4
-    largest = outer[:, _DIAGONAL, _DIAGONAL].argmax(axis=-1)
-    rows = outer[np.arange(len(outer)), largest]
-    q = rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
-    result: Array = q.reshape(*matrices.shape[:-2], 4)
-    return result
+    return _from_outer(np.matmul(matrices.reshape(*matrices.shape[:-2], 9), _OUTER_FROM_MATRIX))
 
 
 def from_euler(order: str, angles: Array) -> Array:
@@ -111,10 +106,9 @@ def from_6d(sixd: Array) -> Array:
     x = x / _length(x)
     y = y - np.einsum("...i,...i->...", x, y)[..., None] * x
     y = y / _length(y)
-    matrices = np.empty((*sixd.shape[:-1], 3, 3))
-    matrices[..., 0], matrices[..., 1] = x, y
-    matrices[..., 2] = x[..., _NEXT] * y[..., _AFTER] - x[..., _AFTER] * y[..., _NEXT]
-    return from_matrix(matrices)
+    products = x[..., :, None] * y[..., None, :]  # their antisymmetric part is the z axis
+    axes = np.concatenate([x, y, products.reshape(*x.shape[:-1], 9)], axis=-1)
+    return _from_outer(np.matmul(axes, _OUTER_FROM_AXES))
 
 
 def angle(a: Array, b: Array) -> Array:
@@ -169,6 +163,15 @@ def yaw(angles: Array | float) -> Array:
     return np.stack([zero, np.sin(half), zero, np.cos(half)], axis=-1)
 
 
+def _from_outer(outer: Array) -> Array:
+    """Unit quaternions (..., 4) of 4·q⊗q less the identity, flat (..., 16)."""
+    rows = outer.reshape(-1, 4, 4) + _EYE4
+    largest = rows[:, _DIAGONAL, _DIAGONAL].argmax(axis=-1)
+    rows = rows[np.arange(len(rows)), largest]
+    q: Array = rows / np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None]
+    return q.reshape(*outer.shape[:-1], 4)
+
+
 def _length(vectors: Array) -> Array:
     """(..., 1), never zero."""
     lengths: Array = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
@@ -212,9 +215,19 @@ def _outer_of_entry(entry: int) -> Array:
     return outer.ravel()
 
 
+def _outer_from_axes() -> Array:
+    """(15, 16): the same from a matrix's first two columns and their nine products, x × y being the third column."""
+    columns = _OUTER_FROM_MATRIX.reshape(3, 3, 16)  # row, column of the matrix
+    x, y, z = columns[:, 0], columns[:, 1], columns[:, 2]
+    cross = np.zeros((3, 3, 3))  # x_i·y_j to z_k
+    for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
+        cross[i, j, k], cross[j, i, k] = 1.0, -1.0
+    return np.concatenate([x, y, cross.reshape(9, 3) @ z])
+
+
 _DIAGONAL = np.arange(4)
 _MATRIX_FROM_OUTER = _matrix_from_outer()
 # The inverse map, without its constant part: 4·q⊗q = m·_OUTER_FROM_MATRIX + identity, for unit q.
 _OUTER_FROM_MATRIX = np.stack([_outer_of_entry(entry) for entry in range(9)])
 _EYE4 = np.eye(4)
-_NEXT, _AFTER = [1, 2, 0], [2, 0, 1]
+_OUTER_FROM_AXES = _outer_from_axes()
