@@ -24,17 +24,9 @@ def normalize(q: Array) -> Array:
 def multiply(a: Array, b: Array) -> Array:
     """Hamilton product a·b, (..., 4)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    ax, ay, az, aw = a[..., 0], a[..., 1], a[..., 2], a[..., 3]
-    bx, by, bz, bw = b[..., 0], b[..., 1], b[..., 2], b[..., 3]
-    return np.stack(
-        [
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-            aw * bw - ax * bx - ay * by - az * bz,
-        ],
-        axis=-1,
-    )
+    outer = a[..., :, None] * b[..., None, :]
+    product: Array = np.matmul(outer.reshape(*outer.shape[:-2], 16), _PRODUCT)
+    return product
 
 
 def inverse(q: Array) -> Array:
@@ -161,6 +153,25 @@ def yaw(angles: Array | float) -> Array:
     half = 0.5 * np.asarray(angles, dtype=np.float64)
     zero = np.zeros_like(half)
     return np.stack([zero, np.sin(half), zero, np.cos(half)], axis=-1)
+
+
+def _product() -> Array:
+    """(16, 4): the linear map from a⊗b to a·b, both xyzw."""
+    x, y, z, w = 0, 1, 2, 3
+    terms = {
+        x: [(w, x, 1), (x, w, 1), (y, z, 1), (z, y, -1)],
+        y: [(w, y, 1), (x, z, -1), (y, w, 1), (z, x, 1)],
+        z: [(w, z, 1), (x, y, 1), (y, x, -1), (z, w, 1)],
+        w: [(w, w, 1), (x, x, -1), (y, y, -1), (z, z, -1)],
+    }
+    table = np.zeros((4, 4, 4))
+    for component, products in terms.items():
+        for i, j, sign in products:
+            table[i, j, component] = sign
+    return table.reshape(16, 4)
+
+
+_PRODUCT = _product()
 
 
 def _from_outer(outer: Array) -> Array:
