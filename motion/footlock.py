@@ -44,18 +44,20 @@ def lock(
     strength: float = 1.0,
     blend: float = 0.15,
     longest: float = 0.10,
+    height: float | None = None,
 ) -> Clip:
     """The clip with its planted toes held and both feet over the floor.
 
     stands: (T, 2) left and right, as `planted` gives. floor: metres, the lowest height a toe joint may have.
     strength: 1 holds a toe where it stands on average, 0 leaves it sliding. blend: seconds before and after a stand
     over which the correction comes and goes. longest: metres a toe may be moved by; a stand that slides farther is
-    held loosely. Legs reach no farther than they are long.
+    held loosely. height: metres, where standing toes are held; None leaves each stand its own. Legs reach no farther
+    than they are long.
     """
     toes = _toes(clip)
     shift = np.zeros_like(toes)
     for side in range(2):
-        held = _held(toes[:, side], stands[:, side], strength, longest)
+        held = _held(toes[:, side], stands[:, side], strength, longest, height)
         shift[:, side] = _blended(held, stands[:, side], max(blend * clip.fps, 1.0))
     shift[..., 1] += _smooth_rise(np.maximum(floor - (toes[..., 1] + shift[..., 1]), 0.0), clip.fps)
     rotations = clip.rotations
@@ -106,11 +108,13 @@ def _toes(clip: Clip) -> Array:
     return kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations)[:, joints]
 
 
-def _held(toe: Array, stands: NDArray[np.bool_], strength: float, longest: float) -> Array:
+def _held(toe: Array, stands: NDArray[np.bool_], strength: float, longest: float, height: float | None) -> Array:
     """How far each planted frame must move, (T, 3), to hold its stand's mean place."""
     held = np.zeros_like(toe)
     for start, stop in runs(stands):
-        away = strength * (toe[start:stop].mean(axis=0) - toe[start:stop])
+        place = toe[start:stop].mean(axis=0)
+        place[1] = place[1] if height is None else height
+        away = strength * (place - toe[start:stop])
         far = np.linalg.norm(away, axis=-1).max()
         held[start:stop] = away * min(1.0, longest / max(far, 1e-9))
     return held

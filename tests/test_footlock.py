@@ -74,6 +74,14 @@ def test_planted_toes_do_not_slide_when_locked():
     assert np.ptp(toes(clip)[30:80, :, 0], axis=0).min() > 0.08
 
 
+def test_standing_toes_are_held_at_the_height_asked_for():
+    clip = crouched(120)
+    stands = np.zeros((120, 2), dtype=bool)
+    stands[30:80] = True
+    locked = toes(footlock.lock(clip, stands, floor=0.0, height=0.035))
+    np.testing.assert_allclose(locked[30:80, :, 1], 0.035, atol=1e-9)
+
+
 def test_locking_comes_and_goes_without_a_jump():
     clip = crouched(120)
     stands = np.zeros((120, 2), dtype=bool)

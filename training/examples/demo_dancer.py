@@ -30,7 +30,7 @@ from training.models.solo import POSE, TOES, Config, Solo, positions
 SKIPPED_SECONDS = 0.8  # at the start of a take both stand and wait
 WARPS = (1.0, 0.9, 1.1)
 TOE_HEIGHT = 0.036  # metres; where a standing toe joint is
-FLOOR = 0.008  # metres; no toe joint is lower
+FLOOR = 0.003  # metres; no toe joint is lower
 FASTEST = 9.0  # m/s; a joint that is faster is a glitch in the recording
 
 
@@ -101,7 +101,7 @@ def train(config: Config, windows: Windows, steps: int, seed: int, batch: int = 
         schedule.step()
         average.update_parameters(model)
         if step % 250 == 0 or step == steps:
-            figures = "  ".join(f"{name} {float(value):.4f}" for name, value in losses.items())
+            figures = "  ".join(f"{name} {float(value.detach()):.4f}" for name, value in losses.items())
             print(f"step {step}/{steps}  {time.perf_counter() - started:.0f} s  {figures}", flush=True)
     return average.module.eval()
 
@@ -113,8 +113,8 @@ def finish(frames: NDArray[np.float32], fps_in: float, fps: float = 60.0) -> Cli
     smooth = CubicSpline(times, frames[:, :POSE].astype(np.float64))(wanted)
     rotations = rot.continuous(rot.from_6d(smooth[:, 3:].reshape(len(wanted), len(HUMANOID), 6)))
     clip = Clip(HUMANOID, fps, smooth[:, :3], rotations)
-    stands = footlock.planted(clip, TOE_HEIGHT, height=0.04, speed=1.0)  # the network's feet drift while they stand
-    return footlock.lock(clip, stands, FLOOR, blend=0.12)
+    stands = footlock.planted(clip, TOE_HEIGHT, height=0.03, speed=1.0)  # the network's feet drift while they stand
+    return footlock.lock(clip, stands, FLOOR, blend=0.12, height=TOE_HEIGHT)
 
 
 def _frames(clip: Clip) -> NDArray[np.float32]:

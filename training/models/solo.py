@@ -24,8 +24,13 @@ FRAME = POSE + 2
 WARM_UP = 5.0  # seconds
 JERK = 0.2  # metres between a joint's steps in successive frames; leads hardly ever exceed it
 LOW_TOE = 0.07  # metres; a toe under this is likely to stand
+APART = 0.09  # metres; arms nearer to the trunk, or a leg to the other, go through it
 TOES = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
 _WEIGHTS = {"coefficients": 0.4, "positions": 2.0, "velocities": 0.3, "feet": 0.5}
+_ARMS = [side + bone for side in ("Left", "Right") for bone in ("LowerArm", "Hand")]
+_PAIRS = [(arm, trunk) for arm in _ARMS for trunk in ("Hips", "Spine", "Chest", "UpperChest")]
+_PAIRS += [("LeftFoot", "RightFoot"), ("LeftLowerLeg", "RightLowerLeg")]
+_APART = [[HUMANOID.index(name) for name in names] for names in zip(*_PAIRS, strict=True)]
 _OFFSETS = torch.tensor(HUMANOID.offsets, dtype=torch.float32)
 
 
@@ -73,8 +78,7 @@ class Solo(nn.Module):
     def __init__(self, config: Config = Config()) -> None:
         super().__init__()
         self.config = config
-        c, level = config, 64
-        self.frames = c.seam + c.future
+        c, level, self.frames = config, 64, config.seam + config.future
         self.register_buffer("mean", torch.zeros(FRAME))
         self.register_buffer("metres", _metres_per_unit())
         self.register_buffer("history_axes", torch.zeros(c.history * FRAME, c.known))
@@ -108,8 +112,8 @@ class Solo(nn.Module):
         """What `loss` takes, of frames (B, H+F, FRAME) in the world and role (B,): 1 for a lead, 0 for a follower."""
         c = self.config
         frames = canonical(batch["frames"], c.history - 1)
-        known = self.know(frames[:, : c.history])
-        return {"known": known, "clean": self.encode(frames[:, c.history - c.seam :]), "role": batch["role"]}
+        past, future = frames[:, : c.history], frames[:, c.history - c.seam :]
+        return {"known": self.know(past), "clean": self.encode(future), "role": batch["role"]}
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """batch: clean (B, K), known (B, known), role (B,). Errors of coefficients, and of joints in metres and m/s."""
@@ -223,15 +227,17 @@ class Solo(nn.Module):
         return sampled[:, seam:] + fade
 
     def _pick(self, futures: Tensor, chance: torch.Generator) -> int:
-        """A random future: likelier where it keeps to the stage, stands on its feet, and neither dozes nor jerks."""
+        """A random future: likelier where it keeps to the stage, stands, and neither dozes, jerks nor cuts itself."""
         places = positions(futures)  # (B, F, J, 3)
         steps = places.diff(dim=1).norm(dim=-1)
-        outside = (futures[:, -1, [0, 2]].norm(dim=-1) - self.config.stage_radius).clamp(min=0.0)
+        outside = (futures[:, -1, 0:3:2].norm(dim=-1) - self.config.stage_radius).clamp(min=0.0)
         sleepy = ((self.pace[0] - steps.mean((1, 2)).clamp(min=1e-4).log()) / self.pace[1]).clamp(min=0.0)
         jerky = (places.diff(n=2, dim=1).norm(dim=-1).amax((1, 2)) - JERK).clamp(min=0.0)
         low = (places[:, 1:, TOES, 1] < LOW_TOE).float()
         slide = (steps[..., TOES] * low).sum((1, 2)) / low.sum((1, 2)).clamp(min=1.0) * self.config.fps
-        score = -20.0 * outside - 4.0 * sleepy - 100.0 * jerky - 4.0 * slide
+        touch = APART - (places[:, :, _APART[0]] - places[:, :, _APART[1]]).norm(dim=-1)
+        through = touch.clamp(min=0.0).sum(-1).mean(1)
+        score = -20.0 * outside - 4.0 * sleepy - 100.0 * jerky - 4.0 * slide - 300.0 * through
         return int(torch.multinomial(score.softmax(0), 1, generator=chance))
 
 
@@ -259,15 +265,13 @@ def positions(frames: Tensor) -> Tensor:
 
 def _heading(frames: Tensor) -> Tensor:
     """Yaw (B,) of the hips, from their left-pointing axis, which stays level when a dancer bends forwards."""
-    left = frames[:, 3:6]
-    return torch.atan2(-left[:, 2], left[:, 0])
+    return torch.atan2(-frames[:, 5], frames[:, 3])
 
 
 def _turn(frames: Tensor, yaw: Tensor) -> Tensor:
     """Frames (B, T, FRAME) turned about the vertical axis through the origin by yaw (B,)."""
     cos, sin = yaw.cos()[:, None, None], yaw.sin()[:, None, None]
-    vectors = frames[..., :9].unflatten(-1, (3, 3))  # root position and the two columns of the hips' rotation
-    x, y, z = vectors.unbind(-1)
+    x, y, z = frames[..., :9].unflatten(-1, (3, 3)).unbind(-1)  # root position, two columns of the hips' rotation
     turned = torch.stack([cos * x + sin * z, y, cos * z - sin * x], dim=-1).flatten(-2)
     return torch.cat([turned, frames[..., 9:]], dim=-1)
 
@@ -289,9 +293,6 @@ def _principal(rows: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """The `count` largest variances (count,) and their axes (D, count) of rows (N, D) about zero."""
     values, vectors = torch.linalg.eigh(rows.T @ rows / len(rows))
     return values[-count:].flip(0), vectors[:, -count:].flip(1)
-
-
-# ---- diffusion
 
 
 def _schedule(time: Tensor) -> tuple[Tensor, Tensor]:
