@@ -7,6 +7,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+import yaml
 
 from benchmarks import models as benchmark
 from exporters import inspect, onnx
@@ -15,10 +16,13 @@ from motion import clean, kinematics
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
 from server import preset
+from server.app import Show
 from training import train
 from training.models import describe, duet, load_checkpoint
 
-SHIPPED = Path(__file__).resolve().parents[1] / "presets/models/salsa_duet.onnx"
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+SHIPPED = PRESETS / "models/salsa_duet.onnx"
+DEMO, DEMO_DANCER = PRESETS / "demo.yaml", PRESETS / "clips/demo_dancer.bvh"
 
 
 @pytest.fixture(scope="module")
@@ -106,11 +110,17 @@ def test_inspect_refuses_what_is_no_model(tmp_path: Path, capsys: pytest.Capture
     assert "x.onnx" in capsys.readouterr().err
 
 
-def test_the_show_written_after_training_is_a_valid_preset(exported: Path) -> None:
-    take = exported.parent / "take.bvh"
-    take.touch()
-    path = train.write_show(exported.parent / "live.yaml", exported, take)
-    assert str(preset.load(path).partners["partner1"].model).endswith("mine.onnx")
+def test_the_show_written_after_training_opens_with_its_stage_page(exported: Path) -> None:
+    path = train.write_show(exported.parent / "live.yaml", exported, DEMO_DANCER)
+    assert (written := preset.load(path)).stage_page
+    assert written.outputs == preset.load(DEMO).outputs
+    free = yaml.safe_load(path.read_text()) | {"control": {"port": 0}, "stage_page": {"port": 0}}
+    free["outputs"] = [
+        output | ({"bind": "tcp://127.0.0.1:*"} if "bind" in output else {}) for output in free["outputs"]
+    ]
+    show = Show(preset.parse(free, path), path)
+    show.close()
+    assert [partner["model"] for partner in show.report.figures()["partners"].values()] == ["mine"]
 
 
 def test_the_shipped_model_is_small_and_still_does_its_example() -> None:

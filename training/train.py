@@ -85,15 +85,18 @@ def run(options: argparse.Namespace) -> Path:
 
 
 def write_show(path: Path, model: Path, dancer: Path) -> Path:
-    """A preset in which the recording `dancer` dances with `model`."""
+    """A preset like presets/demo.yaml, in which the recording `dancer` dances with `model` beside it."""
     show = {
         "format": 1,
         "clock": {"follow": "dancer", "fps": 60},
+        "seed": 1,
         "dancers": {"dancer1": {"receive": "bvh", "file": str(dancer)}},
         "partners": {"partner1": {"dancer": "dancer1", "model": model.name}},
         "outputs": [
             {"send": "vmc", "actor": "partner1", "port": 39539},
             {"send": "vmc", "actor": "dancer1", "port": 39541},
+            {"send": "ai_toolbox", "actor": "partner1", "port": 9004},
+            {"send": "zmq", "bind": "tcp://127.0.0.1:39550"},
         ],
     }
     path.write_text(yaml.safe_dump(show, sort_keys=False), encoding="utf-8")
