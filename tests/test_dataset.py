@@ -1,5 +1,6 @@
 """Windows of recordings: found by name, split by take, causal where the model looks, mirrored truly."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,26 @@ def test_folds_hold_out_every_take_once() -> None:
 def test_a_fold_shares_no_take_between_its_sides() -> None:
     training, held = dataset.split(_pairs(5), (2, 3))
     assert not {pair.name for pair in training} & {pair.name for pair in held}
+
+
+def test_ranges_of_one_recording_are_never_on_both_sides() -> None:
+    first, second, third, fourth = _pairs(4)
+    later, bridge = replace(first, name="later"), replace(third, name="bridge", lead=second.lead)  # shares two takes
+    pairs = [first, second, third, fourth, later, bridge]
+    held = [[pair.name for pair in dataset.split(pairs, (k, 3))[1]] for k in (1, 2, 3)]
+    assert held == [["take0", "later"], ["take1", "take2", "bridge"], ["take3"]]
+
+
+def test_takes_of_their_own_files_are_held_out_in_turn() -> None:
+    training, held = dataset.split(_pairs(5), (2, 3))
+    assert [pair.name for pair in held] == ["take1", "take4"]
+    assert [pair.name for pair in training] == ["take0", "take2", "take3"]
+
+
+def test_a_recording_in_ranges_alone_cannot_be_split() -> None:
+    (pair,) = _pairs(1)
+    with pytest.raises(ValueError, match="1 takes leaves a side empty"):
+        dataset.split([pair, replace(pair, name="later")], (1, 2))
 
 
 @pytest.mark.parametrize("fold", [(0, 3), (4, 3), (1, 1), (3, 9)])

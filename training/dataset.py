@@ -133,16 +133,32 @@ def find_pairs(config: Config, folder: Path) -> list[tuple[str, str, int, int | 
 def split(pairs: Sequence[Pair], fold: tuple[int, int] | None) -> tuple[list[Pair], list[Pair]]:
     """(training, held out) takes. fold = (k, K), k from 1: every K-th take from the k-th is held out; None: all train.
 
-    Raises ValueError when a side would be empty or k is not in 1..K.
+    Pairs that share a file are ranges of one take and stay together. Raises ValueError when a side would be empty or k
+    is not in 1..K.
     """
     if fold is None:
         return list(pairs), []
     k, count = fold
-    held = list(pairs[k - 1 :: count]) if 1 <= k <= count else []
-    training = [pair for pair in pairs if pair not in held]
-    if not held or not training:
-        raise ValueError(f"fold {k}/{count} of {len(pairs)} takes leaves a side empty")
-    return training, held
+    takes = _takes(pairs)
+    held = {place for take in takes[k - 1 :: count] for place in take} if 1 <= k <= count else set()
+    if not 0 < len(held) < len(pairs):
+        raise ValueError(f"fold {k}/{count} of {len(takes)} takes leaves a side empty")
+    sides: tuple[list[Pair], list[Pair]] = ([], [])
+    for place, pair in enumerate(pairs):
+        sides[place in held].append(pair)
+    return sides
+
+
+def _takes(pairs: Sequence[Pair]) -> list[list[int]]:
+    """Places of the pairs that have a file in common, by its hash: a list for each take, ordered by first place."""
+    takes: list[tuple[set[str], list[int]]] = []
+    for place, pair in enumerate(pairs):
+        files, places = {pair.lead.sha256, pair.follow.sha256}, [place]
+        for take in [take for take in takes if take[0] & files]:
+            takes.remove(take)
+            files, places = files | take[0], take[1] + places
+        takes.append((files, places))
+    return sorted(sorted(places) for _, places in takes)
 
 
 class Windows:
