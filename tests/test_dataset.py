@@ -9,6 +9,8 @@ import torch
 
 from motion import kinematics
 from motion import rotations as rot
+from motion.bvh import write_bvh
+from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
 
@@ -130,6 +132,22 @@ def test_windows_stay_inside_their_take() -> None:
     batch = windows.gather(torch.tensor([0, 39, 40]))  # first and last of take 0, first of take 1
     np.testing.assert_allclose(batch["dancer"][2, 1], pairs[1].lead.given[0], atol=1e-6)
     np.testing.assert_allclose(batch["partner_root"][1, 1], pairs[0].follow.root[-1], atol=1e-6)
+
+
+def test_what_a_model_is_given_does_not_know_what_comes_later(tmp_path: Path) -> None:
+    """The same take with another end from frame 100 on: the past shown before it is the same bit for bit."""
+    walk = np.cumsum(np.random.default_rng(0).normal(scale=0.01, size=(200, 3)), axis=0) + np.array([0.0, 0.95, 0.0])
+    still = np.broadcast_to(rot.IDENTITY, (200, len(HUMANOID), 4))
+    batches = []
+    for ending in (walk[100:], walk[:99:-1]):
+        for name in ("60_01.bvh", "61_01.bvh"):
+            write_bvh(tmp_path / name, Clip(HUMANOID, 120.0, np.concatenate([walk[:100], ending]), still))
+        pairs = dataset.load_pairs(dataset.Config(drop_first=0), tmp_path)
+        batches.append(dataset.Windows(pairs, past=[0.1, 0.5], future=[0.0]).gather(torch.arange(200)))
+    alike = {key: (batches[0][key] == batches[1][key]).flatten(1).all(1) for key in ("dancer", "partner_root")}
+    assert alike["dancer"][:100].all()
+    assert not alike["dancer"][103:].any()  # the median of five frames knows the new end by now
+    assert not alike["partner_root"][95:100].any()  # the answer asked for is smoothed both ways
 
 
 def test_a_fresh_dancer_has_stood_still_before() -> None:
