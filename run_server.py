@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,7 +21,10 @@ ROOT = Path(__file__).resolve().parent
 
 
 def main(arguments: list[str] | None = None) -> int:
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.render is None and (options.input or options.render_dancer):
+        parser.error("--input and --render-dancer go with --render OUT.bvh")
     try:
         preset = presets.load(options.preset)
         if options.render:
@@ -29,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (presets.PresetError, OSError, ValueError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:  # before the show had begun
+        return 0
 
 
 def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
@@ -42,6 +48,8 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
         show.run(options.seconds, StatusPrinter(options.log_format == "json", in_place=sys.stdout.isatty()))
     finally:
         show.close()
+        if sys.stdout.isatty():
+            print()  # the prompt begins on a line of its own
     return 0
 
 
@@ -60,7 +68,8 @@ class StatusPrinter:
         if self._as_json:
             print(json.dumps(figures), flush=True)
         elif self._in_place:
-            print(f"\r\x1b[2K{status_line(figures)}", end="", flush=True)
+            width = shutil.get_terminal_size().columns - 1
+            print(f"\r\x1b[2K{status_line(figures)[:width]}", end="", flush=True)
         else:
             print(status_line(figures), flush=True)
 
@@ -86,10 +95,16 @@ def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
     return 0
 
 
+def _natural(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A live AI dance partner.")
     parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
-    parser.add_argument("--seed", type=int, help="another seed than the preset's: another partner")
+    parser.add_argument("--seed", type=_natural, help="another seed than the preset's: another partner")
     parser.add_argument("--seconds", type=float, help="stop the show after this long")
     parser.add_argument("--no-page", action="store_true", help="without the stage page")
     parser.add_argument("--page-host", help="where the stage page listens; beyond this machine, put a login before it")

@@ -22,7 +22,7 @@ from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
 from server.outputs import close_outputs, open_outputs
-from server.preset import BvhDancer, Preset, PresetError, VmcDancer, ZmqDancer
+from server.preset import BvhDancer, Preset, VmcDancer, ZmqDancer
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder
@@ -93,8 +93,13 @@ class Show:
         self.tick.first_pose.wait(timeout=1.0)
         self._open_page()
         while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
-            figures = self.report.figures()
-            self.tick.notice = packed.encode_stats(figures)
+            try:
+                figures = self.report.figures()
+                self.tick.notice = packed.encode_stats(figures)
+            except Exception as error:  # figures are never worth a show
+                self.tick.stats.counts["report_faults"] += 1
+                self.tick.last_fault = self.tick.last_fault or f"report: {type(error).__name__}: {error}"
+                continue
             if on_report is not None:
                 on_report(figures)
 
@@ -122,8 +127,6 @@ class Show:
         page = self.preset.stage_page
         if page is None:
             return
-        if not self.publishers:
-            raise PresetError(["stage_page: the page listens to a `send: zmq` output; add one, or set stage_page: off"])
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

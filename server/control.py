@@ -1,19 +1,20 @@
 """The remote control: OSC messages in, control changes out, taken by the tick at its start.
 
 `/partner1/variety 0.5` moves a param, `/show/freeze 1` holds every partner, `/show/reset` starts the models over.
-Rates are low here, so python-osc parses. What cannot be understood is counted and dropped.
+What cannot be understood is counted and dropped; nothing of it reaches the terminal.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import threading
 from collections import Counter
 from queue import SimpleQueue
 
-from pythonosc.osc_packet import OscPacket, ParseError
-
 from server.params import ControlChange
+from server.protocols.frames import PacketError
+from server.protocols.osc_messages import parse
 
 
 class ControlError(OSError):
@@ -31,10 +32,9 @@ class Control:
             self._socket.bind((host, port))
         except OSError as error:
             self._socket.close()
-            raise ControlError(
-                f"cannot listen for OSC control on {host}:{port}: {error.strerror}; close the program that has the "
-                f"port or set control.port"
-            ) from None
+            taken = error.errno == errno.EADDRINUSE
+            advice = "close the program that has the port or set control.port" if taken else "set control.host"
+            raise ControlError(f"cannot listen for OSC control on {host}:{port}: {error.strerror}; {advice}") from None
         self._socket.settimeout(0.25)  # so that close() is noticed
         self.host, self.port = self._socket.getsockname()
         self._open = True
@@ -63,16 +63,15 @@ class Control:
 
     def _read(self, data: bytes) -> list[ControlChange]:
         try:
-            messages = [timed.message for timed in OscPacket(data).messages]
-        except (ParseError, ValueError, IndexError, KeyError, RecursionError, OverflowError):
+            messages = parse(data)
+        except PacketError:
             self.counts["garbage"] += 1
             return []
         changes = []
-        for message in messages:
-            arguments = list(message)
+        for address, arguments in messages:
             value = arguments[0] if arguments else 1.0
             if isinstance(value, int | float):
-                changes.append(ControlChange(message.address.strip("/"), float(value)))
+                changes.append(ControlChange(address.strip("/"), float(value)))
             else:
                 self.counts["garbage"] += 1
         return changes

@@ -57,8 +57,11 @@ class OnnxModel:
 
     def warm_up(self) -> None:
         """Runs a few steps so that the first frame on stage is not the slow one, then resets."""
-        for _ in range(3):
-            self.step()
+        try:
+            for _ in range(3):
+                self.step()
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise ModelError(f"{self.path} loads but does not run: {error}") from None
         self.reset()
 
 
@@ -86,6 +89,7 @@ def _open(path: Path, device: str) -> tuple[Any, Manifest]:
         manifest = Manifest.from_json(label)
     except ManifestError as error:
         raise ModelError(f"{path}: {error}") from None
+    _check_shapes(path, session, manifest)
     graph_inputs = {node.name for node in session.get_inputs()}
     graph_outputs = {node.name for node in session.get_outputs()}
     listed_inputs = {port.name for port in manifest.inputs}
@@ -96,6 +100,20 @@ def _open(path: Path, device: str) -> tuple[Any, Manifest]:
             f"{sorted(graph_outputs)}, the manifest lists {sorted(listed_inputs)} and {sorted(listed_outputs)}"
         )
     return session, manifest
+
+
+def _check_shapes(path: Path, session: Any, manifest: Manifest) -> None:
+    """ModelError when a port's shape is not the graph's; a graph's named axis fits any number."""
+    graph = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
+    for port in (*manifest.inputs, *manifest.outputs):
+        shape = graph.get(port.name)
+        if any(not isinstance(size, int) for size in port.shape[1:]):
+            raise ModelError(f"{path}: {port.name} has shape {list(port.shape)}; only the batch axis may have a name")
+        if shape is not None and (
+            len(shape) != len(port.shape)
+            or any(isinstance(a, int) and a != b for a, b in zip(shape[1:], port.shape[1:], strict=True))
+        ):
+            raise ModelError(f"{path}: {port.name} has shape {shape} in the graph, {list(port.shape)} in the manifest")
 
 
 def _providers(device: str) -> list[str]:

@@ -45,9 +45,11 @@ class Params:
         """Where a param is going, which is what a slider shows."""
         return self._target[name]
 
-    def advance(self, dt: float) -> None:
-        """Moves every value towards its target for dt seconds."""
+    def advance(self, dt: float, actor: str) -> None:
+        """Moves an actor's values towards their targets for dt seconds."""
         for name, target in self._target.items():
+            if not name.startswith(f"{actor}/"):
+                continue
             value = self.values[name]
             if value == target:
                 continue

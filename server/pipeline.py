@@ -7,6 +7,7 @@ pose is held, the fault is counted, and the models start over.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
@@ -40,6 +41,7 @@ class DancerLine:
             self.faults += 1
             self.last_fault = f"{type(error).__name__}: {error}"
             return None
+        self.last_fault = ""
         return replace(frame, actor=self.name), dt
 
 
@@ -58,7 +60,7 @@ class PartnerLine:
     def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float], frozen: bool) -> PoseFrame | None:
         """The partner's pose for this frame of the dancer; None while there has been none yet."""
         if frozen and self._last is not None:
-            return self._hold(frame)
+            return self.hold(frame)
         try:
             pose = frame
             for stage in self.stages:
@@ -67,8 +69,8 @@ class PartnerLine:
             self.faults += 1
             self.last_fault = f"{type(error).__name__}: {error}"
             self.reset()
-            return self._hold(frame)
-        self.state = "dancing"
+            return self.hold(frame)
+        self.state, self.last_fault = "dancing", ""
         self._last = replace(pose, actor=self.name)
         return self._last
 
@@ -76,7 +78,8 @@ class PartnerLine:
         for stage in self.stages:
             stage.reset()
 
-    def _hold(self, frame: PoseFrame) -> PoseFrame | None:
+    def hold(self, frame: PoseFrame) -> PoseFrame | None:
+        """The last good pose with this frame's times; None while there has been none."""
         if self._last is None:
             return None
         self.state = "holding"
@@ -97,25 +100,28 @@ class Pipeline:
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
         seen = self.dancers[dancer].step(frame, {})
+        lines = [line for line in self.partners.values() if line.dancer == dancer]
         if seen is None:
+            yield from (pose for pose in (line.hold(frame) for line in lines) if pose is not None)
             return
         frame, dt = seen
-        if dancer == next(iter(self.dancers)):
-            self.params.advance(dt)
-        for line in self.partners.values():
-            if line.dancer == dancer:
-                pose = line.step(frame, dt, self.params.of(line.name), self.frozen)
-                if pose is not None:
-                    yield pose
+        for line in lines:
+            self.params.advance(dt, line.name)
+            pose = line.step(frame, dt, self.params.of(line.name), self.frozen)
+            if pose is not None:
+                yield pose
         yield frame
 
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here or is no number."""
+        if not math.isfinite(change.value):
+            return False
         if change.name == "show/freeze":
             self.frozen = change.value >= 0.5
         elif change.name == "show/reset":
-            for line in self.partners.values():
-                line.reset()
+            if change.value >= 0.5:  # pads send 1 on press and 0 on release
+                for line in self.partners.values():
+                    line.reset()
         else:
             try:
                 self.params.set(change.name, change.value)

@@ -167,6 +167,12 @@ class Preset(_Section):
             if not isinstance(output, ZmqOutput) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._shared_ports()
+        if self.clock.follow and self.clock.delay_ms:
+            faults.append(
+                "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"
+            )
+        if self.stage_page and not any(isinstance(output, ZmqOutput) for output in self.outputs):
+            faults.append("stage_page: the page listens to a `send: zmq` output; add one, or set stage_page: off")
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -187,9 +193,9 @@ class Preset(_Section):
             if isinstance(output, ZmqOutput) or not output.port:
                 continue
             where = f"{output.host}:{output.port}"
-            if (output.host, output.port) in heard:
-                key = heard[output.host, output.port]
-                faults.append(f"outputs.{place}.port: {where} is where {key} listens; the show would hear itself")
+            hears = next((k for (h, p), k in heard.items() if p == output.port and _overlap(h, output.host)), None)
+            if hears is not None:
+                faults.append(f"outputs.{place}.port: {where} is where {hears} listens; the show would hear itself")
             index = output.index if isinstance(output, AiToolboxOutput) else -1
             target = (output.host, output.port, index)
             if target in sent:
@@ -197,6 +203,13 @@ class Preset(_Section):
                 faults.append(f"outputs.{place}.port: {where} has outputs.{sent[target]} already; {apart}")
             sent.setdefault(target, place)
         return faults
+
+
+def _overlap(listening: str, target: str) -> bool:
+    """Whether what is sent to `target` may arrive where `listening` listens."""
+    anywhere = {"", "0.0.0.0", "::"}
+    here = {LOOPBACK, "localhost", *anywhere}
+    return listening == target or (listening in anywhere and target in here) or (listening in here and target in here)
 
 
 def load(path: Path) -> Preset:

@@ -22,13 +22,13 @@ from server.receivers.bvh_player import BvhPlayer
 def render(
     pipeline: Pipeline, take: Path, fps: float, partner_file: Path, dancer_file: Path | None = None
 ) -> Iterator[tuple[int, int]]:
-    """Dances the show's first dancer's first partner to a recording and writes BVH files; yields (done, total).
+    """Dances the show's first partner to a recording and writes BVH files; yields (done, total).
 
     The dancer file, if asked for, holds the dancer as the server saw them: retargeted and cleaned.
     """
     clip = load_humanoid(take).clip
-    dancer = next(iter(pipeline.dancers))
-    partner = next(line.name for line in pipeline.partners.values() if line.dancer == dancer)
+    line = next(iter(pipeline.partners.values()))
+    dancer, partner = line.dancer, line.name
     poses: dict[str, list[PoseFrame]] = {dancer: [], partner: []}
     frames = list(BvhPlayer(clip, fps, loop=False).frames())
     for done, frame in enumerate(frames, start=1):

@@ -79,6 +79,9 @@ class Report:
             "partners": partners,
             "params": params,
             "frozen": pipeline.frozen,
+            "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.all_outputs],
+            "output_fault": self._tick.last_fault,
+            "control_counts": dict(self._control.counts) if self._control else {},
             "control": f"{self._control.host}:{self._control.port}" if self._control else None,
         }
 
@@ -90,7 +93,7 @@ class Report:
         for name, line in self._tick.pipeline.partners.items():
             partner = preset.partners[name]
             lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}")
-        lines += [f"  sends    {label}" for label in self._tick.output_labels]
+        lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
         if self._control:
             lines.append(f"  control  OSC on {self._control.host}:{self._control.port}")
         if page is not None:

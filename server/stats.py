@@ -40,7 +40,8 @@ class Rate:
 
     def value(self, now: float) -> float:
         times = self._times[self._times > now - 2.0]
-        return (len(times) - 1) / float(times.max() - times.min()) if len(times) > 2 else 0.0
+        span = float(times.max() - times.min()) if len(times) > 2 else 0.0
+        return (len(times) - 1) / span if span > 0.0 else 0.0  # frames of one packet share one time
 
 
 class Stats:

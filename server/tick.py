@@ -1,19 +1,20 @@
-"""The hot loop. One thread owns the pipeline and every output; it acts on a dancer's frame or on a deadline.
+"""The hot loop. It acts on a dancer's frame or on a deadline; whoever holds its turn owns the pipeline and the outputs.
 
-follow: a frame acts the moment it arrives. After a hiccup of the machine the waiting frames are danced in order, which
-takes a fraction of a millisecond each; only one that has waited longer than `STALE_WAIT_SECONDS`, with newer ones
-behind it, is dropped and counted, because a partner that answers late is worse than one that skips.
-fps: one step a deadline, on each dancer's pose at that moment.
-A dancer whose frames stop is held still; their partner comes to rest by itself.
+follow: a frame is danced the moment it arrives, in the thread that received it: handing it to another thread cost 60 µs
+to wake it and as much again because it woke on another core. Frames of several dancers take turns; after a hiccup of
+the machine the socket's buffer holds what came meanwhile, and it is danced in order, a fraction of a millisecond each.
+fps: the tick thread makes one step a deadline, on each dancer's pose at that moment.
+A dancer whose frames stop is held still by the tick thread; their partner comes to rest by itself.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
+from typing import Any
 
 from server.clock import Clock, Pacer
 from server.outputs import ActorOutput, Publisher
@@ -23,7 +24,6 @@ from server.protocols.frames import PoseFrame
 from server.stats import Rate, Stats
 from server.timeline import Timeline
 
-STALE_WAIT_SECONDS = 0.1
 GAP_SECONDS = 0.1  # a dancer silent for longer is held still
 HELD_FPS = 60.0
 
@@ -48,24 +48,26 @@ class Tick:
         self.stats.rates_in = {name: Rate() for name in pipeline.dancers}
         self.first_pose = threading.Event()  # set when a partner has left for the first time
         self.notice: bytes | None = None  # a stats message that waits for the next tick to send it
-        self.output_labels = [output.label for output in outputs] + [publisher.label for publisher in publishers]
+        self.all_outputs: list[ActorOutput | Publisher] = [*outputs, *publishers]
         self._publishers = publishers
         self._outputs: dict[str, list[ActorOutput]] = {}
         for output in outputs:
             self._outputs.setdefault(output.actor, []).append(output)
         self._changes, self._clock = changes, clock
         self._fps, self._follows, self._delay = fps, follow, delay
-        self._arrivals: SimpleQueue[tuple[str, PoseFrame]] = SimpleQueue()
+        self._turn = threading.Lock()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
         self.last_fault = ""  # the first fault of an output, for people
 
     def arrive(self, dancer: str, frame: PoseFrame) -> None:
-        """A receiver's thread brings a frame."""
+        """A receiver's thread brings a frame; in follow mode it dances it at once."""
         if self.timelines[dancer].put(frame):
             self.stats.rates_in[dancer].tick(frame.receive_time)
             if self._follows:
-                self._arrivals.put((dancer, frame))
+                with self._turn:
+                    self.step([(dancer, frame)])
+                    self.stats.latency.add(self._clock.now() - frame.receive_time)
 
     def stop(self) -> None:
         self._running = False
@@ -90,7 +92,7 @@ class Tick:
                 if pose is None:
                     break
                 for output in self._outputs.get(pose.actor, ()):
-                    self._send(output, pose)
+                    self._guarded(output, output.send, pose)
                 self._latest[pose.actor] = pose
                 if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
                     self.first_pose.set()
@@ -99,37 +101,26 @@ class Tick:
         self.stats.rate_out.tick(self._clock.now())
         self.stats.counts["ticks"] += 1
 
-    def _send(self, output: ActorOutput, pose: PoseFrame) -> None:
-        try:
-            output.send(pose)
-        except Exception as error:  # a fault of one output must not silence the others
-            self.stats.counts["output_faults"] += 1
-            self.last_fault = self.last_fault or f"{output.label}: {type(error).__name__}: {error}"
-
     def _follow(self) -> None:
+        """Frames are danced as they arrive; what is left to do is to watch for silence."""
+        pacer = Pacer(self._clock, HELD_FPS)
         while self._running:
-            try:
-                dancer, frame = self._arrivals.get(timeout=1.0 / HELD_FPS)
-            except Empty:
-                self._hold_the_silent()
-                continue
-            waited = self._clock.now() - frame.receive_time
-            if waited > STALE_WAIT_SECONDS and not self._arrivals.empty():
-                self.stats.counts["dropped"] += 1
-                continue
-            self.step([(dancer, frame)])
-            self.stats.latency.add(self._clock.now() - frame.receive_time)
+            pacer.wait()
+            with self._turn:
+                self.hold_the_silent()
 
     def _keep_rate(self) -> None:
-        pacer = Pacer(self._clock, self._fps)
+        pacer, started = Pacer(self._clock, self._fps), self._clock.now()
         while self._running:
             now = pacer.wait()
             self.stats.counts["late"] = pacer.skipped
-            moment = now - self._delay
-            poses = ((name, timeline.at(moment)) for name, timeline in self.timelines.items())
-            self.step([(name, replace(pose, receive_time=now, sender_time=now)) for name, pose in poses if pose])
+            poses = ((name, timeline.at(now - self._delay)) for name, timeline in self.timelines.items())
+            since = now - started
+            with self._turn:
+                self.step([(name, replace(p, receive_time=now, sender_time=since)) for name, p in poses if p])
+            self.stats.latency.add(self._clock.now() - now)
 
-    def _hold_the_silent(self) -> None:
+    def hold_the_silent(self) -> None:
         """Steps on with the last frame of each dancer who has fallen silent."""
         now = self._clock.now()
         silent = []
@@ -144,7 +135,7 @@ class Tick:
             self.step(silent)
         else:
             self._obey()
-            self._publish()
+            self._give_notice()
 
     def _obey(self) -> None:
         while self._changes is not None and not self._changes.empty():
@@ -152,12 +143,21 @@ class Tick:
                 self.stats.counts["unknown_control"] += 1
 
     def _publish(self) -> None:
-        notice, self.notice = self.notice, None
-        if not self._publishers:
-            return
         poses, sent = list(self._latest.values()), time.time()
-        for publisher in self._publishers:
-            if poses:
-                publisher.send_poses(poses, self.stats.counts["ticks"], sent)
-            if notice is not None:
-                publisher.send_stats(notice)
+        if poses:
+            for publisher in self._publishers:
+                self._guarded(publisher, publisher.send_poses, poses, self.stats.counts["ticks"], sent)
+        self._give_notice()
+
+    def _give_notice(self) -> None:
+        notice, self.notice = self.notice, None
+        if notice is not None:
+            for publisher in self._publishers:
+                self._guarded(publisher, publisher.send_stats, notice)
+
+    def _guarded(self, output: ActorOutput | Publisher, send: Callable[..., None], *what: Any) -> None:
+        try:
+            send(*what)
+        except Exception as error:  # a fault of one output must not silence the others
+            self.stats.counts["output_faults"] += 1
+            self.last_fault = self.last_fault or f"{output.label}: {type(error).__name__}: {error}"

@@ -68,6 +68,13 @@ def test_percentiles_are_of_what_came_last() -> None:
     assert recent.percentile(100) == 249.0
 
 
+def test_frames_of_one_packet_have_no_rate_yet() -> None:
+    rate = Rate()
+    for _ in range(3):
+        rate.tick(1.0)
+    assert rate.value(1.0) == 0.0
+
+
 def test_a_rate_falls_to_zero_when_events_stop() -> None:
     rate = Rate()
     for n in range(120):

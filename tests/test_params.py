@@ -18,7 +18,7 @@ def test_a_target_stays_inside_the_range(value: float) -> None:
 def test_a_value_is_halfway_after_its_half_life() -> None:
     params = Params(TABLE)
     params.set("partner1/variety", 2.0)
-    params.advance(0.1)
+    params.advance(0.1, "partner1")
     assert params.values["partner1/variety"] == pytest.approx(1.5)
 
 
@@ -27,7 +27,7 @@ def test_smoothing_does_not_depend_on_the_tick_rate() -> None:
     for params, steps in ((fast, 24), (slow, 6)):
         params.set("partner1/variety", 0.0)
         for _ in range(steps):
-            params.advance(0.2 / steps)
+            params.advance(0.2 / steps, "partner1")
     assert fast.values["partner1/variety"] == pytest.approx(slow.values["partner1/variety"])
 
 
@@ -35,14 +35,14 @@ def test_a_value_arrives_and_stays() -> None:
     params = Params(TABLE)
     params.set("partner1/variety", 0.0)
     for _ in range(600):
-        params.advance(1 / 60)
+        params.advance(1 / 60, "partner1")
     assert params.values["partner1/variety"] == 0.0
 
 
 def test_no_half_life_acts_at_once() -> None:
     params = Params(TABLE)
     params.set("partner1/now", 0.7)
-    params.advance(0.001)
+    params.advance(0.001, "partner1")
     assert params.of("partner1")["now"] == 0.7
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -26,9 +27,9 @@ from motion.load import load_humanoid
 from motion.manifest import METADATA_KEY
 from motion.skeleton import HUMANOID
 from server import preset as presets
-from server.clock import MonotonicClock
+from server.clock import FakeClock, MonotonicClock
 from server.outputs import ActorOutput
-from server.pipeline import Pipeline
+from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
@@ -36,6 +37,7 @@ from server.receivers.bvh_player import BvhPlayer
 from server.receivers.udp import UdpReceiver
 from server.render import render
 from server.show import build_pipeline
+from server.stages.safety import Safety
 from server.tick import Tick
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -146,6 +148,21 @@ def test_what_a_recording_does_later_changes_nothing_before(take: Clip, tmp_path
     one, other = (load_humanoid(tmp_path / f"{name}_partner.bvh").clip for name in ("as_it_was", "turned_back"))
     same = [np.array_equal(a.rotations, b.rotations) for a, b in zip(one, other, strict=True)]
     assert same == [True] * 150 + [False] * 150
+
+
+def test_a_silent_dancers_partner_is_held_while_others_dance(take: Clip) -> None:
+    clock, poses = FakeClock(), list(BvhPlayer(take, 60.0, loop=False).frames())
+    lines = [DancerLine(f"dancer{n}", [], 60.0) for n in (1, 2)]
+    partners = [PartnerLine(f"partner{n}", f"dancer{n}", [Safety()]) for n in (1, 2)]
+    tick = Tick(Pipeline(lines, partners), [], [], None, clock, 60.0, follow=True)
+    tick.arrive("dancer2", replace(poses[0], receive_time=0.0))
+    for frame in poses[:40]:
+        clock.advance(1 / 60)
+        tick.arrive("dancer1", replace(frame, receive_time=clock.now()))
+    before = tick.stats.counts["ticks"]
+    tick.hold_the_silent()
+    assert tick.stats.counts["ticks"] == before + 1
+    assert tick.timelines["dancer2"].state(clock.now()) == "stale"
 
 
 def relabelled(path: Path, change: Callable[[dict[str, Any]], None] | None) -> Path:

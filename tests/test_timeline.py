@@ -13,9 +13,15 @@ def frame(number: int, sender_time: float | None, receive_time: float) -> PoseFr
 
 def test_late_and_repeated_frames_are_dropped_and_counted() -> None:
     timeline = Timeline()
-    kept = [timeline.put(frame(n, t, n * 0.01)) for n, t in enumerate([0.0, 0.01, 0.01, 0.005, 0.02])]
+    arrivals = [(0, 0.0), (1, 0.01), (1, 0.01), (2, 0.005), (3, 0.02)]
+    kept = [timeline.put(frame(number, time, 0.01 * place)) for place, (number, time) in enumerate(arrivals)]
     assert kept == [True, True, False, False, True]
     assert timeline.counts == {"frames": 3, "duplicate": 1, "out_of_order": 1}
+
+
+def test_a_coarse_clock_that_tells_two_poses_one_time_freezes_nobody() -> None:
+    timeline = Timeline()
+    assert [timeline.put(frame(n, 0.0, n * 0.01)) for n in range(3)] == [True, True, True]
 
 
 def test_a_restarted_sender_is_picked_up_by_itself() -> None:

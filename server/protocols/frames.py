@@ -13,6 +13,7 @@ from typing import Protocol
 from motion.skeleton import Array, Skeleton
 
 FAR = 1000.0  # metres: no stage is larger, so a number beyond it is no pose
+LONGEST_TIME = 1e10  # seconds: unix time fits, what does not is no time
 
 
 @dataclass(slots=True)

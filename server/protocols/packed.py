@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from motion.skeleton import HUMANOID, Skeleton
-from server.protocols.frames import FAR, PacketError, PoseFrame
+from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 
 POSE_TOPIC = b"pose/00\0"
 STATS_TOPIC = b"stats/0\0"
@@ -96,7 +96,7 @@ def decode(
                 skeleton=skeleton,
                 root_position=numbers[actor, :3],
                 rotations=rotations[actor],
-                sender_time=time if np.isfinite(time) else None,
+                sender_time=time if abs(time) <= LONGEST_TIME else None,  # NaN too
                 receive_time=receive_time,
                 number=number,
                 actor=label,

@@ -18,7 +18,7 @@ import numpy as np
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array, Skeleton
 from server.protocols import osc
-from server.protocols.frames import FAR, PoseFrame
+from server.protocols.frames import FAR, LONGEST_TIME, PoseFrame
 from server.protocols.vmc_bones import FINGERS_AND_FACE, POSITION_SIGNS, SenderSkeleton, place_of_bone
 
 OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
@@ -28,7 +28,6 @@ _SIGNS: Array = np.concatenate([POSITION_SIGNS, ROTATION_SIGNS])
 
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
 CLEAR_PAUSE = 0.001  # seconds between two frames rather than within one
-LONGEST_TIME = 1e10  # seconds: unix time fits, what does not is no time
 MAX_UNKNOWN = 64
 
 _STILL = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # position and rotation of a bone at rest

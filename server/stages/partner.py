@@ -16,6 +16,8 @@ from motion.skeleton import HUMANOID
 from server.onnx_model import ModelError, OnnxModel
 from server.protocols.frames import PoseFrame
 
+HELD_SECONDS = 0.25  # a dancer whose pose repeats for longer has fallen silent: no noise, and the partner comes to rest
+
 
 class Partner:
     """Dancer's frame in, partner's frame out, on HUMANOID.
@@ -37,12 +39,21 @@ class Partner:
         self.params = manifest.params
         self._dancer = _only(model, "motion", manifest.inputs)
         self._partner = _only(model, "motion", manifest.outputs)
+        features.decode(
+            self._partner.layout, len(HUMANOID), np.zeros(self._partner.shape[-1])
+        )  # refuses poseless layouts
+        if manifest.window != 1 or manifest.fps_in is not None:
+            raise ModelError(
+                f"{model.path} works on windows of {manifest.window} frames at {manifest.fps_in} fps; the partner "
+                f"stage steps frame by frame at any rate"
+            )
         self._time_inputs = [port.name for port in manifest.ports("time")]
         self._noise_inputs = [port.name for port in manifest.ports("noise")]
         self._conditions = {port.name for port in manifest.ports("condition")} & {p.name for p in manifest.params}
         self._seed = seed
         self._random = np.random.default_rng(seed)
-        self._last_number: int | None = None
+        self._dancer_pose = np.zeros(0, dtype=np.float32)
+        self._still_seconds = 0.0
 
     def reset(self) -> None:
         """Starts over, with the same noise as the first time."""
@@ -51,13 +62,12 @@ class Partner:
 
     def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
         inputs = self.model.inputs
-        inputs[self._dancer.name][0] = features.encode(
-            self._dancer.layout, frame.skeleton, frame.root_position, frame.rotations
-        )
+        dancer = features.encode(self._dancer.layout, frame.skeleton, frame.root_position, frame.rotations)
+        self._still_seconds = self._still_seconds + dt if np.array_equal(dancer, self._dancer_pose) else 0.0
+        inputs[self._dancer.name][0] = self._dancer_pose = dancer
         for name in self._time_inputs:
             inputs[name].fill(dt)
-        held = frame.number == self._last_number  # a dancer who fell silent: the partner comes to rest
-        self._last_number = frame.number
+        held = self._still_seconds > HELD_SECONDS
         for name in self._noise_inputs:
             if held:
                 inputs[name].fill(0.0)
