@@ -35,6 +35,7 @@ from server.show import build_pipeline
 from server.tick import Tick
 
 OnFrame = Callable[[PoseFrame], None]
+Warm = Callable[[], None]
 NOTICE_SECONDS = 0.2
 
 
@@ -66,7 +67,9 @@ class Show:
             )
             for name, dancer in preset.dancers.items():
                 receive = _RECEIVERS[type(dancer)]
-                self._receivers[name] = receive(name, dancer, clock.fps, partial(self.tick.arrive, name))
+                self._receivers[name] = receive(
+                    name, dancer, clock.fps, partial(self.tick.arrive, name), partial(self.tick.warm, name)
+                )
             self._check_page()
         except (OSError, ValueError):
             self.close()
@@ -148,15 +151,16 @@ class Show:
         self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
-def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame) -> Receiver:
+def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
     return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, fps, loop=dancer.loop, on_frame=on_frame)
 
 
-def _vmc(name: str, dancer: VmcDancer, fps: float, on_frame: OnFrame) -> Receiver:
-    return UdpReceiver(VmcDecoder(name), dancer.host, dancer.port, on_frame, allow=dancer.allow, dancer=name)
+def _vmc(name: str, dancer: VmcDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
+    decoder = VmcDecoder(name)
+    return UdpReceiver(decoder, dancer.host, dancer.port, on_frame, dancer.allow, name, warm)
 
 
-def _zmq(name: str, dancer: ZmqDancer, fps: float, on_frame: OnFrame) -> Receiver:
+def _zmq(name: str, dancer: ZmqDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
     return ZmqReceiver(dancer.connect, dancer.actor, on_frame, dancer=name)
 
 

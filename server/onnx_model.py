@@ -45,10 +45,14 @@ class OnnxModel:
 
     def step(self) -> dict[str, Values]:
         """Runs one step on what stands in `inputs` and keeps the new state there. Returns the other outputs by name."""
-        results = dict(zip(self._output_names, self._session.run(self._output_names, self.inputs), strict=True))
+        results = self.rehearse()
         for name, feeds in self._feeds.items():
             self.inputs[feeds] = results.pop(name)
         return results
+
+    def rehearse(self) -> dict[str, Values]:
+        """What a step would give, without taking it."""
+        return dict(zip(self._output_names, self._session.run(self._output_names, self.inputs), strict=True))
 
     def reset(self) -> None:
         """Back to the state of a first frame."""

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import math
 import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from server.protocols.frames import Decoder, PacketError, PoseFrame
 from server.receivers import OnFrame, ReceiverError
@@ -20,6 +21,8 @@ from server.receivers import OnFrame, ReceiverError
 RECEIVE_BUFFER = 2 << 20  # bytes: seconds of packets, in case the thread has to wait for the interpreter
 IDLE_SECONDS = 0.1  # how long `close` may have to wait
 MAX_SOURCES = 256
+WARM_SECONDS = 0.0009  # before a frame is due; a warm-up takes half of it
+LONGEST_INTERVAL = 0.1  # a slower dancer is not worth warming up for
 
 
 class UdpReceiver:
@@ -27,6 +30,7 @@ class UdpReceiver:
 
     decoder: the protocol. port: 0 takes a free one, `port` then says which. allow: only these senders' addresses or
     networks ("192.168.1.20", "192.168.1.0/24"), everybody if empty. dancer: the preset's name, for messages.
+    warm: called shortly before a frame is due.
     Raises ReceiverError when the port cannot be had, ValueError for an address in `allow` that is none.
     """
 
@@ -38,6 +42,7 @@ class UdpReceiver:
         on_frame: OnFrame,
         allow: Sequence[str] = (),
         dancer: str = "dancer",
+        warm: Callable[[], None] | None = None,
     ) -> None:
         self.last_error: Exception | None = None  # the first fault of our own; the show goes on without it
         self.last_packet_error: str | None = None  # the newest one, for people
@@ -47,6 +52,9 @@ class UdpReceiver:
         self._sources: dict[str, bool] = {}
         self._counts: Counter[str] = Counter()
         self._closing = threading.Event()
+        self._warm = warm
+        self._due = math.inf  # when the next frame is expected, less the time it takes to warm up
+        self._interval, self._last = 0.0, -math.inf
         self._socket = _bound(host, port, dancer)
         self.host, self.port = self._socket.getsockname()[:2]
         self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
@@ -90,6 +98,13 @@ class UdpReceiver:
         """Waits for one datagram, or for the end of the open frame."""
         deadline = self._decoder.deadline
         wait = IDLE_SECONDS if deadline is None else min(deadline - time.perf_counter(), IDLE_SECONDS)
+        if self._warm is not None and deadline is None:
+            ahead = self._due - time.perf_counter()
+            if ahead <= 0.0:
+                self._due = math.inf
+                self._warm()
+            else:
+                wait = min(wait, ahead)
         if wait <= 0.0:
             self._deliver(self._decoder.flush(time.perf_counter()))
             return
@@ -114,6 +129,10 @@ class UdpReceiver:
         for frame in frames:
             self._counts["frames"] += 1
             self._on_frame(frame)
+            since, self._last = frame.receive_time - self._last, frame.receive_time
+            if since < LONGEST_INTERVAL:
+                self._interval += 0.1 * (since - self._interval) if self._interval else since
+                self._due = frame.receive_time + self._interval - WARM_SECONDS
 
     def _is_allowed(self, source: str) -> bool:
         allowed = self._sources.get(source)
