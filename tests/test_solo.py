@@ -80,4 +80,4 @@ def test_a_future_leaves_from_where_the_history_is(dancer):
     history = solo.canonical(made_up_windows(1)["frames"][:, : SMALL.history], SMALL.history - 1)
     future = dancer.futures(history, 4, 1.0, torch.Generator().manual_seed(0))
     step = (solo.positions(future[:, 0]) - solo.positions(history[:, -1])).norm(dim=-1)
-    assert step.max() < 0.15  # metres in a frame, of people who move by up to 0.1
+    assert step.max() < 0.07  # metres in a frame: these people move by up to 0.067 (measured 0.022)

@@ -113,7 +113,7 @@ def finish(frames: NDArray[np.float32], fps_in: float, fps: float = 60.0) -> Cli
     smooth = CubicSpline(times, frames[:, :POSE].astype(np.float64))(wanted)
     rotations = rot.continuous(rot.from_6d(smooth[:, 3:].reshape(len(wanted), len(HUMANOID), 6)))
     clip = Clip(HUMANOID, fps, smooth[:, :3], rotations)
-    stands = footlock.planted(clip, TOE_HEIGHT, height=0.03, speed=1.0)  # the network's feet drift while they stand
+    stands = footlock.planted(clip, TOE_HEIGHT, height=0.03, speed=0.8)  # the network's feet drift while they stand
     return footlock.lock(clip, stands, FLOOR, blend=0.12, height=TOE_HEIGHT)
 
 

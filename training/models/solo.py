@@ -48,7 +48,7 @@ class Config:
     dropout: float = 0.1
     history_noise: float = 0.1  # metres over a whole history: the dancer's own past is never like a recorded one
     sampling_steps: int = 24
-    detail: float = 0.13  # in units of coefficients: finer than this, what is drawn is kept and not averaged away
+    detail: float = 0.15  # in units of coefficients: finer than this, what is drawn is kept and not averaged away
     stage_radius: float = 1.0  # metres; futures that leave it are less likely to be picked
     candidates: int = 24  # futures drawn to pick one from
 
