@@ -79,7 +79,7 @@ def reach(skeleton: Skeleton, root_positions: Array, rotations: Array, side: str
     thigh, shin = (float(np.linalg.norm(skeleton.offsets[joint])) for joint in (lower, foot))
     target = ankle + shift
     before, after = np.linalg.norm(ankle - hip, axis=-1), np.linalg.norm(target - hip, axis=-1)
-    after = np.clip(after, abs(thigh - shin) + 1e-4, np.maximum(before, (thigh + shin) * 0.999))
+    after = np.maximum(_soft(after, before, thigh + shin), abs(thigh - shin) + 1e-4)
     # Angles before and after come from the same law of cosines, so no shift is no change.
     hinge = _hinge(hip, knee, ankle, turns[..., upper, :])
     hip_turn = _corner(thigh, before, shin) - _corner(thigh, after, shin)
@@ -149,6 +149,16 @@ def _smooth_rise(lack: Array, fps: float) -> Array:
 def _smoothstep(x: Array) -> Array:
     x = np.clip(x, 0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)
+
+
+def _soft(wanted: Array, before: Array, leg: float) -> Array:
+    """A hip-to-ankle distance that nears the straight leg ever slower: a knee that snaps straight is seen at once.
+
+    Nothing changes up to 97 % of the leg, or up to what it was before.
+    """
+    start = np.maximum(before, 0.97 * leg)
+    room = np.maximum(0.995 * leg - start, 1e-6)
+    return np.where(wanted > start, start + room * (1.0 - np.exp(-np.maximum(wanted - start, 0.0) / room)), wanted)
 
 
 def _corner(side_a: Array | float, side_b: Array | float, opposite: Array | float) -> Array:

@@ -65,6 +65,16 @@ def test_a_straight_leg_can_be_bent_and_an_unreachable_target_gives_a_straight_l
         assert foot[1] == pytest.approx(-0.822 + max(height, 0.0), abs=1e-3)  # 0.368 + 0.454 m of leg
 
 
+def test_a_bent_knee_never_snaps_straight_however_far_the_target():
+    clip = crouched(50)
+    far = np.linspace(0.0, 0.5, 50)[:, None] * np.array([0.0, -1.0, 0.0])
+    moved = footlock.reach(HUMANOID, clip.root_positions, clip.rotations, "Left", far)
+    places = kinematics.global_positions(HUMANOID, clip.root_positions, moved)
+    leg = np.linalg.norm(places[:, HUMANOID.index("LeftFoot")] - places[:, HUMANOID.index("LeftUpperLeg")], axis=-1)
+    assert (np.diff(leg) > -1e-9).all()
+    assert leg.max() < 0.995 * 0.822  # of a leg of 0.368 + 0.454 m
+
+
 def test_planted_toes_do_not_slide_when_locked():
     clip = crouched(120)
     stands = np.zeros((120, 2), dtype=bool)
