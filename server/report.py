@@ -71,7 +71,7 @@ class Report:
             "latency_p99_ms": _milliseconds(stats.latency.percentile(99)),
             "pipeline_p50_ms": _milliseconds(stats.pipeline.percentile(50)),
             "late": stats.counts["late"],
-            "dropped": stats.counts["dropped"] + sum(_lost(dancer["counts"]) for dancer in dancers.values()),
+            "dropped": sum(_lost(dancer["counts"]) for dancer in dancers.values()),
             "ticks": stats.counts["ticks"],
             "output_faults": stats.counts["output_faults"],
             "unknown_control": stats.counts["unknown_control"],

@@ -204,7 +204,7 @@ def test_without_the_training_takes_fitted_baselines_are_null(folder, models, tm
     assert scorecard.main([*arguments, "--training-takes", f"{tmp_path}", "--json", f"{out}", "--seeds", "1"]) == 0
     result = json.loads(out.read_text())
     assert result["ridge"]["root_ade_m"] is None
-    assert result["rotated"]["root_ade_m"] is not None  # it needs no training takes
+    assert result["rotated"]["root_ade_m"] >= 0.0  # it needs no training takes
 
 
 def test_leads_without_follows_are_refused(folder, models, capsys):
