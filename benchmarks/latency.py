@@ -5,6 +5,10 @@
 The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes. The clock starts before the client's
 send and stops after its receive has parsed. The floor is the least any server could do in the same run: the same
 datagrams through an echo process on loopback, plus the model's step alone.
+
+The client stands for another computer: it has a core of its own where there are two, and neither sleeps nor lets its
+own decoder grow cold while it waits for an answer, so that the wire
+and the server are timed, not its own waking.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,6 +45,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 0.5  # an answer later than this is lost
 FLOOR_SECONDS = 5.0
+AHEAD_SECONDS = 0.0005  # the client stops listening so long before it gets ready to send, and that before sending
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+_CLIENT_CORES, _SERVER_CORES = (set(_CORES[:1]), set(_CORES[1:])) if len(_CORES) > 1 else (set(), set())
 
 
 def main() -> None:
@@ -59,7 +67,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(options.busy):
             stack.enter_context(_process(_spin))
-        echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
+        with _on_cores(_SERVER_CORES):
+            echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
         assert echo.is_alive()
         floor = _measure(frames, [(port, None)], options.fps, FLOOR_SECONDS)
         model_us = _model_step_us(options.preset)
@@ -86,49 +95,72 @@ def _measure(
     frames: list[PoseFrame], ports: list[tuple[int, int | None]], fps: float, seconds: float
 ) -> dict[str, Any]:
     """Sends to each (in, out) pair of ports at once and times the answers. An out port of None: the echo's own."""
-    encoder = VmcEncoder(HUMANOID)
-    sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sockets = {}
-    for place, (_, out) in enumerate(ports):
-        listener = sender if out is None else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
-        if out is not None:
-            listener.bind((LOOPBACK, out))
-        listener.setblocking(False)
-        sockets[listener] = place
-    decoders = [VmcDecoder("partner") for _ in ports]
-    clock = MonotonicClock()
-    pending: dict[tuple[int, bytes], float] = {}
-    latencies: list[float] = []
-    send_errors: list[float] = []
-    sent = 0
-
-    def receive(until: float) -> None:
-        while (remaining := until - clock.now()) > 0:
-            for listener in select.select(list(sockets), [], [], max(0.0, remaining - 0.0002))[0]:
-                place = sockets[listener]
-                for frame in decoders[place].feed(listener.recv(65536), clock.now()):
-                    if frame.sender_time is not None:
-                        begun = pending.pop((place, struct.pack(">f", frame.sender_time)), None)
-                        if begun is not None:
-                            latencies.append(clock.now() - begun)
-
+    client, clock = _Client(ports), MonotonicClock()
     pacer = Pacer(clock, fps)
-    for frame in frames[: int(seconds * fps)]:
-        deadline = pacer.wait()
-        send_errors.append(abs(clock.now() - deadline))
-        datagrams = encoder.encode(frame)
-        for place, (port, _) in enumerate(ports):
-            pending[place, struct.pack(">f", frame.sender_time or 0.0)] = clock.now()
+    send_errors = []
+    with _on_cores(_CLIENT_CORES):
+        for frame in frames[: int(seconds * fps)]:
+            deadline = pacer.wait()
+            send_errors.append(abs(clock.now() - deadline))
+            client.send(frame)
+            client.receive(deadline + 1.0 / fps - AHEAD_SECONDS)
+        client.receive(clock.now() + GRACE_SECONDS)
+    client.close()
+    return {"latencies": client.latencies, "sent": client.sent, "send_errors": send_errors}
+
+
+class _Client:
+    """Sends frames and times the answers."""
+
+    def __init__(self, ports: list[tuple[int, int | None]]) -> None:
+        self.latencies: list[float] = []
+        self.sent = 0
+        self._ports = ports
+        self._encoder = VmcEncoder(HUMANOID)
+        self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._places = {}
+        for place, (_, out) in enumerate(ports):
+            listener = self._sender if out is None else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+            if out is not None:
+                listener.bind((LOOPBACK, out))
+            listener.setblocking(False)
+            self._places[listener] = place
+        self._decoders = [VmcDecoder("partner") for _ in ports]
+        self._pending: dict[tuple[int, bytes], float] = {}
+        self._spare = VmcDecoder("partner")
+        self._answers: deque[bytes] = deque(maxlen=4)  # the last ones, to stay warm with
+
+    def send(self, frame: PoseFrame) -> None:
+        datagrams = self._encoder.encode(frame)
+        mark = struct.pack(">f", frame.sender_time or 0.0)
+        for place, (port, _) in enumerate(self._ports):
+            self._pending[place, mark] = time.perf_counter()
             for datagram in datagrams:
-                sender.sendto(datagram, (LOOPBACK, port))
-            sent += 1
-        receive(deadline + 1.0 / fps - 0.0005)
-    receive(clock.now() + GRACE_SECONDS)
-    for listener in sockets:
-        listener.close()
-    sender.close()
-    return {"latencies": latencies, "sent": sent, "send_errors": send_errors}
+                self._sender.sendto(datagram, (LOOPBACK, port))
+            self.sent += 1
+
+    def receive(self, until: float) -> None:
+        while (remaining := until - time.perf_counter()) > 0:
+            for listener in select.select(list(self._places), [], [], 0.0 if _CLIENT_CORES else remaining)[0]:
+                place, answer = self._places[listener], listener.recv(65536)
+                for frame in self._decoders[place].feed(answer, time.perf_counter()):
+                    mark = struct.pack(">f", frame.sender_time or 0.0)
+                    if (begun := self._pending.pop((place, mark), None)) is not None:
+                        self.latencies.append(time.perf_counter() - begun)
+                self._answers.append(answer)
+            if not self._pending and _CLIENT_CORES:
+                self._rehearse()
+
+    def _rehearse(self) -> None:
+        """Parses the last answers once more, so that the next ones do not meet a client grown cold."""
+        for answer in self._answers:
+            self._spare.feed(answer, time.perf_counter())
+
+    def close(self) -> None:
+        for listener in self._places:
+            listener.close()
+        self._sender.close()
 
 
 def _model_step_us(preset: Path) -> float:
@@ -163,13 +195,14 @@ def _server(preset: Path, dancers: int, fps: float) -> Iterator[list[tuple[int, 
     data["outputs"] = [
         {"send": "vmc", "actor": name, "port": pair[1]} for (_, name), pair in zip(names, pairs, strict=True)
     ] + others
-    data["clock"] = {"follow": "dancer", "fps": fps}
+    data["clock"] = {**data["clock"], "follow": "dancer", "fps": fps}
     data["control"] = {"port": ports[-2]}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / preset.name
         file.write_text(yaml.safe_dump(data))
         command = [sys.executable, str(ROOT / "run_server.py"), str(file), "--no-page"]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        with _on_cores(_SERVER_CORES):
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
             while "Ctrl-C" not in (line := process.stdout.readline()):
@@ -179,6 +212,18 @@ def _server(preset: Path, dancers: int, fps: float) -> Iterator[list[tuple[int, 
         finally:
             process.terminate()
             process.wait(timeout=10)
+
+
+@contextlib.contextmanager
+def _on_cores(cores: set[int]) -> Iterator[None]:
+    """This thread, and every process it starts meanwhile, stay on these cores; anywhere if there are none."""
+    if cores:
+        os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        if cores:
+            os.sched_setaffinity(0, _CORES)
 
 
 @contextlib.contextmanager

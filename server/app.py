@@ -22,12 +22,13 @@ from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
 from server.outputs import close_outputs, open_outputs
-from server.preset import BvhDancer, Preset, VmcDancer, ZmqDancer
+from server.preset import BvhDancer, Clock, Preset, VmcDancer, ZmqDancer
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder
 from server.receivers import Receiver
 from server.receivers.bvh_player import BvhPlayer
+from server.receivers.readiness import Readiness, Rehearse
 from server.receivers.udp import UdpReceiver
 from server.receivers.zmq import ZmqReceiver
 from server.report import Report
@@ -35,7 +36,6 @@ from server.show import build_pipeline
 from server.tick import Tick
 
 OnFrame = Callable[[PoseFrame], None]
-Warm = Callable[[], None]
 NOTICE_SECONDS = 0.2
 
 
@@ -64,12 +64,12 @@ class Show:
                 clock.fps,
                 follow=clock.follow is not None,
                 delay=clock.delay_ms / 1000.0,
+                twin=build_pipeline(preset, path, seed) if clock.follow and clock.ready_ms else None,
             )
             for name, dancer in preset.dancers.items():
                 receive = _RECEIVERS[type(dancer)]
-                self._receivers[name] = receive(
-                    name, dancer, clock.fps, partial(self.tick.arrive, name), partial(self.tick.warm, name)
-                )
+                rehearse = partial(self.tick.rehearse, name) if self.tick.rehearses else None
+                self._receivers[name] = receive(name, dancer, clock, partial(self.tick.arrive, name), rehearse)
             self._check_page()
         except (OSError, ValueError):
             self.close()
@@ -151,16 +151,17 @@ class Show:
         self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
 
 
-def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
-    return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, fps, loop=dancer.loop, on_frame=on_frame)
+def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
+    return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, clock.fps, loop=dancer.loop, on_frame=on_frame)
 
 
-def _vmc(name: str, dancer: VmcDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
+def _vmc(name: str, dancer: VmcDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
     decoder = VmcDecoder(name)
-    return UdpReceiver(decoder, dancer.host, dancer.port, on_frame, dancer.allow, name, warm)
+    ready = Readiness(decoder, rehearse, clock.ready_ms / 1000.0) if rehearse else None
+    return UdpReceiver(decoder, dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
 
 
-def _zmq(name: str, dancer: ZmqDancer, fps: float, on_frame: OnFrame, warm: Warm) -> Receiver:
+def _zmq(name: str, dancer: ZmqDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
     return ZmqReceiver(dancer.connect, dancer.actor, on_frame, dancer=name)
 
 

@@ -13,11 +13,11 @@ SPIN_SECONDS = 0.0003  # a sleep of this machine class ends up to 0.12 ms late a
 
 
 class Clock(Protocol):
-    """now() in seconds on an arbitrary origin; sleep_until(deadline) returns at or after the deadline."""
+    """now() in seconds on an arbitrary origin; sleep_until(deadline) returns at or after it, punctually or cheaply."""
 
     def now(self) -> float: ...
 
-    def sleep_until(self, deadline: float) -> None: ...
+    def sleep_until(self, deadline: float, punctual: bool = True) -> None: ...
 
 
 class MonotonicClock:
@@ -26,10 +26,10 @@ class MonotonicClock:
     def now(self) -> float:
         return time.perf_counter()
 
-    def sleep_until(self, deadline: float) -> None:
-        remaining = deadline - time.perf_counter()
-        if remaining > SPIN_SECONDS:
-            time.sleep(remaining - SPIN_SECONDS)
+    def sleep_until(self, deadline: float, punctual: bool = True) -> None:
+        remaining = deadline - time.perf_counter() - (SPIN_SECONDS if punctual else 0.0)
+        if remaining > 0.0:
+            time.sleep(remaining)
         while time.perf_counter() < deadline:
             pass
 
@@ -43,7 +43,7 @@ class FakeClock:
     def now(self) -> float:
         return self._now
 
-    def sleep_until(self, deadline: float) -> None:
+    def sleep_until(self, deadline: float, punctual: bool = True) -> None:
         self._now = max(self._now, deadline)
 
     def advance(self, seconds: float) -> None:
@@ -51,10 +51,13 @@ class FakeClock:
 
 
 class Pacer:
-    """Deadlines at a fixed rate. A deadline missed by more than a period is skipped, never caught up in a burst."""
+    """Deadlines at a fixed rate. A deadline missed by more than a period is skipped, never caught up in a burst.
 
-    def __init__(self, clock: Clock, fps: float) -> None:
-        self._clock = clock
+    punctual: spin the last part of each wait.
+    """
+
+    def __init__(self, clock: Clock, fps: float, punctual: bool = True) -> None:
+        self._clock, self._punctual = clock, punctual
         self._period = 1.0 / fps
         self._next = clock.now()
         self.skipped = 0
@@ -67,6 +70,6 @@ class Pacer:
             missed = int(behind / self._period)
             self.skipped += missed
             deadline += missed * self._period
-        self._clock.sleep_until(deadline)
+        self._clock.sleep_until(deadline, self._punctual)
         self._next = deadline + self._period
         return deadline

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnxruntime
@@ -45,14 +46,10 @@ class OnnxModel:
 
     def step(self) -> dict[str, Values]:
         """Runs one step on what stands in `inputs` and keeps the new state there. Returns the other outputs by name."""
-        results = self.rehearse()
+        results = dict(zip(self._output_names, self._session.run(self._output_names, self.inputs), strict=True))
         for name, feeds in self._feeds.items():
             self.inputs[feeds] = results.pop(name)
         return results
-
-    def rehearse(self) -> dict[str, Values]:
-        """What a step would give, without taking it."""
-        return dict(zip(self._output_names, self._session.run(self._output_names, self.inputs), strict=True))
 
     def reset(self) -> None:
         """Back to the state of a first frame."""
@@ -73,17 +70,7 @@ def _open(path: Path, device: str) -> tuple[Any, Manifest]:
     if not path.is_file():
         others = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
         raise ModelError(f"no model file {path}; models there: {', '.join(others) or 'none'}")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
-    except ModelError:
-        raise
-    except Exception as error:  # onnxruntime raises many types of its own for a file it cannot use
-        raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
+    session = _session(path, device)
     label = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if label is None:
         raise ModelError(
@@ -104,6 +91,31 @@ def _open(path: Path, device: str) -> tuple[Any, Manifest]:
             f"{sorted(graph_outputs)}, the manifest lists {sorted(listed_inputs)} and {sorted(listed_outputs)}"
         )
     return session, manifest
+
+
+def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
+    """The file's session: the one that is open already, if its file has not changed. Sessions hold no state."""
+    stat = path.stat()
+    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, device)
+    session = _sessions.get(key)
+    if session is not None:
+        return session
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime raises many types of its own for a file it cannot use
+        raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
+    _sessions[key] = session
+    return session
+
+
+_sessions: WeakValueDictionary[tuple[Path, int, int, str], onnxruntime.InferenceSession] = WeakValueDictionary()
 
 
 def _check_shapes(path: Path, session: Any, manifest: Manifest) -> None:

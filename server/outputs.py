@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -27,9 +28,14 @@ class ActorOutput:
         self.label = label
         self.sender = UdpSender(host, port)
         self._encoder = encoder
+        self._twin = copy.deepcopy(encoder)
 
     def send(self, frame: PoseFrame) -> None:
         self.sender.send(self._encoder.encode(frame))
+
+    def rehearse(self, frame: PoseFrame) -> None:
+        """The work of `send`, and nothing is sent."""
+        self._twin.encode(frame)
 
     def close(self) -> None:
         self.sender.close()

@@ -15,7 +15,7 @@ from typing import Literal
 from motion.manifest import Param
 from server.params import ControlChange, Params
 from server.protocols.frames import PoseFrame
-from server.stages import Stage, Warms
+from server.stages import Stage
 from server.timeline import FrameTimer
 
 PartnerState = Literal["waiting", "dancing", "holding"]
@@ -111,14 +111,6 @@ class Pipeline:
             if pose is not None:
                 yield pose
         yield frame
-
-    def warm(self, dancer: str) -> None:
-        """Lets the models of a dancer's partners do their work for nothing but warm caches; no state changes."""
-        for line in self.partners.values():
-            if line.dancer == dancer:
-                for stage in line.stages:
-                    if isinstance(stage, Warms):
-                        stage.warm()
 
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here or is no number."""

@@ -32,11 +32,15 @@ class _Section(BaseModel):
 
 
 class Clock(_Section):
-    """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept."""
+    """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept.
+
+    ready_ms: how long before a dancer's next frame is due the server wakes up and warms its caches; 0: it sleeps on.
+    """
 
     follow: Literal["dancer"] | None = None
     fps: Annotated[float, Field(ge=1, le=1000)] = 60.0
     delay_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    ready_ms: Annotated[float, Field(ge=0, le=100)] = 6.0
 
 
 class BvhSource(_Section):

@@ -21,6 +21,7 @@ from server.outputs import ActorOutput, Publisher
 from server.params import ControlChange
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
+from server.rehearsal import Rehearsal
 from server.stats import Rate, Stats
 from server.timeline import Timeline
 
@@ -41,6 +42,7 @@ class Tick:
         fps: float,
         follow: bool,
         delay: float = 0.0,
+        twin: Pipeline | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.stats = Stats()
@@ -55,6 +57,7 @@ class Tick:
             self._outputs.setdefault(output.actor, []).append(output)
         self._changes, self._clock = changes, clock
         self._fps, self._follows, self._delay = fps, follow, delay
+        self._rehearsal = Rehearsal(twin, self._outputs, clock) if twin is not None and follow else None
         self._turn = threading.Lock()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
@@ -68,14 +71,16 @@ class Tick:
                 with self._turn:
                     self.step([(dancer, frame)])
                     self.stats.latency.add(self._clock.now() - frame.receive_time)
+                if self._rehearsal is not None:
+                    self._rehearsal.worked()
 
-    def warm(self, dancer: str) -> None:
-        """Shortly before a frame is due: what has lain idle for some milliseconds takes twice as long when it comes."""
-        if self._follows and self._turn.acquire(blocking=False):
-            try:
-                self.pipeline.warm(dancer)
-            finally:
-                self._turn.release()
+    @property
+    def rehearses(self) -> bool:
+        return self._rehearsal is not None
+
+    def rehearse(self, dancer: str, frame: PoseFrame) -> bool:
+        """A receiver's thread has time before the next frame is due; whether it did well to use it."""
+        return self._rehearsal is not None and self._rehearsal.run(dancer, frame)
 
     def stop(self) -> None:
         self._running = False
@@ -111,7 +116,7 @@ class Tick:
 
     def _follow(self) -> None:
         """Frames are danced as they arrive; what is left to do is to watch for silence."""
-        pacer = Pacer(self._clock, HELD_FPS)
+        pacer = Pacer(self._clock, HELD_FPS, punctual=False)
         while self._running:
             pacer.wait()
             with self._turn:

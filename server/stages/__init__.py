@@ -7,7 +7,7 @@ raise; the pipeline then holds the last good pose. Stages know nothing of socket
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from motion.manifest import Param
 from server.protocols.frames import PoseFrame
@@ -19,10 +19,3 @@ class Stage(Protocol):
     def reset(self) -> None: ...
 
     def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame: ...
-
-
-@runtime_checkable
-class Warms(Protocol):
-    """A stage that can do its work ahead of a frame for nothing but warm caches; it keeps nothing of it."""
-
-    def warm(self) -> None: ...

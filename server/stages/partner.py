@@ -11,7 +11,6 @@ from collections.abc import Mapping
 import numpy as np
 
 from motion import features
-from motion import rotations as rot
 from motion.manifest import Port
 from motion.skeleton import HUMANOID
 from server.onnx_model import ModelError, OnnxModel
@@ -55,7 +54,6 @@ class Partner:
         self._random = np.random.default_rng(seed)
         self._dancer_pose = np.zeros(0, dtype=np.float32)
         self._still_seconds = 0.0
-        self._rest = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
 
     def reset(self) -> None:
         """Starts over, with the same noise as the first time."""
@@ -88,10 +86,6 @@ class Partner:
             number=frame.number,
             actor=frame.actor,
         )
-
-    def warm(self) -> None:
-        features.encode(self._dancer.layout, HUMANOID, HUMANOID.offsets[0], self._rest)
-        features.decode(self._partner.layout, len(HUMANOID), self.model.rehearse()[self._partner.name][0])
 
 
 def _only(model: OnnxModel, role: str, ports: tuple[Port, ...]) -> Port:
