@@ -17,10 +17,10 @@ import numpy as np
 
 from benchmarks import report
 from exporters import onnx as exported
-from exporters.graphs import DuetStep
+from exporters.graphs import graph_of
 from motion.manifest import Manifest
 from server.onnx_model import DEVICES, ModelError, OnnxModel
-from training.models import load_checkpoint
+from training.models import read_checkpoint, rebuild
 
 SHIPPED = Path(__file__).resolve().parents[1] / "presets/models"
 WARM_UP = 200
@@ -65,16 +65,15 @@ def step_times(model: OnnxModel, count: int, seed: int = 0) -> np.ndarray:
 
 def parity(path: Path, manifest: Manifest, checkpoint: Path | None) -> float | None:
     """The largest difference between torch and onnxruntime; None when nothing here can tell it."""
-    if manifest.kind != "duet":
+    if "digest" not in manifest.example:
         return None
-    inputs = {port.name: port.shape[1:] for port in manifest.inputs if port.role != "state"}
-    steps = exported.example_steps(
-        inputs, manifest.example.get("steps", exported.STEPS), manifest.example.get("seed", 0)
-    )
+    steps = exported.example_steps(manifest, manifest.example["steps"], manifest.example["seed"])
     results = exported.run_onnx(path.read_bytes(), steps)
     if checkpoint is not None:
-        return exported.parity(exported.run_torch(DuetStep(load_checkpoint(checkpoint)), steps), results)
-    same = exported.digest(results) == manifest.example.get("digest")
+        stored = read_checkpoint(checkpoint)
+        graph = graph_of(stored["kind"], rebuild(stored))
+        return exported.parity(exported.run_torch(graph, manifest, steps), results)
+    same = exported.digest(results) == manifest.example["digest"]
     return manifest.example.get("parity_max_abs") if same else None
 
 

@@ -15,9 +15,8 @@ import io
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -25,16 +24,18 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from exporters.graphs import DuetStep
+from exporters.graphs import Graph, graph_of
+from motion import features
+from motion import rotations as rot
 from motion.manifest import METADATA_KEY, Manifest, Param, Port
-from motion.skeleton import Skeleton
 from training.models import read_checkpoint, rebuild
 
 TOLERANCE = 1e-4  # metres and matrix entries
-STEPS = 300
+STEPS, WINDOWS = 300, 20  # of the example: frames, or windows of models that see windows
 OPSET = 17
 
 Values = dict[str, NDArray[np.float32]]
+FloatArray = NDArray[np.floating]
 
 
 class ParityError(ValueError):
@@ -45,33 +46,32 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
     """Write `out` from a checkpoint. Raises ValueError for a bad checkpoint, ParityError when the runtimes differ."""
     checkpoint, out = Path(checkpoint), Path(out)
     stored = read_checkpoint(checkpoint)
-    model = rebuild(stored)
-    step = DuetStep(model).eval()
-    proto = to_onnx(step)
-    steps = example_steps(step.ports()[0], STEPS, seed=0)
-    expected = run_torch(step, steps)
+    step = graph_of(stored["kind"], rebuild(stored))
+    about = stored.get("about", {})
+    made_from = {
+        "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+        "takes": about.get("takes", []),
+        "licence": about.get("licence", "not stated"),
+        "source": about.get("source", ""),
+        "command": about.get("command", ""),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+    return write(step, replace(step.label(name or out.stem), made_from=made_from), out)
+
+
+def write(step: Graph, label: Manifest, out: Path) -> Path:
+    """Write `out` from a graph and its label, once both runtimes agree on the label's example. Raises ParityError."""
+    proto = to_onnx(step, label)
+    steps = example_steps(label, STEPS if label.window == 1 else WINDOWS, seed=0)
+    expected = run_torch(step, label, steps)
     worst = parity(expected, run_onnx(proto.SerializeToString(), steps))
     if not worst <= TOLERANCE:
         raise ParityError(
             f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})"
         )
-    about = stored.get("about", {})
-    manifest = duet_manifest(
-        step,
-        name or out.stem,
-        model.skeleton,
-        made_from={
-            "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
-            "takes": about.get("takes", []),
-            "licence": about.get("licence", "not stated"),
-            "source": about.get("source", ""),
-            "command": about.get("command", ""),
-            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        },
-        example={"seed": 0, "steps": STEPS, "digest": digest(expected), "parity_max_abs": float(f"{worst:.3g}")},
-    )
+    example = {"seed": 0, "steps": len(steps), "digest": digest(expected), "parity_max_abs": float(f"{worst:.3g}")}
     entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, manifest.to_json()
+    entry.key, entry.value = METADATA_KEY, replace(label, example=example).to_json()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=out.parent, suffix=".part", delete=False) as part:
         part.write(proto.SerializeToString())
@@ -80,12 +80,10 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
     return out
 
 
-def to_onnx(step: DuetStep) -> onnx.ModelProto:
-    """The graph of a step with its ports named and a dynamic batch axis."""
-    inputs, states = step.ports()
-    names = [*inputs, *states]
-    outputs = ["partner", *(f"{state}_next" for state in states)]
-    example = tuple(torch.zeros(2, *shape) for shape in (*inputs.values(), *states.values()))
+def to_onnx(step: Graph, label: Manifest) -> onnx.ModelProto:
+    """The graph of a step with its ports named as its label says and a dynamic batch axis."""
+    inputs, outputs = [port.name for port in label.inputs], [port.name for port in label.outputs]
+    example = tuple(torch.zeros(2, *map(int, port.shape[1:])) for port in label.inputs)
     file = io.BytesIO()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations: the graph it makes is the leaner one
@@ -95,71 +93,84 @@ def to_onnx(step: DuetStep) -> onnx.ModelProto:
             file,
             dynamo=False,
             opset_version=OPSET,
-            input_names=names,
+            input_names=inputs,
             output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in (*names, *outputs)},
+            dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
         )
     proto = onnx.load_from_string(file.getvalue())
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
-def duet_manifest(
-    step: DuetStep, name: str, skeleton: Skeleton, made_from: dict[str, Any], example: dict[str, Any]
-) -> Manifest:
-    """The label of a duet graph."""
-    inputs, states = step.ports()
-    roles = {"dt": "time", "noise": "noise", "variety": "condition", "distance": "condition"}
-    ports = [Port("dancer", "motion", ("batch", *inputs["dancer"]), layout=("global_positions",))]
-    ports += [Port(port, roles[port], ("batch", *inputs[port])) for port in roles]
-    ports += [Port(state, "state", ("batch", *shape)) for state, shape in states.items()]
-    width = 3 + 6 * len(skeleton)
-    results = [Port("partner", "motion", ("batch", width), layout=("root_position", "rotations_6d"))]
-    results += [Port(f"{state}_next", "state", ("batch", *shape), feeds=state) for state, shape in states.items()]
-    params = (
-        Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
-        Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
-    )
-    return Manifest(name, "duet", skeleton, tuple(ports), tuple(results), params, made_from=made_from, example=example)
+def example_steps(label: Manifest, count: int, seed: int, batch: int = 1) -> list[Values]:
+    """A made-up dancer who walks, turns and waves: the inputs of `count` steps, without states.
 
-
-def example_steps(inputs: Mapping[str, tuple[int, ...]], count: int, seed: int, batch: int = 1) -> list[Values]:
-    """A made-up dancer who walks, turns and waves at irregular rates: the inputs of `count` steps, without states.
-
-    inputs: the shapes of a duet graph's inputs without the batch axis.
+    Frame-stepped models see irregular rates, windowed ones their own rate and windows `hop` frames apart. Knobs stand
+    at their default, or a tenth off where the default would leave a part of the graph unused (0, or the high end).
     """
     random = np.random.default_rng(seed)
-    joints = inputs["dancer"][0] // 3
-    body = random.normal(0.0, 0.3, (batch, joints, 3)) + np.array([0.0, 0.9, 0.0])
-    swing = random.normal(0.0, 0.08, (batch, joints, 3))
+    dancer = label.ports("motion")[0]
+    knobs = {param.name: _aside(param) for param in label.params}
+    sizes = {port.name: tuple(map(int, port.shape[1:])) for port in label.inputs}
+    body = random.normal(0.0, 0.3, (batch, len(label.skeleton), 3)) + np.array([0.0, 0.9, 0.0])
+    swing = random.normal(0.0, 0.08, (batch, len(label.skeleton), 3))
     steps, now = [], 0.0
-    for _ in range(count):
-        dt = float(random.choice([1 / 120, 1 / 60, 1 / 50, 1 / 30, 0.021]))
-        now += dt
-        yaw = 0.8 * np.sin(0.7 * now)
-        turn = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
-        place = (body + swing * np.sin(5.0 * now)) @ turn + [np.sin(0.4 * now), 0.0, 0.5 * now]
-        values = {
-            "dancer": place.reshape(batch, -1),
-            "dt": np.full((batch, 1), dt),
-            "noise": random.normal(size=(batch, *inputs["noise"])),
-            "variety": np.ones((batch, 1)),
-            "distance": np.full((batch, 1), 0.1),
-        }
+    for number in range(count):
+        if label.fps_in is None:
+            dt = float(random.choice([1 / 120, 1 / 60, 1 / 50, 1 / 30, 0.021]))
+            now += dt
+            times = np.array([now])
+        else:
+            dt = 1.0 / label.fps_in
+            times = (number * label.hop + np.arange(label.window)) * dt
+        moved = _dance(label, dancer, body, swing, times)
+        values = {dancer.name: moved[:, 0] if label.window == 1 else moved}
+        for port in label.inputs:
+            if port.role == "time":
+                values[port.name] = np.full((batch, *sizes[port.name]), dt)
+            elif port.role == "noise":
+                values[port.name] = random.normal(size=(batch, *sizes[port.name]))
+            elif port.role == "condition":
+                values[port.name] = np.full((batch, *sizes[port.name]), knobs.get(port.name, 0.0))
         steps.append({name: np.asarray(value, dtype=np.float32) for name, value in values.items()})
     return steps
 
 
+def _dance(label: Manifest, port: Port, body: FloatArray, swing: FloatArray, times: FloatArray) -> FloatArray:
+    """The made-up dancer at `times` (T,) in the layout of `port`, (batch, T, D)."""
+    yaw = 0.8 * np.sin(0.7 * times)
+    wave = np.sin(5.0 * times)[:, None, None]
+    path = np.stack([np.sin(0.4 * times), np.zeros_like(times), 0.5 * times], axis=-1)
+    if tuple(port.layout) == ("global_positions",):  # points of no body in particular
+        zero, one = np.zeros_like(yaw), np.ones_like(yaw)
+        turn = np.stack([np.cos(yaw), zero, -np.sin(yaw), zero, one, zero, np.sin(yaw), zero, np.cos(yaw)], axis=-1)
+        points = (body[:, None] + swing[:, None] * wave) @ turn.reshape(-1, 3, 3) + path[:, None]
+        return points.reshape(len(body), len(times), -1)
+    rotations = rot.from_euler("ZXY", body[:, None] - [0.0, 0.9, 0.0] + 3.0 * swing[:, None] * wave)
+    rotations[:, :, 0] = rot.yaw(yaw)
+    root = np.broadcast_to(path + np.array([0.0, 0.9, 0.0]), (*rotations.shape[:2], 3))
+    return features.encode(port.layout, label.skeleton, root, rotations)
+
+
+def _aside(param: Param) -> float:
+    if param.default == 0.0:
+        return 0.1
+    return param.default - 0.1 * (param.high - param.low) if param.default == param.high else param.default
+
+
 @torch.no_grad()
-def run_torch(step: DuetStep, steps: list[Values]) -> list[Values]:
-    """All outputs of every step, states fed back, from zeros."""
-    inputs, states = step.ports()
-    batch = len(steps[0]["dt"])
-    state = [torch.zeros(batch, *shape) for shape in states.values()]
+def run_torch(step: Graph, label: Manifest, steps: list[Values]) -> list[Values]:
+    """All outputs of every step, states fed back, from zeros. States are named as the inputs that they feed."""
+    batch = len(next(iter(steps[0].values())))
+    names = [port.feeds or port.name for port in label.outputs]
+    state = {port.name: torch.zeros(batch, *map(int, port.shape[1:])) for port in label.ports("state")}
     results = []
     for values in steps:
-        partner, *state = step(*(torch.from_numpy(values[name]) for name in inputs), *state)
-        results.append({"partner": partner.numpy(), **{n: s.numpy() for n, s in zip(states, state, strict=True)}})
+        given = {name: torch.from_numpy(value) for name, value in values.items()} | state
+        made = step(*(given[port.name] for port in label.inputs))
+        made = dict(zip(names, made if isinstance(made, tuple) else (made,), strict=True))
+        state = {name: made[name] for name in state}
+        results.append({name: value.numpy() for name, value in made.items()})
     return results
 
 
@@ -168,14 +179,15 @@ def run_onnx(model: bytes, steps: list[Values]) -> list[Values]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    given = set(steps[0])
-    shapes = {port.name: port.shape[1:] for port in session.get_inputs() if port.name not in given}
-    state = {name: np.zeros((len(steps[0]["dt"]), *shape), dtype=np.float32) for name, shape in shapes.items()}
+    names = [port.name.removesuffix("_next") for port in session.get_outputs()]
+    given = {port.name: port.shape[1:] for port in session.get_inputs()}
+    batch = len(next(iter(steps[0].values())))
+    state = {n: np.zeros((batch, *shape), dtype=np.float32) for n, shape in given.items() if n not in steps[0]}
     results = []
     for values in steps:
-        partner, *rest = session.run(None, {**values, **state})
-        state = dict(zip(state, rest, strict=True))
-        results.append({"partner": partner, **state})
+        made = dict(zip(names, session.run(None, {**values, **state}), strict=True))
+        state = {name: made[name] for name in state}
+        results.append(made)
     return results
 
 

@@ -11,7 +11,7 @@ import torch
 import yaml
 from lightning.fabric import Fabric
 
-from exporters.graphs import LEAD, LIVELY, DuetStep
+from exporters.graphs.duet import LEAD, LIVELY, DuetStep
 from motion import kinematics
 from motion import rotations as rot
 from motion.clip import Clip

@@ -11,14 +11,15 @@ import yaml
 
 from benchmarks import models as benchmark
 from exporters import inspect, onnx
-from exporters.graphs import DuetStep
+from exporters.graphs.duet import DuetStep
 from motion import clean, kinematics
 from motion.load import load_humanoid
+from motion.manifest import Manifest
 from motion.skeleton import HUMANOID
 from server import preset
 from server.app import Show
 from training import train
-from training.models import describe, duet, load_checkpoint
+from training.models import describe, duet
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 SHIPPED = PRESETS / "models/salsa_duet.onnx"
@@ -55,9 +56,8 @@ def test_the_label_and_the_graph_list_the_same_ports(exported: Path) -> None:
         assert all(isinstance(p.shape[0], str) for p in found)  # the batch axis is dynamic
 
 
-def test_a_batch_is_its_dancers_one_by_one(exported: Path, checkpoint: Path) -> None:
-    inputs, _ = DuetStep(load_checkpoint(checkpoint)).ports()
-    steps = onnx.example_steps(inputs, 40, seed=2, batch=3)
+def test_a_batch_is_its_dancers_one_by_one(exported: Path) -> None:
+    steps = onnx.example_steps(inspect.read_manifest(exported), 40, seed=2, batch=3)
     together = onnx.run_onnx(exported.read_bytes(), steps)[-1]["partner"]
     for k in range(3):
         alone = onnx.run_onnx(exported.read_bytes(), [{n: v[k : k + 1] for n, v in s.items()} for s in steps])
@@ -65,8 +65,7 @@ def test_a_batch_is_its_dancers_one_by_one(exported: Path, checkpoint: Path) -> 
 
 
 def test_a_run_repeats_bit_for_bit(exported: Path) -> None:
-    inputs = {port.name: port.shape[1:] for port in inspect.read_manifest(exported).inputs if port.role != "state"}
-    steps = onnx.example_steps(inputs, 50, seed=5)
+    steps = onnx.example_steps(inspect.read_manifest(exported), 50, seed=5)
     a, b = (onnx.run_onnx(exported.read_bytes(), steps) for _ in range(2))
     assert onnx.parity(a, b) == 0.0
 
@@ -74,10 +73,10 @@ def test_a_run_repeats_bit_for_bit(exported: Path) -> None:
 def test_a_graph_that_differs_from_torch_is_not_written(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wrong(step: DuetStep) -> object:
+    def wrong(step: DuetStep, label: Manifest) -> object:
         with torch.no_grad():
             step.place_out.bias += 0.01
-        proto = right(step)
+        proto = right(step, label)
         step.place_out.bias -= 0.01
         return proto
 

@@ -3,7 +3,7 @@
 Two small networks look at the dancer in the dancer's own frame (origin under the pelvis, facing = normal of the hip
 axis). One places the partner, one poses it, each for `horizons` seconds ahead. The pose also depends on a latent z
 (an autoencoder of what the dancer does not explain; the prior is N(0, 1)), so one dancer can have many partners; the
-placement does not. Live, plans of the last moments are averaged for now: see exporters/graphs.py.
+placement does not. Live, plans of the last moments are averaged for now: see exporters/graphs/duet.py.
 Pose vectors are relative to the partner's own facing: pelvis height, then 22 rotations in 6-D.
 """
 

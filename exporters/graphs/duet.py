@@ -1,4 +1,4 @@
-"""Exactly what runs live: a trained model as one step from this frame's pose and state to the next pose and state.
+"""The causal duet as it runs live: one step from this frame's pose and state to the next pose and state.
 
 One live frame is one step at any rate. A push happens when 1/30 s has passed since the last one: the dancer's marks
 and the plan made from them enter ring buffers that remember their age. All zeros is the state at the start; the graph
@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from exporters.graphs import ports
+from motion.manifest import Manifest, Param, Port
 from training.models.duet import Duet
 
 HISTORY, PLANS = 32, 20  # pushes remembered: 1.03 s of the dancer, 0.67 s of plans
@@ -37,6 +39,7 @@ class DuetStep(nn.Module):
     def __init__(self, model: Duet) -> None:
         super().__init__()
         config, joints = model.config, len(model.skeleton)
+        self.skeleton = model.skeleton
         self.joints, self.horizons, self.latent = joints, len(config.horizons), config.latent
         self.lags, self.marks = len(config.lags), len(config.marks) + 1
         self.row = 4 + config.code + 1  # root x z, left x z, pose code, and a one that counts the weight
@@ -56,6 +59,27 @@ class DuetStep(nn.Module):
             "state_plans": (PLANS * self.horizons, self.row),
         }
         return inputs, states
+
+    def label(self, name: str) -> Manifest:
+        """The manifest, all but where the model comes from."""
+        inputs, states = self.ports()
+        roles = {"dancer": "motion", "dt": "time", "noise": "noise", "variety": "condition", "distance": "condition"}
+        given = [
+            Port(port, role, ("batch", *inputs[port]), layout=("global_positions",) if role == "motion" else ())
+            for port, role in roles.items()
+        ]
+        remembered, kept = ports.states(states)
+        return Manifest(
+            name,
+            "duet",
+            self.skeleton,
+            (*given, *remembered),
+            (ports.partner(self.skeleton), *kept),
+            (
+                Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
+                Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
+            ),
+        )
 
     def forward(
         self,

@@ -1,0 +1,34 @@
+"""What runs live, one module a kind of model: a trained network as one step from inputs and states to outputs.
+
+A graph is a `torch.nn.Module`. `label(name)` is its manifest, all but where it comes from; `forward` takes the inputs
+in the manifest's order and returns the outputs in the manifest's order. Everything else (ONNX, parity, files) is the
+same for all of them and stands in exporters.onnx.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from torch import Tensor, nn
+
+from exporters.graphs.duet import DuetStep
+from motion.manifest import Manifest
+
+
+class Graph(Protocol):
+    """See the module."""
+
+    def label(self, name: str) -> Manifest: ...
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]: ...
+
+
+GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {"duet": DuetStep}  # by the kind of the checkpoint
+
+
+def graph_of(kind: str, model: nn.Module) -> Graph:
+    """The graph of a trained model. Raises ValueError for a kind that has none."""
+    if kind not in GRAPHS:
+        raise ValueError(f"a {kind!r} model has no graph to export; these have: {', '.join(GRAPHS)}")
+    return GRAPHS[kind](model).eval()
