@@ -13,41 +13,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from training.dataset import Windows
-from training.models import describe, read_checkpoint
+from training import checkpoint
+
+if TYPE_CHECKING:
+    from training.run import Run
 
 LAST = "last.ckpt"
 
 
 @dataclass(frozen=True)
 class Config:
-    """How to train. stride: frames between training windows. The rate follows one cycle (Smith 2018)."""
+    """How to train. The rate follows one cycle (Smith 2018)."""
 
     epochs: int = 44
     batch_size: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 0.01
     clip_norm: float = 5.0
-    stride: int = 4
-    fresh_share: float = 0.2  # of the windows show a dancer who has just come on
 
 
 class Stopped(Exception):
     """The run was asked to stop and has been saved."""
 
 
+def by_gradient(run: Run) -> Path:
+    """How most kinds of models are trained. Returns the last checkpoint; history.csv and a plot lie beside it."""
+    model = run.kind.build(run.model, run.skeleton)
+    windows = run.kind.windows(run, run.trained, True)
+    watched = run.kind.windows(run, run.held_out, False) if run.held_out else None
+    if hasattr(model, "fit_statistics"):
+        chosen = torch.randperm(len(windows), generator=torch.Generator().manual_seed(run.seed))[:8192]
+        model.fit_statistics(windows.gather(chosen))
+    last = train(run.name, model, windows, watched, run.training, run.out, run.fabric, run.seed, run.resume, run.about)
+    plot_history(run.out)
+    return last
+
+
 def train(
     kind: str,
     model: nn.Module,
-    training: Windows,
-    held_out: Windows | None,
+    training: Any,
+    held_out: Any,
     config: Config,
     out: Path,
     fabric: Fabric,
@@ -74,18 +87,20 @@ def train(
     model.mark_forward_method("loss")
     torch.manual_seed(seed)
     if resume:
-        at, history = _restore(out / LAST, bare, optimizer, schedule, seed)
+        at, history = _restore(out / LAST, kind, bare, optimizer, schedule, seed)
 
     def save() -> None:
         run = {"at": dict(at), "history": history, "seed": seed, "random": _random_state()}
         run |= {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-        fabric.save(out / LAST, {**describe(kind, bare), "about": about or {}, "run": run})
+        fabric.save(out / LAST, {**checkpoint.describe(kind, bare), "about": about or {}, "run": run})
 
     with _asked_to_stop() as asked, tqdm(total=config.epochs * per_epoch, unit="batch", disable=None) as bar:
         bar.update(at["epoch"] * per_epoch + at["batch"])
         while at["epoch"] < config.epochs:
             # 2. One epoch: batch, loss, backward, clip, step.
             model.train()
+            if hasattr(bare, "start_epoch"):
+                bare.start_epoch(at["epoch"])
             begun, sums, count = time.perf_counter(), {}, 0
             shuffle = seed * 100_003 + at["epoch"] * fabric.world_size + fabric.global_rank
             for batch in training.batches(config.batch_size, shuffle, at["batch"]):
@@ -120,7 +135,7 @@ def train(
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, windows: Windows, fabric: Fabric, size: int = 1024) -> dict[str, float]:
+def evaluate(model: nn.Module, windows: Any, fabric: Fabric, size: int = 1024) -> dict[str, float]:
     """Mean of the total and every loss part over all windows, in evaluation mode."""
     model.eval()
     sums: dict[str, float] = {}
@@ -130,8 +145,10 @@ def evaluate(model: nn.Module, windows: Windows, fabric: Fabric, size: int = 102
     return {name: value / len(windows) for name, value in sums.items()}
 
 
-def _restore(path: Path, model: nn.Module, optimizer: Any, schedule: Any, seed: int) -> tuple[dict[str, int], list]:
-    stored = read_checkpoint(path)
+def _restore(
+    path: Path, kind: str, model: nn.Module, optimizer: Any, schedule: Any, seed: int
+) -> tuple[dict[str, int], list]:
+    stored = checkpoint.read(path, kind)
     run = stored["run"]
     if run["seed"] != seed:
         raise ValueError(f"{path} was trained with --seed {run['seed']}, not {seed}")

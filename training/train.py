@@ -20,9 +20,9 @@ import yaml
 from lightning.fabric import Fabric
 
 from exporters.onnx import export
-from motion.skeleton import HUMANOID
 from training import dataset, loop
 from training.models import MODELS
+from training.run import Run
 
 C = TypeVar("C")
 
@@ -57,18 +57,6 @@ def run(options: argparse.Namespace) -> Path:
     fabric = Fabric(accelerator=options.accelerator, devices=options.devices, precision=options.precision)
     fabric.launch()
     fabric.seed_everything(options.seed, verbose=False)
-    model = MODELS[options.kind][1](config, HUMANOID)
-    windows = dataset.Windows(
-        trained,
-        config.lags,
-        config.horizons,
-        training.stride,
-        mirror=data.mirror,
-        swap_roles=data.swap_roles,
-        fresh_share=training.fresh_share,
-    )
-    watched = dataset.Windows(held_out, config.lags, config.horizons, 12) if held_out else None
-    model.fit_statistics(windows.sample(8192, options.seed))
     about = {
         "takes": [file for pair in trained for file in pair.files()],
         "licence": data.licence,
@@ -76,10 +64,23 @@ def run(options: argparse.Namespace) -> Path:
         "command": f"python -m training.train {options.kind} {Path(options.config).name} --seed {options.seed}"
         + (f" --fold {options.fold}" if options.fold else ""),
     }
-    checkpoint = loop.train(
-        options.kind, model, windows, watched, training, out, fabric, options.seed, options.resume, about
+    kind = MODELS[options.kind]
+    checkpoint = kind.train(
+        Run(
+            options.kind,
+            kind,
+            data,
+            config,
+            training,
+            trained,
+            held_out,
+            fabric,
+            out,
+            options.seed,
+            options.resume,
+            about,
+        )
     )
-    loop.plot_history(out)
     model = export(checkpoint, out / f"{out.resolve().name}.onnx")
     return write_show(out / "live.yaml", model, Path(options.data).resolve() / (held_out or trained)[0].lead.file)
 
@@ -105,7 +106,7 @@ def write_show(path: Path, model: Path, dancer: Path) -> Path:
 
 def read_config(kind: str, path: Path) -> dict[str, Any]:
     """The three Configs of a YAML file. Raises ValueError with every fault, each naming file, key and choices."""
-    classes = {"data": dataset.Config, "model": MODELS[kind][0], "training": loop.Config}
+    classes = {"data": dataset.Config, "model": MODELS[kind].config, "training": MODELS[kind].training}
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:

@@ -9,14 +9,19 @@ Pose vectors are relative to the partner's own facing: pelvis height, then 22 ro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from motion.skeleton import Skeleton
-from training import kinematics, losses
+from training import dataset, kinematics, loop, losses
+
+if TYPE_CHECKING:
+    from training.run import Run
 
 Batch = dict[str, Tensor]
 
@@ -53,6 +58,14 @@ class Config:
             raise ValueError(
                 f"lags may reach 1 s, not {self.lags[-1]}; horizons must reach 0.7 s, not {self.horizons[-1]}"
             )
+
+
+@dataclass(frozen=True)
+class Training(loop.Config):
+    """How to train, and on which windows: `stride` frames lie between two of them."""
+
+    stride: int = 4
+    fresh_share: float = 0.2  # of the windows show a dancer who has just come on
 
 
 class Duet(nn.Module):
@@ -232,6 +245,22 @@ class Duet(nn.Module):
             height, sixd = self.decode(self.codes(standardised, latent, swapped)[:, 0])
             poses.append(self.positions(height, kinematics.matrices_from_6d(sixd)))
         return losses.distance(*poses)
+
+
+def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> dataset.Windows:
+    """What the model is trained on and, without `augment`, judged on while it trains."""
+    past, future = run.model.lags, run.model.horizons
+    if not augment:
+        return dataset.Windows(pairs, past, future, stride=12)
+    return dataset.Windows(
+        pairs,
+        past,
+        future,
+        run.training.stride,
+        mirror=run.data.mirror,
+        swap_roles=run.data.swap_roles,
+        fresh_share=run.training.fresh_share,
+    )
 
 
 def _mlp(inputs: int, width: int, outputs: int, input_dropout: float, dropout: float) -> nn.Sequential:

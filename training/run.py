@@ -1,0 +1,57 @@
+"""What the training command hands to a model's training, and what a kind of model must bring.
+
+A kind is one line in training.models.MODELS. Most kinds bring `config`, `build` and `windows` and are trained by
+gradients (training.loop); one that is made otherwise brings a `train` of its own, which gets the same Run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric import Fabric
+from torch import nn
+
+from motion.skeleton import HUMANOID, Skeleton
+from training import dataset, loop
+
+
+@dataclass(frozen=True)
+class Run:
+    """One call of the command. data, model and training are the three sections of the YAML file, as Configs."""
+
+    name: str  # of the kind: the key in MODELS
+    kind: Kind
+    data: dataset.Config
+    model: Any
+    training: Any
+    trained: Sequence[dataset.Pair]
+    held_out: Sequence[dataset.Pair]  # may be empty
+    fabric: Fabric  # launched
+    out: Path
+    seed: int = 0
+    resume: bool = False
+    about: dict[str, Any] = field(default_factory=dict)  # plain values for the checkpoint: takes, licence, command
+    skeleton: Skeleton = HUMANOID
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model.
+
+    config, training: dataclasses for the sections `model` and `training`. build(config, skeleton) makes the untrained
+    module, also when a checkpoint is rebuilt. windows(run, pairs, augment) gives what training.loop draws batches
+    from: `len(windows)` and `gather(numbers) -> batch`. train(run) trains and returns the path of a checkpoint.
+
+    A module for training.loop has `config`, `skeleton` and `loss(batch) -> (total, parts)`. Where it has them, the
+    loop also calls `fit_statistics(batch)` once with many windows, and `start_epoch(epoch)` (from 0) before each
+    epoch, for weights that follow a cycle.
+    """
+
+    config: type
+    build: Callable[[Any, Skeleton], nn.Module]
+    windows: Callable[[Run, Sequence[dataset.Pair], bool], Any] | None = None
+    train: Callable[[Run], Path] = loop.by_gradient
+    training: type = loop.Config
