@@ -178,8 +178,25 @@ def test_a_still_partner_has_no_lag(random):
 
 
 def test_sensitivity_counts_only_when_seeds_differ():
-    assert placement.leader_sensitivity(0.2, 0.1) == pytest.approx(2.0)
-    assert np.isnan(placement.leader_sensitivity(0.2, 0.049))
+    assert placement.leader_sensitivity(0.2, 0.1, seed_difference=0.05) == pytest.approx(2.0)
+    assert np.isnan(placement.leader_sensitivity(0.2, 0.1, seed_difference=0.049))
+
+
+def test_places_are_compared_as_their_leaders_see_them(random):
+    leader, made = dancing(random, 60), dancing(random, 60) + np.array([0.0, 0.0, 1.0])
+    turned = [points * [-1.0, 1.0, -1.0] + np.array([3.0, 0.0, 2.0]) for points in (leader, made)]
+    assert placement.place_difference(made, leader, turned[1], turned[0]) == pytest.approx(0.0, abs=1e-9)
+    nearer = made - 0.4 * (made[:, :1] - leader[:, :1]) * [1.0, 0.0, 1.0]
+    expected = 0.4 * np.linalg.norm((made - leader)[:, 0, [0, 2]], axis=-1).mean()
+    assert placement.place_difference(made, leader, nearer, leader) == pytest.approx(expected)
+
+
+def test_a_ratio_to_the_floor_has_the_spread_of_seeds_and_splits():
+    floor = distributions.Floor(tuple(np.linspace(5.0, 15.0, 21)))
+    ratio = distributions.ratio_to_floor([20.0, 10.0, 30.0], floor)
+    assert ratio.value == pytest.approx(2.0)  # the median seed over the median split
+    assert ratio.low < 10.0 / 10.0 < 30.0 / 10.0 < ratio.high
+    assert np.isnan(distributions.ratio_to_floor([20.0], distributions.Floor(())).value)
 
 
 def test_a_gliding_body_skates_always_and_a_standing_one_never():

@@ -15,6 +15,7 @@ from motion.skeleton import HUMANOID
 from training import scorecard, train
 from training.scorecards import baselines, figures, takes
 from training.scorecards.figures import Piece, Truth
+from training.scorecards.quick import Judge
 
 FPS = 120.0
 KNEES = [HUMANOID.index("LeftLowerLeg"), HUMANOID.index("RightLowerLeg")]
@@ -97,7 +98,7 @@ def test_a_perfect_partner_has_no_distance(read):
     truth = Truth(read)
     row = truth.figures(truth.whole)
     assert max(abs(row[name]) for name in figures.FIDS) < 1e-4  # measured 1e-5: square roots of eigenvalues near zero
-    assert truth.fold_ratios(truth.whole, [[0, 1], [2, 3]])["fid_k_fold_ratio"] == pytest.approx(0.0, abs=1e-4)
+    assert truth.fold_ratios([truth.whole], [[0, 1], [2, 3]])["fid_k_fold_ratio"] == pytest.approx(0.0, abs=1e-4)
 
 
 def test_the_order_of_takes_changes_no_floor(read):
@@ -151,14 +152,46 @@ def test_sensitivity_is_one_when_the_leader_matters_as_much_as_the_seed():
     poses = joints.points_of_joints(
         HUMANOID, kinematics.global_positions(HUMANOID, np.zeros(3), IDENTITY[None].repeat(22, 0))
     )
+    leaders = [poses + np.zeros((400, 1, 1))] * 3
     by_seed = [[poses + random.normal(0, 0.1, (400, 24, 3)) for _ in range(3)] for _ in range(3)]
-    assert figures.sensitivity(by_seed)["leader_sensitivity"] == pytest.approx(1.0, abs=0.02)  # sampling
-    assert np.isnan(figures.sensitivity(by_seed[:1])["leader_sensitivity"])
+    row = figures.sensitivity(by_seed, leaders)
+    assert row["leader_sensitivity"] == pytest.approx(1.0, abs=0.05)  # sampling of one root
+    assert row["pose_sensitivity"] == pytest.approx(1.0, abs=0.02)  # sampling
+    assert np.isnan(figures.sensitivity(by_seed[:1], leaders)["leader_sensitivity"])
 
 
 def test_pieces_stand_beside_their_frames():
     whole = np.arange(30.0)
     np.testing.assert_array_equal(Piece(4, np.zeros((3, 24, 3))).beside(whole), [4.0, 5.0, 6.0])
+
+
+@pytest.fixture(scope="module")
+def judge_of_takes(folder) -> Judge:
+    reading = takes.Reading(scale=0.01)
+    return Judge.of_folder(folder, 2, "lead_*.bvh", "follow_*.bvh", reading, cache=folder / "cache")
+
+
+def test_poses_in_memory_are_judged_like_the_model_they_will_be(judge_of_takes, read):
+    true = {take.name: dancer(seed, 1) for seed, take in enumerate(read)}
+    at_thirty = {name: (clip.rotations[10::4], clip.root_positions[10::4]) for name, clip in true.items()}
+    live = {name: (clip.rotations, clip.root_positions) for name, clip in true.items()}
+    row, same = judge_of_takes.figures([at_thirty]), judge_of_takes.figures([live])
+    assert row["root_ade_m"] < 0.01  # the truth is smoothed, the made-up takes hardly
+    assert {key: value for key, value in row.items() if value == value} == {k: v for k, v in same.items() if v == v}
+    assert "root_ade_m" in judge_of_takes.table({"mine": row, "ridge": judge_of_takes.ridge()})
+
+
+def test_takes_are_the_same_from_the_cache(judge_of_takes, folder, read):
+    again = Judge.of_folder(folder, 2, "lead_*.bvh", "follow_*.bvh", takes.Reading(scale=0.01), folder / "cache")
+    for first, second, fresh in zip(judge_of_takes.takes, again.takes, read, strict=True):
+        np.testing.assert_array_equal(first.follower, second.follower)
+        np.testing.assert_array_equal(fresh.given, second.given)
+        assert second.hashes == fresh.hashes
+
+
+def test_poses_of_the_wrong_length_are_refused(judge_of_takes, read):
+    with pytest.raises(ValueError, match=r"take lead_0 has \d+ frames at 30 fps or \d+ at 120; got 7"):
+        judge_of_takes.figures([{take.name: take.follower[:7] for take in read}])
 
 
 def judge(folder: Path, model: Path, *more: str) -> tuple[int, dict]:

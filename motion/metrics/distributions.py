@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.distance import pdist
 
 from motion.skeleton import Array
@@ -21,12 +20,40 @@ SPLITS = 20
 
 @dataclass(frozen=True)
 class Floor:
-    """What truth scores against truth: the median over named splits by take, and the 10th and 90th percentile."""
+    """What truth scores against truth in named splits by take: every split's value, in the order of the names."""
 
-    median: float
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """NaN without splits."""
+        return self.percentile(50.0)
+
+    @property
+    def low(self) -> float:
+        """The 10th percentile."""
+        return self.percentile(10.0)
+
+    @property
+    def high(self) -> float:
+        """The 90th percentile."""
+        return self.percentile(90.0)
+
+    @property
+    def splits(self) -> int:
+        return len(self.values)
+
+    def percentile(self, share: float) -> float:
+        return float(np.percentile(self.values, share)) if self.values else float("nan")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure and the ends of the interval it is printed with."""
+
+    value: float
     low: float
     high: float
-    splits: int
 
 
 def frechet_distance(a: Array, b: Array) -> float:
@@ -84,22 +111,23 @@ def floor(takes: Sequence[Array], each: int | None = None, least_deviation: floa
 
     each: takes a side (four against four, say); None for halves. NaN with under two takes.
     """
-    return median_floor(
-        lambda one, other: fid(_join(takes, one), _join(takes, other), np.concatenate(takes), least_deviation),
-        named_splits(len(takes), each),
-    )
+    reference = np.concatenate(takes)
+    values = [
+        fid(_join(takes, one), _join(takes, other), reference, least_deviation)
+        for one, other in named_splits(len(takes), each).values()
+    ]
+    return Floor(tuple(value for value in values if np.isfinite(value)))
 
 
-def median_floor(
-    distance: Callable[[list[int], list[int]], float], splits: dict[str, tuple[list[int], list[int]]]
-) -> Floor:
-    """Median and 10th to 90th percentile of a distance between the two sides of each split."""
-    values: NDArray[np.float64] = np.array([distance(one, other) for one, other in splits.values()])
-    values = values[np.isfinite(values)]
-    if not len(values):
-        return Floor(float("nan"), float("nan"), float("nan"), 0)
-    low, median, high = np.percentile(values, [10.0, 50.0, 90.0])
-    return Floor(float(median), float(low), float(high), len(values))
+def ratio_to_floor(distances: Sequence[float], floor: Floor) -> Interval:
+    """The median of `distances` (one a seed) over the median floor.
+
+    The interval is the 10th to 90th percentile over all seeds and named splits. NaN without a floor or a distance.
+    """
+    if not floor.values or not len(distances) or not min(*floor.values, floor.median) > 0.0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    low, high = np.percentile(np.divide.outer(np.asarray(distances), np.asarray(floor.values)), [10.0, 90.0])
+    return Interval(float(np.median(distances)) / floor.median, float(low), float(high))
 
 
 def _join(takes: Sequence[Array], chosen: list[int]) -> Array:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from motion.metrics.joints import own_frame
+from motion.metrics.joints import facing, own_frame, to_frame
 from motion.skeleton import Array
 
 FAR = 1.2  # metres between leader and true follower
@@ -79,13 +79,23 @@ def pose_difference(a: Array, b: Array) -> float:
     return float(np.linalg.norm(own_frame(a[:frames]) - own_frame(b[:frames]), axis=-1).mean())
 
 
-def leader_sensitivity(other_leader: float, other_seed: float) -> float:
-    """How much more the pose changes with another leader than with another seed: ‖f(L)−f(L′)‖ / ‖f(L)−f(L,ε)‖.
+def place_difference(a: Array, leader_a: Array, b: Array, leader_b: Array) -> float:
+    """Mean horizontal distance of the roots of two clips, each seen from its own leader's place and facing, metres."""
+    frames = min(len(a), len(b))
+    places = [
+        to_frame(made[:frames, :1], leader[:frames, 0], facing(leader[:frames]))[:, 0][:, _GROUND]
+        for made, leader in ((a, leader_a), (b, leader_b))
+    ]
+    return float(np.linalg.norm(places[0] - places[1], axis=-1).mean())
 
-    Both in metres, from `pose_difference`. NaN when two seeds differ by under 0.05 m: the ratio would flatter a
-    partner that hardly varies. Source: counterfactual sensitivity of the BRAID audit.
+
+def leader_sensitivity(other_leader: float, other_seed: float, seed_difference: float) -> float:
+    """How much more another leader changes than another seed: ‖f(L)−f(L′)‖ / ‖f(L)−f(L,ε)‖, both in metres.
+
+    seed_difference: by how much two seeds' poses differ (`pose_difference`). NaN when that is under 0.05 m: the ratio
+    would flatter a partner that hardly varies. Source: counterfactual sensitivity of the BRAID audit.
     """
-    return other_leader / other_seed if other_seed >= LEAST_SEED_DIFFERENCE else float("nan")
+    return other_leader / other_seed if seed_difference >= LEAST_SEED_DIFFERENCE and other_seed > 0 else float("nan")
 
 
 def _correlation(a: Array, b: Array, lag: int) -> float:

@@ -6,7 +6,7 @@ windows are pooled over all takes; PFC is a mean over windows. A figure that can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -129,19 +129,36 @@ class Truth:
         """The truth's own figures; its distances are the median floor."""
         return self.figures(self.whole) | {name: floor.median for name, floor in self.floors.items()}
 
-    def fold_ratios(self, made: Made, folds: Sequence[Sequence[int]]) -> dict[str, float]:
-        """Mean over folds of each fold's distance to its own truth, over the floor of four takes against four."""
-        features = self.features(made)
-        ratios = {}
-        for name in FLOORED:
-            distances = [
-                self._fid(
-                    name, *(np.concatenate([of[name][take] for take in fold]) for of in (self._features, features))
-                )
-                for fold in folds
-            ]
-            ratios[f"{name}_fold_ratio"] = float(np.mean(distances)) / self.fold_floors[name].median
-        return ratios
+    def fold_ratios(self, made: Sequence[Made], folds: Sequence[Sequence[int]]) -> dict[str, float]:
+        """Over the floor of four takes against four: the mean over folds of each fold's distance to its own truth.
+
+        made: one a seed. The median, and KEY_low and KEY_high, over seeds and named splits.
+        """
+        by_seed = [self.features(pieces) for pieces in made]
+        return self._over(
+            {name: [self._fold_distance(name, features, folds) for features in by_seed] for name in FLOORED},
+            self.fold_floors,
+            "fold_ratio",
+        )
+
+    def ratios(self, distances: Mapping[str, Sequence[float]]) -> dict[str, float]:
+        """Distances over the floor of halves, by the name of the figure, one a seed."""
+        return self._over(distances, self.floors, "ratio")
+
+    def _over(
+        self, distances: Mapping[str, Sequence[float]], floors: Mapping[str, Floor], key: str
+    ) -> dict[str, float]:
+        row = {}
+        for name, of_name in distances.items():
+            ratio = distributions.ratio_to_floor(of_name, floors[name])
+            row |= {f"{name}_{key}": ratio.value, f"{name}_{key}_low": ratio.low, f"{name}_{key}_high": ratio.high}
+        return row
+
+    def _fold_distance(self, name: str, features: dict[str, list[Array]], folds: Sequence[Sequence[int]]) -> float:
+        sides = [
+            [np.concatenate([of[name][take] for take in fold]) for of in (self._features, features)] for fold in folds
+        ]
+        return float(np.mean([self._fid(name, truth, made) for truth, made in sides]))
 
     def _floor(self, name: str, each: int | None) -> Floor:
         """Of the takes in order of their names, so that a split's name means the same takes however they are given."""
@@ -153,21 +170,30 @@ class Truth:
         return distributions.fid(truth, made, self._pooled[name], _LEAST_DEVIATION.get(name, 0.0))
 
 
-def sensitivity(by_seed: Sequence[Sequence[Array]]) -> dict[str, float]:
-    """Leader sensitivity of whole-take motions by_seed[seed][take], each (T, 24, 3), and how much two seeds differ.
+def sensitivity(by_seed: Sequence[Sequence[Array]], leaders: Sequence[Array]) -> dict[str, float]:
+    """How much more another leader changes than another seed, and by how much the poses of two seeds differ.
 
-    The other leader is the next take's, danced to with the same seed. NaN with one take or one seed.
+    by_seed[seed][take] are whole-take motions (T, 24, 3), leaders[take] the leaders they were danced to. Leader
+    sensitivity compares where the root is relative to its leader, pose sensitivity the pose in its own frame. The other
+    leader is the next take's, danced to with the same seed. NaN with one take or one seed, or when two seeds' poses
+    differ by under 0.05 m.
     """
-    places = range(len(by_seed[0]))
-    if len(places) < 2 or len(by_seed) < 2:
-        return {"leader_sensitivity": float("nan"), "seed_difference_m": float("nan")}
-    differ = placement.pose_difference
-    by_leader = [differ(made[take], made[(take + 1) % len(places)]) for made in by_seed for take in places]
-    between_seeds = [differ(one[take], other[take]) for one, other in combinations(by_seed, 2) for take in places]
-    apart = float(np.mean(between_seeds))
+    takes = range(len(leaders))
+    if len(takes) < 2 or len(by_seed) < 2:
+        return dict.fromkeys(("leader_sensitivity", "pose_sensitivity", "seed_difference_m"), float("nan"))
+    others = [((made, take), (made, (take + 1) % len(takes))) for made in by_seed for take in takes]
+    seeds = [((one, take), (other, take)) for one, other in combinations(by_seed, 2) for take in takes]
+    poses, places = (
+        [float(np.mean([differ(*a, *b) for a, b in pairs])) for pairs in (others, seeds)]
+        for differ in (
+            lambda one, a, other, b: placement.pose_difference(one[a], other[b]),
+            lambda one, a, other, b: placement.place_difference(one[a], leaders[a], other[b], leaders[b]),
+        )
+    )
     return {
-        "leader_sensitivity": placement.leader_sensitivity(float(np.mean(by_leader)), apart),
-        "seed_difference_m": apart,
+        "leader_sensitivity": placement.leader_sensitivity(*places, poses[1]),
+        "pose_sensitivity": placement.leader_sensitivity(*poses, poses[1]),
+        "seed_difference_m": poses[1],
     }
 
 

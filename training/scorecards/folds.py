@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 
-import numpy as np
-
 from motion.manifest import Manifest
 from server.onnx_model import OnnxModel
 from training import train
@@ -60,8 +58,7 @@ def add_folds(table: dict[str, Row], casts: Sequence[Cast], seeds: Sequence[int]
     table["model_held_out"] = rows.model_row(truth, made, places)
     naive = rows.naive_partners(truth.takes, seeds, lambda take: library.trainers(of_take[take.hashes], take))
     for subject, by_seed in (naive | {"model": made}).items():
-        ratios = rows.over_seeds([truth.fold_ratios(pieces, places) for pieces in by_seed])
-        table[subject] |= ratios or {f"{name}_fold_ratio": np.nan for name in FLOORED}
+        table[subject] |= truth.fold_ratios(by_seed, places)
     floors = ", ".join(f"{name} {truth.fold_floors[name].median:.1f}" for name in FLOORED)
     held_out = " | ".join(", ".join(take.name for take in cast) for _, cast in casts)
     return f"folds hold out: {held_out}; floor of four takes against four: {floors}"

@@ -27,7 +27,11 @@ def dance(casts: Sequence[Cast], seeds: Sequence[int]) -> list[Made]:
 
 def model_row(truth: Truth, made: Sequence[Made], folds: Sequence[Sequence[int]]) -> Row:
     """The figures of what one model danced, or each fold's model: folds are the places of its takes."""
-    answers = [sensitivity([[pieces[take][0].points for take in fold] for pieces in made]) for fold in folds]
+    leaders = [take.leader for take in truth.takes]
+    answers = [
+        sensitivity([[pieces[take][0].points for take in fold] for pieces in made], [leaders[take] for take in fold])
+        for fold in folds
+    ]
     means = {key: _mean([answer[key] for answer in answers]) for key in answers[0]}
     return over_seeds([truth.figures(pieces) for pieces in made]) | means
 

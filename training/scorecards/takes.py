@@ -7,16 +7,21 @@ filtered with zero phase, which looks ahead, and is never an input.
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
+import motion
 from motion.clean import resample, smooth_truth, trailing_median
 from motion.clip import Clip
 from motion.load import READERS, load_humanoid
 from motion.manifest import Manifest
 from motion.metrics.joints import FPS, body_points
-from motion.skeleton import Array
+from motion.skeleton import HUMANOID, Array
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,14 @@ class Take:
         return body_points(at_thirty(partner, self.start))[: len(self)]
 
 
+def read_takes(pairs: Sequence[tuple[Path, Path]], reading: Reading, cache: Path | None = None) -> list[Take]:
+    """Reads pairs of recordings, from the folder `cache` where they have been read before. Raises as `read_take`."""
+    return [
+        read_take(lead, follow, reading) if cache is None else _cached(lead, follow, reading, cache)
+        for lead, follow in pairs
+    ]
+
+
 def read_take(lead: Path, follow: Path, reading: Reading) -> Take:
     """Reads a pair of recordings. Raises ValueError when they are not one take, and as `load_humanoid`."""
     clips = [load_humanoid(path, reading.scale).clip for path in (lead, follow)]
@@ -70,6 +83,31 @@ def read_take(lead: Path, follow: Path, reading: Reading) -> Take:
         raise ValueError(f"{lead.name} is too short to judge: {frames / FPS:.1f} s after the first frames are dropped")
     hashes = (digest(lead), digest(follow))
     return Take(lead.stem, hashes, live, given[:frames], truth[0][:frames], truth[1][:frames], start)
+
+
+def _cached(lead: Path, follow: Path, reading: Reading, cache: Path) -> Take:
+    """`read_take`, kept under the hash of the two files, of how they are read, and of the code that reads them."""
+    hashes = (digest(lead), digest(follow))
+    key = hashlib.sha256(f"{hashes} {reading} {_code()}".encode()).hexdigest()[:24]
+    file = cache / f"{key}.npz"
+    if file.is_file():
+        with np.load(file) as kept:
+            clip = Clip(HUMANOID, reading.fps, kept["root"], kept["rotations"])
+            return Take(lead.stem, hashes, clip, kept["given"], kept["leader"], kept["follower"], float(kept["start"]))
+    take = read_take(lead, follow, reading)
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
+        values = {"given": take.given, "leader": take.leader, "follower": take.follower, "start": take.start}
+        np.savez(part, root=take.lead.root_positions, rotations=take.lead.rotations, **values)
+    Path(part.name).replace(file)
+    return take
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A hash of the source of `motion`, which says how a file becomes a clip and a clip points."""
+    sources = sorted(Path(motion.__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def at_rate(clip: Clip, fps: float) -> Clip:
