@@ -13,10 +13,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from server.preset_faults import explain, not_one_of
+from server.preset_values import Endpoint, Host, Name, Port, Scale, TargetPort
 
 LOOPBACK = "127.0.0.1"
-Port = Annotated[int, Field(ge=0, le=65535)]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 
 
 class PresetError(ValueError):
@@ -49,14 +48,14 @@ class BvhSource(_Section):
     receive: Literal["bvh"]
     file: Path
     loop: bool = True
-    scale: Literal["auto"] | float = "auto"
+    scale: Scale = "auto"
 
 
 class VmcSource(_Section):
     """VMC (Virtual Motion Capture protocol) over OSC/UDP. allow: only these senders' addresses, if any are given."""
 
     receive: Literal["vmc"]
-    host: str = LOOPBACK
+    host: Host = LOOPBACK
     port: Port = 39540
     allow: tuple[str, ...] = ()
 
@@ -65,7 +64,7 @@ class ZmqSource(_Section):
     """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
 
     receive: Literal["zmq"]
-    connect: str
+    connect: Endpoint
     actor: str = ""
 
 
@@ -110,8 +109,8 @@ class VmcOutput(_Section):
 
     send: Literal["vmc"]
     actor: str
-    host: str = LOOPBACK
-    port: Port = 39539
+    host: Host = LOOPBACK
+    port: TargetPort = 39539
     bundle: bool = True
 
 
@@ -121,8 +120,8 @@ class AiToolboxOutput(_Section):
     send: Literal["ai_toolbox"]
     actor: str
     index: Annotated[int, Field(ge=0, le=99)] = 0
-    host: str = LOOPBACK
-    port: Port = 9004
+    host: Host = LOOPBACK
+    port: TargetPort = 9004
     position_scale: Annotated[float, Field(gt=0)] = 1.0
 
 
@@ -130,11 +129,11 @@ class ZmqOutput(_Section):
     """All actors of a tick in one message; the stage page listens here too."""
 
     send: Literal["zmq"]
-    bind: str = f"tcp://{LOOPBACK}:39550"
+    bind: Endpoint = f"tcp://{LOOPBACK}:39550"
 
 
 class Address(_Section):
-    host: str = LOOPBACK
+    host: Host = LOOPBACK
     port: Port
 
 
@@ -194,7 +193,7 @@ class Preset(_Section):
             heard.setdefault((host, port), key)
         sent: dict[tuple[str, int, int], int] = {}
         for place, output in enumerate(self.outputs):
-            if isinstance(output, ZmqOutput) or not output.port:
+            if isinstance(output, ZmqOutput):
                 continue
             where = f"{output.host}:{output.port}"
             hears = next((k for (h, p), k in heard.items() if p == output.port and _overlap(h, output.host)), None)
@@ -211,7 +210,7 @@ class Preset(_Section):
 
 def _overlap(listening: str, target: str) -> bool:
     """Whether what is sent to `target` may arrive where `listening` listens."""
-    anywhere = {"", "0.0.0.0", "::"}
+    anywhere = {"0.0.0.0", "::"}
     here = {LOOPBACK, "localhost", *anywhere}
     return listening == target or (listening in anywhere and target in here) or (listening in here and target in here)
 

@@ -29,6 +29,10 @@ def explain(detail: Any, schema: type[BaseModel]) -> list[str]:
         return [f"{_key(location)}: is missing"]
     if kind == "value_error" and not location:
         return str(detail["ctx"]["error"]).split("\n")
+    if kind == "value_error":
+        return [f"{_key(location)}: {value!r}: {detail['ctx']['error']}"]
+    if kind == "tuple_type" and isinstance(value, str | int | float):
+        return [f"{_key(location)}: {value!r}: must be a list; write [{value}]"]
     return [f"{_key(location)}: {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"]
 
 

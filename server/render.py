@@ -26,7 +26,10 @@ def render(
 
     The dancer file, if asked for, holds the dancer as the server saw them: retargeted and cleaned.
     """
-    clip = load_humanoid(take).clip
+    try:
+        clip = load_humanoid(take).clip
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot dance with {take}: {error}") from error
     line = next(iter(pipeline.partners.values()))
     dancer, partner = line.dancer, line.name
     poses: dict[str, list[PoseFrame]] = {dancer: [], partner: []}

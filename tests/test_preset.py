@@ -55,6 +55,17 @@ def test_paths_start_at_the_presets_own_folder() -> None:
         ({"dancers.dancer1": {"receive": "vmc", "port": 9002}}, "127.0.0.1:9002 is taken by dancers.dancer1"),
         ({"outputs.1.port": 39539}, "outputs.1.port: 127.0.0.1:39539 has outputs.0 already; give each actor a port"),
         ({"outputs.0.port": 9002}, "outputs.0.port: 127.0.0.1:9002 is where control listens"),
+        ({"outputs.0.port": 0}, "outputs.0.port: 0: must be a port to send to, 1 to 65535"),
+        ({"outputs.3.bind": "banana"}, "outputs.3.bind: 'banana': must be an endpoint: tcp://HOST:PORT"),
+        ({"outputs.3.bind": "tcp://127.0.0.1:99999"}, "outputs.3.bind: 'tcp://127.0.0.1:99999': must be"),
+        ({"dancers.dancer1": {"receive": "zmq", "connect": "here:1"}}, "dancers.dancer1.connect: 'here:1': must be"),
+        ({"dancers.dancer1": {"receive": "vmc", "allow": "1.2.3.4"}}, "allow: '1.2.3.4': must be a list; write [1.2."),
+        ({"dancers.dancer1.scale": -1}, "dancers.dancer1.scale: -1: must be metres per unit of the file"),
+        ({"dancers.dancer1.scale": 0}, "dancers.dancer1.scale: 0: must be metres per unit of the file"),
+        ({"dancers.dancer1.scale": "big"}, "dancers.dancer1.scale: 'big': must be metres per unit of the file"),
+        ({"control": {"host": "", "port": 9002}}, "control.host: '': must be a host or an address"),
+        ({"stage_page": {"host": "a..b", "port": 8080}}, "stage_page.host: 'a..b': must be a host or an address"),
+        ({"stage_page": {"port": 99999}}, "stage_page.port: 99999: must be a port"),
     ],
 )
 def test_a_fault_names_file_key_value_and_choices(changes: dict[str, object], message: str) -> None:
@@ -66,6 +77,13 @@ def test_a_fault_names_file_key_value_and_choices(changes: dict[str, object], me
 def test_every_fault_is_reported_at_once() -> None:
     said = faults({"stag": 1, "dancers.dancer1.fil": "x", "partners.partner1.model": "models/x.onnx"})
     assert len(said.splitlines()) == 3
+
+
+def test_a_scale_may_be_auto_or_a_number_however_yaml_reads_it() -> None:
+    data = yaml.safe_load(DEMO.read_text())
+    for text, scale in (("auto", "auto"), ("0.01", 0.01), ("1e-2", 0.01)):
+        data["dancers"]["dancer1"]["scale"] = yaml.safe_load(text)
+        assert preset.parse(data, DEMO).dancers["dancer1"].scale == scale
 
 
 def test_off_turns_the_page_and_the_remote_control_off() -> None:

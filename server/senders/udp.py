@@ -24,7 +24,7 @@ class UdpSender:
             family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
             self._socket = socket.socket(family, kind)
         except OSError as error:
-            raise SenderError(f"cannot send to {host}:{port}: {error}; check the output's host") from error
+            raise SenderError(f"cannot send to {host}:{port}: {error.strerror}; check the output's host") from error
         self._address = address
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)

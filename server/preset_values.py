@@ -1,0 +1,62 @@
+"""What one value of a preset may be: ports, hosts, endpoints, scales. Each check says what is right instead."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+
+def host_name(text: str) -> str:
+    """A host's name or address as it is. Raises ValueError for text that is none; nothing is looked up here."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        text = ""
+    if not text:
+        raise ValueError("must be a host or an address such as 127.0.0.1")
+    return text
+
+
+def _port(port: int) -> int:
+    if not 0 <= port <= 65535:
+        raise ValueError("must be a port, 1 to 65535, or 0 for any free one")
+    return port
+
+
+def _target_port(port: int) -> int:
+    if not 1 <= port <= 65535:
+        raise ValueError("must be a port to send to, 1 to 65535")
+    return port
+
+
+def _endpoint(text: str) -> str:
+    """ZMQ itself takes port 99999 without a word and opens another one."""
+    kind, _, where = text.partition("://")
+    host, _, port = where.rpartition(":")
+    is_port = port == "*" or (port.isascii() and port.isdigit() and int(port) <= 65535)
+    if not (kind == "tcp" and host and is_port) and not (kind == "ipc" and where):
+        raise ValueError("must be an endpoint: tcp://HOST:PORT such as tcp://127.0.0.1:39550, or ipc://FILE")
+    return text
+
+
+def _scale(value: Any) -> Any:
+    """YAML reads 1e-2 as text, so text counts as the number it is."""
+    if value == "auto":
+        return value
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0.0 < number < math.inf:
+        raise ValueError("must be metres per unit of the file, a number above 0, or auto")
+    return number
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
+Host = Annotated[str, AfterValidator(host_name)]
+Port = Annotated[int, AfterValidator(_port)]  # to listen on
+TargetPort = Annotated[int, AfterValidator(_target_port)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Scale = Annotated[Literal["auto"] | float, BeforeValidator(_scale)]
