@@ -6,7 +6,6 @@ kernel's buffers do.
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 
 import zmq
@@ -21,12 +20,12 @@ HIGH_WATER = 16
 class ZmqSender:
     """A publisher. bind: an endpoint like tcp://127.0.0.1:39550; `endpoint` is the one it got (port 0 or * is free).
 
+    Like every ZMQ socket it is not for two threads at once: in a show, only who holds the tick's turn sends.
     Raises SenderError when the endpoint cannot be had.
     """
 
     def __init__(self, bind: str) -> None:
         self.counts: Counter[str] = Counter()
-        self._lock = threading.Lock()  # a ZMQ socket is not for two threads at once, and a watchdog may send too
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
@@ -35,19 +34,19 @@ class ZmqSender:
             self._socket.bind(bind)
         except zmq.ZMQError as error:
             self.close()
-            raise SenderError(
-                f"cannot publish on {bind!r}: {error}; close the other program or set the output's bind"
-            ) from error
+            advice = "set the output's bind to an address of this machine, such as tcp://127.0.0.1:39550"
+            if error.errno == zmq.EADDRINUSE:
+                advice = "close the other program or set the output's bind"
+            raise SenderError(f"cannot publish on {bind!r}: {zmq.strerror(error.errno or 0)}; {advice}") from error
         self.endpoint: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
 
     def send(self, message: bytes) -> None:
         """Publishes one message, or counts a "send_error"."""
-        with self._lock:
-            try:
-                self._socket.send(message, zmq.NOBLOCK)
-                self.counts["messages"] += 1
-            except zmq.ZMQError:
-                self.counts["send_error"] += 1
+        try:
+            self._socket.send(message, zmq.NOBLOCK)
+            self.counts["messages"] += 1
+        except zmq.ZMQError:
+            self.counts["send_error"] += 1
 
     def close(self) -> None:
         self._socket.close()
