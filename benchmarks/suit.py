@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -34,22 +35,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("take", type=Path, help="a recording (.bvh)")
     parser.add_argument("--protocol", choices=sorted(PROTOCOLS), default="vmc")
-    parser.add_argument("--to", default="127.0.0.1:39540", help="host:port; for zmq the address to publish on")
-    parser.add_argument("--fps", type=float, default=120.0)
+    parser.add_argument(
+        "--to", type=_address, default="127.0.0.1:39540", help="host:port; for zmq the address to publish on"
+    )
+    parser.add_argument("--fps", type=_fps, default=120.0, help="1 to 1000")
     parser.add_argument("--loop", action="store_true", help="dissolve the end into the start and go on")
-    parser.add_argument("--seconds", type=float, help="stop after so long")
+    parser.add_argument("--seconds", type=_seconds, help="stop after so long")
     parser.add_argument("--no-clean", action="store_true", help="leave glitches and gaps in")
-    parser.add_argument("--drop-first", type=int, default=10, help="frames of the take to leave out at its start")
+    parser.add_argument("--drop-first", type=_natural, default=10, help="frames of the take to leave out at its start")
     parser.add_argument("--actor", default="dancer1", help="the name in zmq messages")
     options = parser.parse_args()
 
-    host, _, port = options.to.rpartition(":")
-    if not host or not port.isdigit():
-        parser.error(f"--to is host:port, not {options.to!r}")
+    if not options.take.is_file():
+        parser.error(f"no file {options.take}")
     try:
         clip, note = _take(options.take, options.drop_first, not options.no_clean)
         with contextlib.ExitStack() as stack:
-            send = PROTOCOLS[options.protocol](host, int(port), stack)
+            send = PROTOCOLS[options.protocol](*options.to, stack)
             _play(clip, note, send, options)
     except (OSError, ValueError) as error:
         parser.exit(2, f"{error}\n")
@@ -74,9 +76,10 @@ def _play(clip: Clip, note: str, send: Send, options: argparse.Namespace) -> Non
         send(frame)
         lateness.append(frame.receive_time - frame.sender_time)
 
+    host, port = options.to
     player = BvhPlayer(clip, options.fps, options.loop, on_frame, actor=options.actor)
     print(f"{options.take.name}: {note}")
-    print(f"{player.describe()} -> {options.protocol} {options.to}; Ctrl-C stops", flush=True)
+    print(f"{player.describe()} -> {options.protocol} {host}:{port}; Ctrl-C stops", flush=True)
     started = time.perf_counter()
     player.start()
     with contextlib.suppress(KeyboardInterrupt):
@@ -89,6 +92,39 @@ def _play(clip: Clip, note: str, send: Send, options: argparse.Namespace) -> Non
     if lateness:
         jitter_ms = 1e3 * (np.array(lateness) - min(lateness))
         print(f"send jitter p50 {np.percentile(jitter_ms, 50):.3f} ms, p99 {np.percentile(jitter_ms, 99):.3f} ms")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (host and port.isascii() and port.isdigit() and 1 <= int(port) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not host:port with a port from 1 to 65535")
+    return host, int(port)
+
+
+def _fps(text: str) -> float:
+    if not 1.0 <= (fps := _number(text)) <= 1000.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 1000 frames a second")
+    return fps
+
+
+def _seconds(text: str) -> float:
+    if not 0.0 < (seconds := _number(text)) < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _number(text: str) -> float:
+    """Not a number, for text that is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _natural(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
+    return int(text)
 
 
 def _vmc(host: str, port: int, stack: contextlib.ExitStack) -> Send:

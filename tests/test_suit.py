@@ -59,6 +59,8 @@ def test_a_take_arrives_whole_at_the_rate_asked_for(take):
     ("arguments", "message"),
     [
         (["--to", "here"], "host:port"),
+        (["--to", "127.0.0.1:99999"], "--to: '127.0.0.1:99999' is not host:port with a port from 1 to 65535"),
+        (["--fps", "0"], "--fps: '0' is not a rate from 1 to 1000"),
         (["--drop-first", "40"], "take.bvh has 40 frames"),
         (["--protocol", "fax"], "vmc"),
     ],
