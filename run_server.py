@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
 import sys
 from pathlib import Path
 
 from server import preset as presets
 from server.app import Show
+from server.preset_values import host_name
 from server.render import render
 from server.report import status_line
 from server.show import build_pipeline
@@ -23,8 +25,7 @@ ROOT = Path(__file__).resolve().parent
 def main(arguments: list[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.render is None and (options.input or options.render_dancer):
-        parser.error("--input and --render-dancer go with --render OUT.bvh")
+    _check_offline(parser, options)
     try:
         preset = presets.load(options.preset)
         if options.render:
@@ -60,8 +61,10 @@ class StatusPrinter:
         self._as_json, self._in_place = as_json, in_place
         self._every = 2 if in_place and not as_json else 5 if as_json else 50
         self._calls = 0
+        self._page_fault = ""
 
     def __call__(self, figures: dict[str, object]) -> None:
+        self._say_once(str(figures["page_fault"]))
         self._calls += 1
         if self._calls % self._every:
             return
@@ -73,20 +76,23 @@ class StatusPrinter:
         else:
             print(status_line(figures), flush=True)
 
+    def _say_once(self, page_fault: str) -> None:
+        if page_fault and not self._page_fault:
+            clear = "\r\x1b[2K" if self._in_place else ""
+            print(f"{clear}{page_fault}", file=sys.stderr, flush=True)
+        self._page_fault = page_fault
+
 
 def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.Preset:
     page = preset.stage_page
     if options.no_page or page is None:
         return preset.model_copy(update={"stage_page": None})
-    host = options.page_host or page.host
+    host = options.page_host if options.page_host is not None else page.host
     port = options.page_port if options.page_port is not None else page.port
     return preset.model_copy(update={"stage_page": presets.Address(host=host, port=port)})
 
 
 def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
-    if options.input is None:
-        print("--render needs --input TAKE.bvh: the recording to dance with", file=sys.stderr)
-        return 2
     pipeline = build_pipeline(preset, options.preset, options.seed)
     progress = render(pipeline, options.input, preset.clock.fps, options.render, options.render_dancer)
     for done, total in progress:
@@ -95,20 +101,72 @@ def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
     return 0
 
 
+def _check_offline(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """Refuses files that cannot be read or written now, not when the last frame is danced."""
+    if options.render is None:
+        if options.input or options.render_dancer:
+            parser.error("--input and --render-dancer go with --render OUT.bvh")
+        return
+    if options.input is None:
+        parser.error("--render needs --input TAKE.bvh: the recording to dance with")
+    if not options.input.is_file():
+        parser.error(f"--input: no file {options.input}")
+    taken = {options.input.resolve(): "--input"}
+    for option, name in (("--render", options.render), ("--render-dancer", options.render_dancer)):
+        if name is None:
+            continue
+        path = name.resolve()
+        if path in taken:
+            parser.error(f"{option}: {name} is the file of {taken[path]}; name another one")
+        taken[path] = option
+        was_there = path.exists()
+        try:
+            path.open("ab").close()
+        except OSError as error:
+            parser.error(f"{option}: cannot write {name}: {error.strerror}; name a file in a folder that is there")
+        if not was_there:
+            path.unlink()
+
+
 def _natural(text: str) -> int:
-    if not text.isdigit():
+    if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 on")
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535, or 0 for any free one")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    try:
+        return host_name(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A live AI dance partner.")
     parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
     parser.add_argument("--seed", type=_natural, help="another seed than the preset's: another partner")
-    parser.add_argument("--seconds", type=float, help="stop the show after this long")
+    parser.add_argument("--seconds", type=_seconds, help="stop the show after this long")
     parser.add_argument("--no-page", action="store_true", help="without the stage page")
-    parser.add_argument("--page-host", help="where the stage page listens; beyond this machine, put a login before it")
-    parser.add_argument("--page-port", type=int, help="the stage page's port")
+    parser.add_argument(
+        "--page-host", type=_host, help="where the stage page listens; beyond this machine, put a login before it"
+    )
+    parser.add_argument("--page-port", type=_port, help="the stage page's port")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a second")
     offline = parser.add_argument_group("offline", "dance with a recording, as fast as it goes, no network")
     offline.add_argument("--input", type=Path, help="the dancer's recording (BVH)")

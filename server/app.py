@@ -6,7 +6,10 @@ thread each, the tick has one, and the main thread shows figures and waits for t
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
+import re
 import signal
 import socket
 import subprocess
@@ -21,8 +24,8 @@ from typing import Any
 from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
-from server.outputs import close_outputs, open_outputs
-from server.preset import BvhDancer, Clock, Preset, VmcDancer, ZmqDancer
+from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
+from server.preset import LOOPBACK, BvhDancer, Clock, Preset, PresetError, VmcDancer, ZmqDancer
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder
@@ -40,21 +43,27 @@ NOTICE_SECONDS = 0.2
 
 
 class Show:
-    """A running show. `open` everything, `run` until told to stop, `close`."""
+    """A running show: made with everything open, then `start`, `run` until told to stop, `close`.
+
+    path: the preset's file, named in errors. Raises PresetError for whatever cannot be had.
+    """
 
     def __init__(self, preset: Preset, path: Path, seed: int | None = None) -> None:
         self.preset = preset
+        clock = preset.clock
         pipeline = build_pipeline(preset, path, seed)
-        self.outputs, self.publishers = open_outputs(preset)
+        twin = build_pipeline(preset, path, seed) if clock.follow and clock.ready_ms else None
+        self.outputs: list[ActorOutput] = []
+        self.publishers: list[Publisher] = []
         self._receivers: dict[str, Receiver] = {}
         self._page: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
         self.control: Control | None = None
         self._stopping = threading.Event()
         try:
+            self.outputs, self.publishers = open_outputs(preset)
             if preset.control:
                 self.control = Control(preset.control.host, preset.control.port)
-            clock = preset.clock
             self.tick = Tick(
                 pipeline,
                 self.outputs,
@@ -64,16 +73,16 @@ class Show:
                 clock.fps,
                 follow=clock.follow is not None,
                 delay=clock.delay_ms / 1000.0,
-                twin=build_pipeline(preset, path, seed) if clock.follow and clock.ready_ms else None,
+                twin=twin,
             )
             for name, dancer in preset.dancers.items():
                 receive = _RECEIVERS[type(dancer)]
                 rehearse = partial(self.tick.rehearse, name) if self.tick.rehearses else None
                 self._receivers[name] = receive(name, dancer, clock, partial(self.tick.arrive, name), rehearse)
             self._check_page()
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             self.close()
-            raise
+            raise PresetError([f"{path}: {error}"]) from error
         self.report = Report(path.stem, preset, self.tick, self._receivers, self.control)
 
     def start(self) -> None:
@@ -97,7 +106,7 @@ class Show:
         self._open_page()
         while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
             try:
-                figures = self.report.figures()
+                figures = self.report.figures() | {"page_fault": self._page_fault()}
                 self.tick.notice = packed.encode_stats(figures)
             except Exception as error:  # figures are never worth a show
                 self.tick.stats.counts["report_faults"] += 1
@@ -131,28 +140,46 @@ class Show:
         if page is None:
             return
         with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if os.name == "posix":  # elsewhere it would take a port that another program has
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((page.host, page.port))
             except OSError as error:
+                advice = "set stage_page.host (--page-host) to an address of this machine"
+                if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                    advice = "close the program that has the port, set stage_page.port (--page-port)"
                 raise OSError(
-                    f"cannot open the stage page on {page.host}:{page.port}: {error.strerror}; close the program that "
-                    f"has the port, set stage_page.port, or run with --no-page"
+                    f"cannot open the stage page on {page.host}:{page.port}: {error.strerror}; {advice}, or run with "
+                    f"--no-page"
                 ) from None
 
     def _open_page(self) -> None:
         page = self.preset.stage_page
         if page is None or self._stopping.is_set():
             return
-        command = [sys.executable, "-m", "server.stage_view", "--connect", self.publishers[0].sender.endpoint]
+        endpoint = _from_here(self.publishers[0].sender.endpoint)
+        command = [sys.executable, "-m", "server.stage_view", "--connect", endpoint]
         command += ["--host", page.host, "--port", str(page.port)]
         if self.control:
-            command += ["--control", f"{self.control.host}:{self.control.port}"]
+            command += ["--control", _from_here(f"{self.control.host}:{self.control.port}")]
         self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
+
+    def _page_fault(self) -> str:
+        """What is wrong with the page's process; empty while it runs, and when there is none."""
+        code = self._page.poll() if self._page is not None else None
+        return "" if code is None else f"the stage page has ended (exit code {code}); the show goes on without it"
+
+
+def _from_here(address: str) -> str:
+    """An address as this machine's own programs reach it: Windows sends nothing to 0.0.0.0."""
+    return re.sub(r"(^|//)0\.0\.0\.0:", rf"\g<1>{LOOPBACK}:", address)
 
 
 def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
-    return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, clock.fps, loop=dancer.loop, on_frame=on_frame)
+    try:
+        return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, clock.fps, loop=dancer.loop, on_frame=on_frame)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"dancers.{name}.file: {dancer.file}: {error}") from error
 
 
 def _vmc(name: str, dancer: VmcDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:

@@ -1,0 +1,137 @@
+"""The command around a show: what it refuses, with one clear line and exit code 2, and what it says of the page."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import run_server
+from server import preset as presets
+from server.app import Show, _from_here
+
+ROOT = Path(__file__).resolve().parents[1]
+TAKE = ROOT / "presets/clips/demo_dancer.bvh"
+
+
+@pytest.fixture
+def preset_file(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a show that hears a suit on free ports, with some keys changed."""
+
+    def write(**changes: Any) -> Path:
+        partner = {"dancer": "dancer1", "model": str(ROOT / "presets/models/salsa_duet.onnx")}
+        data = {"format": 1, "dancers": {"dancer1": {"receive": "vmc", "port": 0}}, "partners": {"partner1": partner}}
+        data |= {"outputs": [{"send": "zmq", "bind": "tcp://127.0.0.1:*"}], "control": {"port": 0}}
+        (tmp_path / "show.yaml").write_text(yaml.safe_dump(data | {"stage_page": "off"} | changes))
+        return tmp_path / "show.yaml"
+
+    return write
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """The last line of what the command says when it refuses; before it may stand how it is used."""
+    try:
+        code = run_server.main([str(argument) for argument in arguments])
+    except SystemExit as error:
+        code = error.code
+    assert code == 2
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"control": {"host": "no.such.invalid", "port": 1}}, "no.such.invalid:1: .*; set control.host to an address"),
+        ({"outputs": [{"send": "zmq", "bind": "tcp://no-such:1"}]}, "publish on 'tcp://no-such:1': .*; set the output"),
+        ({"outputs": [{"send": "vmc", "actor": "partner1", "host": "no.such.invalid"}]}, "no.such.invalid:39539: "),
+        ({"dancers": {"dancer1": {"receive": "vmc", "allow": ["here"]}}}, "dancers.dancer1.allow: 'here'"),
+    ],
+)
+def test_what_cannot_be_opened_is_named_with_the_presets_file(
+    preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str], changes: dict[str, Any], message: str
+) -> None:
+    path = preset_file(**changes)
+    assert re.match(f"{path}: .*{message}", refusal(capsys, path, "--seconds", 0.1))
+
+
+def test_a_recording_of_an_unknown_body_is_named_with_its_key(
+    preset_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start = TAKE.read_text().replace("Hips", "Middle").splitlines()
+    motion = start.index("MOTION")
+    body = [*start[:motion], "MOTION", "Frames: 1", start[motion + 2], start[motion + 3], ""]
+    (tmp_path / "odd.bvh").write_text("\n".join(body))
+    path = preset_file(dancers={"dancer1": {"receive": "bvh", "file": "odd.bvh"}})
+    said = refusal(capsys, path, "--seconds", 0.1)
+    assert said.startswith(f"{path}: dancers.dancer1.file: {tmp_path / 'odd.bvh'}: no joint for Hips")
+
+
+def test_a_page_that_cannot_listen_is_refused(
+    preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = preset_file(stage_page={"port": 0})
+    said = refusal(capsys, path, "--seconds", 0.1, "--page-host", "no.such.invalid")
+    assert "no.such.invalid:0: " in said
+    assert "set stage_page.host (--page-host)" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--page-port", "99999"], "--page-port: '99999' is not a port: 1 to 65535, or 0"),
+        (["--page-host", "a..b"], "--page-host: 'a..b' must be a host or an address"),
+        (["--seconds", "-1"], "--seconds: '-1' is not a number of seconds above 0"),
+        (["--render", "out.bvh"], "--render needs --input TAKE.bvh"),
+        (["--input", TAKE], "go with --render OUT.bvh"),
+        (["--input", "none.bvh", "--render", "out.bvh"], "--input: no file none.bvh"),
+        (["--input", TAKE, "--render", "none/out.bvh"], "--render: cannot write none/out.bvh: No such file"),
+        (["--input", TAKE, "--render", TAKE], f"--render: {TAKE} is the file of --input; name another one"),
+        (["--input", TAKE, "--render", "out.bvh", "--render-dancer", "."], "--render-dancer: cannot write .: "),
+    ],
+)
+def test_an_option_that_cannot_be_obeyed_is_refused_at_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[object],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in refusal(capsys, *arguments)
+    assert list(tmp_path.iterdir()) == []  # nothing is left behind
+
+
+def test_a_page_that_ends_is_said_once_and_the_show_goes_on(
+    preset_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("server.app.signal.signal", lambda *_: None)
+    monkeypatch.setattr("server.app.NOTICE_SECONDS", 0.01)
+    path = preset_file(stage_page={"port": 0})
+    reports: list[dict[str, Any]] = []
+    say = run_server.StatusPrinter(as_json=True, in_place=False)
+    with closing(Show(presets.load(path), path)) as show:
+        ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+        ended.wait()
+        monkeypatch.setattr(show, "_open_page", lambda: setattr(show, "_page", ended))
+        show.tick.first_pose.set()
+        show.run(0.5, lambda figures: (reports.append(figures), say(figures)))
+    assert len(reports) > 1
+    assert capsys.readouterr().err == "the stage page has ended (exit code 3); the show goes on without it\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "reached"),
+    [
+        ("tcp://0.0.0.0:39550", "tcp://127.0.0.1:39550"),
+        ("0.0.0.0:9002", "127.0.0.1:9002"),
+        ("tcp://10.0.0.0:39550", "tcp://10.0.0.0:39550"),
+        ("ipc:///tmp/show", "ipc:///tmp/show"),
+    ],
+)
+def test_the_page_reaches_a_show_that_listens_everywhere(address: str, reached: str) -> None:
+    assert _from_here(address) == reached
