@@ -143,8 +143,8 @@ def between(a: Array, b: Array) -> Array:
     cosine = np.sum(a * b, axis=-1, keepdims=True)
     q = np.concatenate([np.cross(a, b), 1.0 + cosine], axis=-1)
     # Opposite directions: any axis across a serves.
-    helper = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-    half_turn = np.concatenate([np.cross(a, helper), np.zeros_like(cosine)], axis=-1)
+    other_axis = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+    half_turn = np.concatenate([np.cross(a, other_axis), np.zeros_like(cosine)], axis=-1)
     return normalize(np.where(cosine < -1.0 + 1e-9, half_turn, q))
 
 
