@@ -41,7 +41,8 @@ class Port:
 class Param:
     """A live knob, smoothed with its half-life in seconds (0 acts at once).
 
-    In a manifest `name` is also the name of the model's condition input, shape (batch, 1).
+    In a manifest `name` is also the name of the model's condition input, shape (batch, size). A knob of size n is
+    n numbers under one name; default, low and high hold for each of them.
     """
 
     name: str
@@ -50,11 +51,16 @@ class Param:
     high: float
     half_life: float = 0.1
     about: str = ""
+    size: int = 1
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """See the module. latency_frames is the look-ahead the model adds; fps_in is None when any rate will do."""
+    """See the module. fps_in is None when any rate will do.
+
+    window: frames in, and out, of one run (1: one frame at a time). hop: frames between two runs. latency_frames: how
+    many frames after the dancer's, at fps_in, the partner's answer is shown.
+    """
 
     name: str
     kind: str
@@ -145,6 +151,12 @@ def _faults(manifest: Manifest) -> list[str]:
     for param in manifest.params:
         if param.name not in inputs or inputs[param.name].role != "condition":
             faults.append(f"param {param.name!r} has no condition input of that name")
+        elif inputs[param.name].shape[1:] != (param.size,):
+            faults.append(f"param {param.name!r} has size {param.size}, its input {list(inputs[param.name].shape)}")
         if not param.low <= param.default <= param.high:
             faults.append(f"param {param.name!r}: default {param.default} is not in {param.low}..{param.high}")
+    if not 1 <= manifest.hop <= manifest.window:
+        faults.append(f"hop {manifest.hop} is not in 1..{manifest.window}, the window")
+    if manifest.window > 1 and not (manifest.fps_in or 0.0) > 0.0:
+        faults.append(f"a window of {manifest.window} frames needs their rate, fps_in; it is {manifest.fps_in}")
     return faults

@@ -1,6 +1,7 @@
 """The remote control: OSC messages in, control changes out, taken by the tick at its start.
 
-`/partner1/variety 0.5` moves a param, `/show/freeze 1` holds every partner, `/show/reset` starts the models over.
+`/partner1/variety 0.5` moves a param (one of size n takes n numbers), `/show/freeze 1` holds every partner,
+`/show/reset` starts the models over. AI-Toolbox's own addresses move the params that mean the same.
 What cannot be understood is counted and dropped; nothing of it reaches the terminal.
 """
 
@@ -11,10 +12,17 @@ import socket
 import threading
 from collections import Counter
 from queue import SimpleQueue
+from typing import Any
 
 from server.params import ControlChange
 from server.protocols.frames import PacketError
 from server.protocols.osc_messages import parse
+
+AI_TOOLBOX = {  # its address, without the first slash, and our param, of every partner that has it
+    "synth/encodingmix": "*/latent_mix",
+    "synth/encodingoffset": "*/latent_offset",
+}
+DEEPFAKE_MODE = "mocap/deepfakemode"  # AI-Toolbox's switch: 1 is dancer 1 -> dancer 2, all else the way back
 
 
 class ControlError(OSError):
@@ -68,11 +76,17 @@ class Control:
         except PacketError:
             self.counts["garbage"] += 1
             return []
-        changes = []
-        for address, arguments in messages:
-            value = arguments[0] if arguments else 1.0
-            if isinstance(value, int | float):
-                changes.append(ControlChange(address.strip("/"), float(value)))
-            else:
-                self.counts["garbage"] += 1
-        return changes
+        changes = [_change(address.strip("/"), arguments) for address, arguments in messages]
+        self.counts["garbage"] += changes.count(None)
+        return [change for change in changes if change is not None]
+
+
+def _change(name: str, arguments: tuple[Any, ...]) -> ControlChange | None:
+    """What a message asks for; None when an argument is no number."""
+    if not all(isinstance(argument, int | float) for argument in arguments):
+        return None
+    values = tuple(map(float, arguments)) or (1.0,)  # a command without an argument is a press
+    if name == DEEPFAKE_MODE:
+        return ControlChange("*/mix", 1.0 if values[0] == 1.0 else 0.0)
+    name = AI_TOOLBOX.get(name, name)
+    return ControlChange(name, values[0] if len(values) == 1 else values)

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Literal
 
 from motion.manifest import Param
-from server.params import ControlChange, Params
+from server.params import ControlChange, Knobs, Params, Setting
 from server.protocols.frames import PoseFrame
 from server.stages import Stage
 from server.timeline import FrameTimer
@@ -31,7 +31,7 @@ class DancerLine:
         self._stages = stages
         self._timer = FrameTimer(1.0 / fps)
 
-    def step(self, frame: PoseFrame, params: Mapping[str, float]) -> tuple[PoseFrame, float] | None:
+    def step(self, frame: PoseFrame, params: Knobs) -> tuple[PoseFrame, float] | None:
         """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
         dt = self._timer.step(frame)
         try:
@@ -57,7 +57,7 @@ class PartnerLine:
         self.params = tuple(replace(p, name=f"{name}/{p.name}") for stage in stages for p in stage.params)
         self._last: PoseFrame | None = None
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float], frozen: bool) -> PoseFrame | None:
+    def step(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> PoseFrame | None:
         """The partner's pose for this frame of the dancer; None while there has been none yet."""
         if frozen and self._last is not None:
             return self.hold(frame)
@@ -90,7 +90,7 @@ class Pipeline:
     """Every line of a show and its params. `start` holds the preset's values of params, by full name."""
 
     def __init__(
-        self, dancers: Sequence[DancerLine], partners: Sequence[PartnerLine], start: Mapping[str, float] | None = None
+        self, dancers: Sequence[DancerLine], partners: Sequence[PartnerLine], start: Mapping[str, Setting] | None = None
     ) -> None:
         self.dancers = {line.name: line for line in dancers}
         self.partners = {line.name: line for line in partners}
@@ -113,20 +113,24 @@ class Pipeline:
         yield frame
 
     def apply(self, change: ControlChange) -> bool:
-        """Obeys a control change; False when it names nothing here or is no number."""
-        if not math.isfinite(change.value):
-            return False
-        if change.name == "show/freeze":
-            self.frozen = change.value >= 0.5
-        elif change.name == "show/reset":
-            if change.value >= 0.5:  # pads send 1 on press and 0 on release
-                for line in self.partners.values():
-                    line.reset()
-        else:
+        """Obeys a control change; False when it names nothing here, is no number or one number too many."""
+        if not change.name.startswith("show/"):
             try:
                 self.params.set(change.name, change.value)
             except (KeyError, ValueError):
                 return False
+            return True
+        value = change.value
+        if isinstance(value, tuple) or not math.isfinite(value):
+            return False
+        if change.name == "show/freeze":
+            self.frozen = value >= 0.5
+        elif change.name == "show/reset":
+            if value >= 0.5:  # pads send 1 on press and 0 on release
+                for line in self.partners.values():
+                    line.reset()
+        else:
+            return False
         return True
 
     @property

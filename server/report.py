@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from motion.skeleton import Array
 from server.control import Control
 from server.preset import Preset
 from server.receivers import Receiver
@@ -52,11 +53,12 @@ class Report:
         params = [
             {
                 "name": param.name,
-                "value": pipeline.params.target(param.name),
+                "value": _numbers(pipeline.params.target(param.name)),
                 "default": param.default,
                 "low": param.low,
                 "high": param.high,
                 "about": param.about,
+                "size": param.size,
             }
             for param in pipeline.table
         ]
@@ -113,6 +115,10 @@ def status_line(figures: Mapping[str, Any]) -> str:
         f"{dancers} | {partners} | out {figures['fps_out']:.0f} fps | latency p50/p99 {latency} | "
         f"late {figures['late']} dropped {figures['dropped']}"
     )
+
+
+def _numbers(value: float | Array) -> float | list[float]:
+    return value if isinstance(value, float) else [float(number) for number in value]
 
 
 def _milliseconds(seconds: float | None) -> float | None:

@@ -37,6 +37,25 @@ def test_a_param_moves_by_osc(control: Control) -> None:
     assert control.changes.get(timeout=5.0) == ControlChange("partner1/variety", 0.5)
 
 
+def test_a_vector_param_takes_all_its_numbers(control: Control) -> None:
+    send(control, message("/partner1/latent_offset", 0.5, 1, -2.0))
+    assert control.changes.get(timeout=5.0) == ControlChange("partner1/latent_offset", (0.5, 1.0, -2.0))
+
+
+@pytest.mark.parametrize(
+    ("sent", "meant"),
+    [
+        (message("/synth/encodingmix", *[0.25] * 32), ControlChange("*/latent_mix", (0.25,) * 32)),
+        (message("/synth/encodingoffset", *[2.0] * 32), ControlChange("*/latent_offset", (2.0,) * 32)),
+        (message("/mocap/deepfakemode", 1), ControlChange("*/mix", 1.0)),
+        (message("/mocap/deepfakemode", 2), ControlChange("*/mix", 0.0)),
+    ],
+)
+def test_ai_toolboxs_addresses_are_understood(control: Control, sent: bytes, meant: ControlChange) -> None:
+    send(control, sent)
+    assert control.changes.get(timeout=5.0) == meant
+
+
 def test_a_command_without_an_argument_is_a_press(control: Control) -> None:
     send(control, message("/show/reset"))
     assert control.changes.get(timeout=5.0) == ControlChange("show/reset", 1.0)
@@ -49,9 +68,9 @@ def test_garbage_is_counted_and_the_next_message_heard(control: Control, garbage
 
 
 def test_an_argument_that_is_no_number_is_counted(control: Control) -> None:
-    send(control, message("/partner1/variety", "much"), message("/show/freeze", 0))
+    send(control, message("/partner1/variety", "much"), message("/partner1/mix", 0.5, "x"), message("/show/freeze", 0))
     assert control.changes.get(timeout=5.0) == ControlChange("show/freeze", 0.0)
-    assert control.counts["garbage"] == 1
+    assert control.counts["garbage"] == 2
 
 
 def test_a_control_port_in_use_names_the_key(control: Control) -> None:

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,7 +6,12 @@ from hypothesis import strategies as st
 from motion.manifest import Param
 from server.params import Params
 
-TABLE = [Param("partner1/variety", 1.0, 0.0, 2.0, half_life=0.1), Param("partner1/now", 0.0, -1.0, 1.0, half_life=0.0)]
+TABLE = [
+    Param("partner1/variety", 1.0, 0.0, 2.0, half_life=0.1),
+    Param("partner1/now", 0.0, -1.0, 1.0, half_life=0.0),
+    Param("partner1/latent", 0.0, -4.0, 4.0, half_life=0.1, size=3),
+    Param("partner2/latent", 0.0, -4.0, 4.0, half_life=0.1, size=2),
+]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -55,3 +61,35 @@ def test_an_unknown_param_names_the_choices() -> None:
 def test_what_is_no_number_is_refused(value: float) -> None:
     with pytest.raises(ValueError, match="variety"):
         Params(TABLE).set("partner1/variety", value)
+
+
+def test_a_vector_moves_component_by_component() -> None:
+    params = Params(TABLE)
+    params.set("partner1/latent", [1.0, -2.0, 9.0])
+    params.advance(0.1, "partner1")
+    assert params.of("partner1")["latent"] == pytest.approx([0.5, -1.0, 2.0])
+    assert params.target("partner1/latent") == pytest.approx([1.0, -2.0, 4.0])
+
+
+def test_one_number_sets_every_component() -> None:
+    params = Params(TABLE, {"partner1/latent": 0.5})
+    assert params.of("partner1")["latent"] == pytest.approx([0.5, 0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("partner1/latent", (1.0, 2.0)), ("partner1/now", (0.1, 0.2)), ("partner1/latent", (0.0, float("nan"), 0.0))],
+)
+def test_a_vector_that_does_not_fit_is_refused_and_changes_nothing(name: str, value: tuple[float, ...]) -> None:
+    params = Params(TABLE)
+    with pytest.raises(ValueError, match=name):
+        params.set(name, value)
+    assert np.all(params.target(name) == 0.0)
+
+
+def test_a_star_is_every_actor_that_has_the_knob_and_fits() -> None:
+    params = Params(TABLE)
+    params.set("*/latent", (1.0, 2.0))
+    assert (list(params.target("partner1/latent")), list(params.target("partner2/latent"))) == ([0.0] * 3, [1.0, 2.0])
+    with pytest.raises(KeyError, match="colour"):
+        params.set("*/colour", 1.0)

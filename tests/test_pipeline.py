@@ -112,9 +112,18 @@ def test_releasing_a_pad_does_not_reset_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("show/freeze", float("nan")), ("partner1/shif", 1.0), ("partner1/shift", float("nan"))]
+    ("name", "value"),
+    [
+        ("show/freeze", float("nan")),
+        ("show/freeze", (1.0, 1.0)),
+        ("show/freez", 1.0),
+        ("partner1/shif", 1.0),
+        ("partner1/shift", float("nan")),
+        ("partner1/shift", (0.1, 0.2)),
+        ("*/latent_mix", (0.5,) * 32),
+    ],
 )
-def test_a_control_change_that_makes_no_sense_is_refused(name: str, value: float) -> None:
+def test_a_control_change_that_makes_no_sense_is_refused(name: str, value: float | tuple[float, ...]) -> None:
     assert not show(Mirror()).apply(ControlChange(name, value))
 
 

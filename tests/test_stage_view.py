@@ -106,6 +106,16 @@ def test_a_slider_follows_the_server_and_does_not_echo(page: Page) -> None:
     assert page.heard() == ("/show/freeze", 1)  # the first thing sent: the slider sent nothing
 
 
+def test_a_vector_has_one_slider_that_stands_at_its_mean_and_sets_all_of_it(page: Page) -> None:
+    vector = stats()
+    vector["params"][0] |= {"value": [0.0, 1.0, 2.0, 0.0], "size": 4}
+    page.panel.update(vector)
+    assert page.slider().value == 0.75
+    assert page.slider().label == "variety × 4"
+    page.drag(1.5)
+    assert page.heard() == ("/partner1/variety", 1.5)
+
+
 def test_a_touched_slider_is_not_pulled_back_by_older_figures(page: Page) -> None:
     page.drag(1.5)
     page.heard()
@@ -125,7 +135,9 @@ def test_a_lost_server_disables_the_controls_until_it_is_back(page: Page) -> Non
     assert not page.slider().disabled
 
 
-@pytest.mark.parametrize("broken", [{}, {**stats(), "params": [{}]}, stats(float("nan")), {**stats(), "dancers": 3}])
+@pytest.mark.parametrize(
+    "broken", [{}, {**stats(), "params": [{}]}, stats(float("nan")), stats([]), {**stats(), "dancers": 3}]
+)
 def test_broken_figures_are_the_senders_fault(page: Page, broken: dict) -> None:
     with pytest.raises(PacketError):
         page.panel.update(broken)

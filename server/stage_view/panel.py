@@ -74,7 +74,7 @@ class Panel:
     def update(self, stats: Mapping[str, Any]) -> None:
         """Shows a stats message. Raises PacketError when it is not one."""
         try:
-            table = [(_param(entry), float(entry["value"])) for entry in stats["params"]]
+            table = [(_param(entry), _shown(entry)) for entry in stats["params"]]
             health = health_html(stats)
             frozen = bool(stats.get("frozen", False))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -118,6 +118,7 @@ class Panel:
 
     def _slider(self, param: Param, value: float) -> viser.GuiSliderHandle[float]:
         label = param.name.partition("/")[2] or param.name
+        label += f" × {param.size}" if param.size > 1 else ""
         span = param.high - param.low
         step = 10.0 ** math.floor(math.log10(span / 100.0)) if span > 0 else 1.0
         start = min(max(value, param.low), param.high)
@@ -169,9 +170,16 @@ def health_html(stats: Mapping[str, Any]) -> str:
 
 def _param(entry: Mapping[str, Any]) -> Param:
     low, high, default = float(entry["low"]), float(entry["high"]), float(entry["default"])
-    if not (math.isfinite(low + high + default + float(entry["value"])) and low <= high):
+    if not (math.isfinite(low + high + default + _shown(entry)) and low <= high):
         raise ValueError(f"param {entry['name']!r} is {entry['value']} in {low}..{high}")
-    return Param(str(entry["name"]), default, low, high, about=str(entry.get("about", "")))
+    about, size = str(entry.get("about", "")), int(entry.get("size", 1))
+    return Param(str(entry["name"]), default, low, high, about=about, size=size)
+
+
+def _shown(entry: Mapping[str, Any]) -> float:
+    """Where a param's slider stands: a longer param has one slider, at the mean, and it sets every component."""
+    value = entry["value"]
+    return sum(map(float, value)) / len(value) if isinstance(value, list) and value else float(value)
 
 
 def _headline(mark: str, colour: str, state: str, text: str) -> str:

@@ -6,10 +6,10 @@ raise; the pipeline then holds the last good pose. Stages know nothing of socket
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Protocol
 
 from motion.manifest import Param
+from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 
@@ -18,4 +18,4 @@ class Stage(Protocol):
 
     def reset(self) -> None: ...
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame: ...
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame: ...

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from motion.clean import TrailingMedian
 from motion.manifest import Param
+from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 
@@ -21,6 +21,6 @@ class Deglitch:
     def reset(self) -> None:
         self._median = TrailingMedian()
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         root_position, rotations = self._median.step(frame.root_position, frame.rotations, dt)
         return replace(frame, root_position=root_position, rotations=rotations)

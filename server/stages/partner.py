@@ -6,14 +6,13 @@ the model's own and starts over on `reset`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from motion import features
 from motion.manifest import Port
 from motion.skeleton import HUMANOID
 from server.onnx_model import ModelError, OnnxModel
+from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 HELD_SECONDS = 0.25  # a dancer whose pose repeats for longer has fallen silent: no noise, and the partner comes to rest
@@ -60,7 +59,7 @@ class Partner:
         self.model.reset()
         self._random = np.random.default_rng(self._seed)
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         inputs = self.model.inputs
         dancer = features.encode(self._dancer.layout, frame.skeleton, frame.root_position, frame.rotations)
         self._still_seconds = self._still_seconds + dt if np.array_equal(dancer, self._dancer_pose) else 0.0

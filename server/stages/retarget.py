@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from motion.manifest import Param
 from motion.retarget import Retargeter
 from motion.skeleton import HUMANOID, Skeleton
+from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 
@@ -23,7 +23,7 @@ class Retarget:
     def reset(self) -> None:
         """Bone lengths outlive a reset: they belong to the suit, not to the moment."""
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         if frame.skeleton is HUMANOID:
             return frame
         if self._retargeter is None or frame.skeleton is not self._source:

@@ -7,7 +7,6 @@ the highest allowed speed, so a jump upstream is seen as a quick move and never 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from motion import rotations as rot
 from motion.manifest import Param
 from motion.skeleton import Array
+from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 
@@ -34,7 +34,7 @@ class Safety:
     def reset(self) -> None:
         """Keeps the last pose: what the audience saw does not change because a model starts over."""
 
-    def step(self, frame: PoseFrame, dt: float, params: Mapping[str, float]) -> PoseFrame:
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         root, q = frame.root_position, frame.rotations
         lengths = np.sqrt(np.einsum("ij,ij->i", q, q))  # NaN and infinity anywhere show up here
         if not (math.isfinite(lengths.sum()) and math.isfinite(root.sum())) or lengths.min() < 1e-6:
