@@ -1,8 +1,11 @@
 """What several tests share. Recordings live beside the project in ../shared; without them those tests are skipped."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+pytest.register_assert_rewrite("bvh_reference", "vmc_messages")  # their failures show the values, too
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -13,3 +16,15 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("../shared is not here")
     return SHARED
+
+
+@pytest.fixture
+def bvh(tmp_path: Path) -> Callable[[str | bytes], Path]:
+    """Text or bytes -> the path of a file that holds it."""
+
+    def write(content: str | bytes) -> Path:
+        path = tmp_path / "take.bvh"
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write

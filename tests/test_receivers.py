@@ -4,21 +4,17 @@ import socket
 import threading
 import time
 from contextlib import closing
-from itertools import islice
 from queue import Empty, SimpleQueue
 
 import numpy as np
 import pytest
 
-from motion import kinematics
 from motion import rotations as rot
-from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from server.protocols import osc, packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers import ReceiverError
-from server.receivers.bvh_player import BvhPlayer
 from server.receivers.udp import UdpReceiver
 from server.receivers.zmq import ZmqReceiver
 from server.senders.udp import UdpSender
@@ -236,104 +232,3 @@ def test_a_reader_that_was_busy_skips_to_the_newest_message():
 def test_an_endpoint_that_is_none_is_an_error_with_its_key(endpoint):
     with pytest.raises(ReceiverError, match=r"set dancers.dancer1.connect"):
         ZmqReceiver(endpoint, "", print, dancer="dancer1")
-
-
-# The recording as a dancer
-
-
-def dance(frames=150, fps=60.0) -> Clip:
-    """Walks 2 m and turns an arm; its end is far from its start."""
-    t = np.arange(frames) / frames
-    root = np.stack([2.0 * t, 0.9 + 0.0 * t, t], axis=1)
-    rotations = np.tile(rot.IDENTITY, (frames, len(HUMANOID), 1))
-    rotations[:, HUMANOID.index("LeftUpperArm")] = rot.from_euler("z", (2.0 * t)[:, None])
-    return Clip(HUMANOID, fps, root, rotations)
-
-
-def test_a_recording_played_once_is_the_recording():
-    clip = dance()
-    frames = list(BvhPlayer(clip, 60.0, loop=False).frames())
-    assert [frame.number for frame in frames] == list(range(150))
-    assert [frame.sender_time for frame in frames] == [number / 60.0 for number in range(150)]
-    assert (np.array([frame.root_position for frame in frames]) == clip.root_positions).all()
-    assert (np.array([frame.rotations for frame in frames]) == clip.rotations).all()
-
-
-def test_a_recording_is_played_at_the_rate_asked_for():
-    frames = list(BvhPlayer(dance(), 120.0, loop=False).frames())
-    assert len(frames) == 299
-    assert frames[1].sender_time == 1 / 120
-
-
-def test_a_loop_never_jumps_and_its_time_goes_on():
-    clip = dance()
-    frames = list(islice(BvhPlayer(clip, 60.0, loop=True).frames(), 600))
-    joints = kinematics.global_positions(
-        HUMANOID, [frame.root_position for frame in frames], [frame.rotations for frame in frames]
-    )
-    # 2.2 m back in half a second, eased in and out, is at most 1.5 * 2.2 / 30 = 0.11 m a frame; the hand turns as well.
-    assert np.linalg.norm(np.diff(joints, axis=0), axis=-1).max() < 0.25
-    assert [frame.sender_time for frame in frames] == [number / 60.0 for number in range(600)]
-
-
-def test_every_round_of_a_loop_is_the_same():
-    clip = dance()
-    frames = list(islice(BvhPlayer(clip, 60.0, loop=True).frames(), 400))
-    round_length = 150 - 30  # half a second dissolves
-    for number in range(150, 400 - round_length):
-        assert (frames[number].rotations == frames[number + round_length].rotations).all()
-        assert (frames[number].root_position == frames[number + round_length].root_position).all()
-
-
-@pytest.mark.parametrize("frames", [1, 2, 3])
-def test_the_shortest_recordings_loop(frames):
-    played = list(islice(BvhPlayer(dance(frames), 60.0).frames(), 10))
-    assert [frame.number for frame in played] == list(range(10))
-
-
-def test_an_empty_recording_is_refused():
-    with pytest.raises(ValueError, match="no frames"):
-        BvhPlayer(dance(3)[0:0], 60.0)
-
-
-def test_the_thread_plays_the_same_frames_as_the_iterator():
-    live = []
-    player = BvhPlayer(dance(40), 1000.0, loop=False, on_frame=live.append)
-    with closing(player):
-        player.start()
-        assert player.finished.wait(PATIENCE)
-    offline = list(player.frames())
-    assert len(live) + player.counts["skipped"] == len(offline)
-    for frame in live:
-        same = offline[frame.number]
-        assert (frame.rotations == same.rotations).all()
-        assert (frame.root_position == same.root_position).all()
-        assert frame.sender_time == same.sender_time
-
-
-def test_a_frame_is_never_early():
-    live, starts = [], []
-
-    def clock():
-        starts.append(time.perf_counter())
-        return starts[-1]
-
-    player = BvhPlayer(dance(20), 200.0, loop=False, on_frame=live.append, clock=clock)
-    with closing(player):
-        player.start()
-        assert player.finished.wait(PATIENCE)
-    assert all(frame.receive_time >= starts[0] + frame.sender_time for frame in live)
-
-
-def test_a_player_survives_its_listener_and_closes_in_the_middle():
-    arrived = SimpleQueue()
-
-    def on_frame(frame):
-        arrived.put(frame)
-        raise RuntimeError("no")
-
-    player = BvhPlayer(dance(), 60.0, on_frame=on_frame)
-    with closing(player):
-        player.start()
-        assert [arrived.get(timeout=PATIENCE).number for _ in range(3)] == [0, 1, 2]
-    assert str(player.last_error) == "no"
