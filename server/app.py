@@ -36,7 +36,9 @@ from server.receivers.udp import UdpReceiver
 from server.receivers.zmq import ZmqReceiver
 from server.report import Report
 from server.show import build_pipeline
+from server.stages.worker import idle
 from server.tick import Tick
+from server.worker import threaded
 
 OnFrame = Callable[[PoseFrame], None]
 NOTICE_SECONDS = 0.2
@@ -51,8 +53,8 @@ class Show:
     def __init__(self, preset: Preset, path: Path, seed: int | None = None) -> None:
         self.preset = preset
         clock = preset.clock
-        pipeline = build_pipeline(preset, path, seed)
-        twin = build_pipeline(preset, path, seed) if clock.follow and clock.ready_ms else None
+        pipeline = build_pipeline(preset, path, seed, threaded)
+        twin = build_pipeline(preset, path, seed, idle) if clock.follow and clock.ready_ms else None
         self.outputs: list[ActorOutput] = []
         self.publishers: list[Publisher] = []
         self._receivers: dict[str, Receiver] = {}

@@ -77,8 +77,10 @@ class Control:
             self.counts["garbage"] += 1
             return []
         changes = [_change(address.strip("/"), arguments) for address, arguments in messages]
-        self.counts["garbage"] += changes.count(None)
-        return [change for change in changes if change is not None]
+        understood = [change for change in changes if change is not None]
+        if len(understood) < len(changes):
+            self.counts["garbage"] += len(changes) - len(understood)
+        return understood
 
 
 def _change(name: str, arguments: tuple[Any, ...]) -> ControlChange | None:

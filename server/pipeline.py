@@ -78,6 +78,16 @@ class PartnerLine:
         for stage in self.stages:
             stage.reset()
 
+    @property
+    def latency(self) -> float:
+        """Seconds from a dancer's frame to this partner's answer to it, the computing aside."""
+        return sum(float(getattr(stage, "latency", 0.0)) for stage in self.stages)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """What the stages have counted."""
+        return {reason: n for stage in self.stages for reason, n in getattr(stage, "counts", {}).items()}
+
     def hold(self, frame: PoseFrame) -> PoseFrame | None:
         """The last good pose with this frame's times; None while there has been none."""
         if self._last is None:

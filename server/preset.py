@@ -13,7 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from server.preset_faults import explain, not_one_of
-from server.preset_values import Endpoint, Host, Name, Port, Scale, TargetPort
+from server.preset_values import Endpoint, Host, Name, Numbers, Port, Scale, TargetPort
 
 LOOPBACK = "127.0.0.1"
 
@@ -95,12 +95,12 @@ class SafetyLimits(_Section):
 
 
 class Partner(_Section):
-    """A generated dancer: whose partner, by which model, with which params."""
+    """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one)."""
 
     dancer: str
     model: Path
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    params: dict[str, float] = {}
+    params: dict[str, Numbers] = {}
     safety: SafetyLimits = SafetyLimits()
 
 

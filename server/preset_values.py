@@ -54,9 +54,21 @@ def _scale(value: Any) -> Any:
     return number
 
 
+def _numbers(value: Any) -> Any:
+    numbers = value if isinstance(value, list | tuple) and value else [value]
+    try:
+        if any(isinstance(number, bool) for number in numbers):
+            raise TypeError
+        made = tuple(map(float, numbers))
+    except (TypeError, ValueError):
+        raise ValueError("must be a number, or a list of numbers for a param of several") from None
+    return made if isinstance(value, list | tuple) else made[0]
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, AfterValidator(_port)]  # to listen on
 TargetPort = Annotated[int, AfterValidator(_target_port)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]  # of a param
 Scale = Annotated[Literal["auto"] | float, BeforeValidator(_scale)]

@@ -45,6 +45,8 @@ class Report:
                 "state": "frozen" if pipeline.frozen else line.state,
                 "model": self._preset.partners[name].model.stem,
                 "device": self._preset.partners[name].device,
+                "latency_ms": round(1000.0 * line.latency),
+                "counts": line.counts,
                 "faults": line.faults,
                 "fault": line.last_fault,
             }
@@ -108,13 +110,20 @@ def status_line(figures: Mapping[str, Any]) -> str:
     dancers = " ".join(
         f"{name} {dancer['state']} {figures['fps_in'][name]:.0f} fps" for name, dancer in figures["dancers"].items()
     )
-    partners = " ".join(f"{name} {partner['state']}" for name, partner in figures["partners"].items())
+    partners = " ".join(f"{name} {partner['state']}{_behind(partner)}" for name, partner in figures["partners"].items())
     p50, p99 = figures["latency_p50_ms"], figures["latency_p99_ms"]
     latency = "-" if p50 is None else f"{p50:.2f}/{p99:.2f} ms"
     return (
         f"{dancers} | {partners} | out {figures['fps_out']:.0f} fps | latency p50/p99 {latency} | "
         f"late {figures['late']} dropped {figures['dropped']}"
     )
+
+
+def _behind(partner: Mapping[str, Any]) -> str:
+    """How late a partner dances by design, and how often even later; nothing for one that answers at once."""
+    late = partner["counts"].get("late_windows", 0)
+    behind = f" {partner['latency_ms']} ms behind" if partner["latency_ms"] else ""
+    return behind + (f" ({late} windows late)" if late else "")
 
 
 def _numbers(value: float | Array) -> float | list[float]:

@@ -53,7 +53,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.rehearsal", "server.stats", "server.timeline"},
         set(),
     ),
-    "server/show.py": ({"server.onnx_model", "server.pipeline", "server.preset", "server.stages"}, set()),
+    "server/worker.py": ({"server.stages"}, set()),
+    "server/show.py": (
+        {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.stages"},
+        set(),
+    ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": ({"motion", "server.control", "server.preset", "server.receivers", "server.tick"}, set()),
     "server/app.py": ({"motion", "server"}, set()),
