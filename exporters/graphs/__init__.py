@@ -13,6 +13,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from exporters.graphs.duet import DuetStep
+from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
 from motion.manifest import Manifest
 
 
@@ -24,7 +25,11 @@ class Graph(Protocol):
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]: ...
 
 
-GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {"duet": DuetStep}  # by the kind of the checkpoint
+GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the checkpoint
+    "duet": DuetStep,
+    "duet_window": DuetWindowStep,
+    "deepfake": DeepfakeStep,
+}
 
 
 def graph_of(kind: str, model: nn.Module) -> Graph:

@@ -1,0 +1,307 @@
+"""The windowed models: the KL cycle, losses that know what a rotation is, windows that stay in their take, and both
+graphs do what the networks say.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from exporters import inspect, onnx
+from exporters.graphs import graph_of
+from exporters.graphs.duet_window import APART
+from motion import features, kinematics
+from motion import rotations as rot
+from motion.clip import Clip
+from motion.skeleton import HUMANOID
+from training import dataset
+from training.models import MODELS, deepfake, describe, duet_window, window_vae
+from training.sequences import Sequences, starts
+
+SMALL = {"window": 8, "hop": 2, "fps": 30.0, "latent": 4, "layers": 1, "size": 8, "dense": (8,)}
+
+
+def _clip(frames: int, shift: float = 0.0, turn: float = 0.0) -> Clip:
+    """A body that walks an arc and swings its limbs."""
+    now = np.arange(frames) / 30.0
+    root = np.stack([np.sin(now) + shift, np.full_like(now, 0.88), np.cos(0.5 * now)], axis=-1)
+    rotations = rot.from_euler("ZXY", 0.4 * np.sin(3.0 * now[:, None, None] + np.arange(66).reshape(22, 3)))
+    rotations[:, 0] = rot.yaw(0.8 * now + turn)
+    return Clip(HUMANOID, 30.0, root, rotations)
+
+
+def _pair(frames: int = 40) -> dataset.Pair:
+    clips = _clip(frames), _clip(frames, 1.0, np.pi)
+    tracks = []
+    for clip in clips:
+        given = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations).astype(np.float32)
+        tracks.append(dataset.Track("made up", "", given, clip.root_positions, clip.rotations))
+    return dataset.Pair("made up", 30.0, *tracks)
+
+
+def _batch(**options: bool) -> dict[str, torch.Tensor]:
+    windows = Sequences([_pair()], HUMANOID, 8, 3, **options)
+    return windows.gather(torch.arange(len(windows)))
+
+
+@pytest.fixture(params=["duet_window", "deepfake"])
+def model(request: pytest.FixtureRequest) -> torch.nn.Module:
+    torch.manual_seed(0)
+    kind = MODELS[request.param]
+    return kind.build(kind.config(**SMALL), HUMANOID).eval()
+
+
+def _kind(model: torch.nn.Module) -> str:
+    return "deepfake" if isinstance(model, deepfake.Deepfake) else "duet_window"
+
+
+def _inputs(model: torch.nn.Module, **knobs: float) -> dict[str, torch.Tensor]:
+    """What a graph is given for the first window of a clip; knobs stand at their defaults, the noise is zero."""
+    label = graph_of(_kind(model), model).label("x")
+    clip = _clip(8)
+    dancer = features.encode(("root_position", "rotations_6d"), HUMANOID, clip.root_positions, clip.rotations)
+    values = {port.name: torch.zeros(1, *map(int, port.shape[1:])) for port in label.inputs}
+    values |= {param.name: torch.full((1, param.size), param.default) for param in label.params}
+    values |= {name: torch.full_like(values[name], value) for name, value in knobs.items()}
+    return values | {"dancer": torch.from_numpy(dancer)[None]}
+
+
+def _step(model: torch.nn.Module, **knobs: float) -> torch.Tensor:
+    with torch.no_grad():
+        return graph_of(_kind(model), model)(*_inputs(model, **knobs).values())[0]
+
+
+# ---- the cycle of the KL weight
+
+
+@pytest.mark.parametrize(
+    ("epoch", "weight"),
+    [(0, 0.0), (19, 0.0), (20, 0.0), (50, 0.05), (80, 0.1), (99, 0.1), (100, 0.0), (150, 0.05), (599, 0.1)],
+)
+def test_the_kl_weight_is_the_researchs(epoch: int, weight: float) -> None:
+    assert window_vae.kl_weight(window_vae.Config(), epoch) == pytest.approx(weight)
+
+
+def test_a_cycle_that_is_all_flat_steps_from_low_to_high() -> None:
+    config = window_vae.Config(kl_cycle=10, kl_low_epochs=4, kl_high_epochs=6)
+    assert [window_vae.kl_weight(config, epoch) for epoch in (3, 4, 9, 10)] == [0.0, 0.1, 0.1, 0.0]
+
+
+def test_a_new_epoch_sets_the_weight(model: torch.nn.Module) -> None:
+    model.start_epoch(90)
+    assert model.kl_weight == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"hop": 65}, "hop of 1..64"),
+        ({"hop": 0}, "hop of 1..64"),
+        ({"readout": "last"}, "attention, mean"),
+        ({"kl_cycle": 30}, "do not fit"),
+        ({"dense": ()}, "above 0"),
+    ],
+)
+def test_values_that_cannot_be_are_refused(wrong: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        window_vae.Config(**wrong)
+
+
+# ---- losses
+
+
+def test_a_rotation_and_its_negative_are_one() -> None:
+    a, b = (torch.nn.functional.normalize(torch.randn(50, 4), dim=-1) for _ in range(2))
+    torch.testing.assert_close(window_vae.half_angle(-a, b), window_vae.half_angle(a, b))
+    assert window_vae.half_angle(a, -a).max() < 1e-3  # the square root of 1e-12, which keeps gradients finite
+    expected = rot.angle(a.numpy(), b.numpy()) / 2
+    np.testing.assert_allclose(window_vae.half_angle(a, b).numpy(), expected, atol=1e-4)
+
+
+def test_the_truth_costs_nothing_however_long_its_quaternions_are() -> None:
+    loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
+    truth = duet_window.views(_batch())[1]
+    _, parts = loss((-3.0 * truth[0], truth[1]), truth)
+    assert max(float(parts[name]) for name in ("position", "rotation", "root")) < 2e-3  # cm and radians, float32
+    assert float(parts["norm"]) == pytest.approx(4.0, rel=1e-4)  # (3 - 1)²
+
+
+def test_positions_are_those_of_forward_kinematics_in_centimetres() -> None:
+    loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
+    (a, root), (b, _) = duet_window.views(_batch())
+    points = [kinematics.global_positions(HUMANOID, np.zeros((*q.shape[:2], 3)), q.numpy()) for q in (a, b)]
+    _, parts = loss((a, root), (b, root))
+    assert float(parts["position"]) == pytest.approx(100 * np.linalg.norm(points[0] - points[1], axis=-1).mean(), 1e-4)
+
+
+def test_joints_that_weigh_nothing_do_not_count() -> None:
+    loss = window_vae.PoseLoss(window_vae.Config(joint_weights={"*": 0.0, "Head": 1.0}), HUMANOID)
+    q, root = duet_window.views(_batch())[0]
+    other = q.clone()
+    other[:, :, HUMANOID.index("LeftFoot")] = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    assert float(loss((other, root), (q, root))[1]["rotation"]) < 1e-5  # 1e-6 a joint: the loss's own floor
+
+
+def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
+    model.train()
+    model.start_epoch(90)
+    total, parts = model.loss(_batch())
+    total.backward()
+    assert all(torch.isfinite(w.grad).all() and w.grad.abs().sum() > 0 for w in model.parameters())
+    assert set(parts) - {"cycle"} == {"norm", "position", "rotation", "root", "kl"}
+
+
+def test_the_divergence_of_the_prior_is_zero() -> None:
+    assert float(window_vae.divergence(torch.zeros(3, 4), torch.ones(3, 4))) == 0.0
+
+
+# ---- windows
+
+
+def test_windows_start_every_stride_and_end_within_the_take() -> None:
+    assert list(starts(100, 64, 16)) == [0, 16, 32]
+    assert list(starts(64, 64, 16)) == [0]
+    assert list(starts(63, 64, 1)) == []
+    assert len(Sequences([_pair(40), _pair(20), _pair(5)], HUMANOID, 8, 3, mirror=True)) == 2 * (11 + 5)
+
+
+def test_a_take_shorter_than_a_window_is_refused() -> None:
+    with pytest.raises(ValueError, match="window of 64 frames; the longest has 40"):
+        Sequences([_pair()], HUMANOID, 64)
+
+
+def test_a_window_is_the_takes_frames() -> None:
+    batch, pair = Sequences([_pair()], HUMANOID, 8, 3).gather(torch.tensor([2])), _pair()
+    np.testing.assert_allclose(batch["partner_root"][0], pair.follow.root[6:14], atol=1e-6)  # float32
+    np.testing.assert_allclose(batch["dancer_rotations"][0], pair.lead.rotations[6:14], atol=1e-6)
+
+
+def test_a_mirrored_window_is_the_body_in_a_mirror() -> None:
+    batch = _batch(mirror=True)
+    half = len(batch["dancer_root"]) // 2
+    points = [
+        kinematics.global_positions(HUMANOID, batch["dancer_root"][k], batch["dancer_rotations"][k]) for k in (0, half)
+    ]
+    opposite = dataset.opposite_joints(HUMANOID)
+    np.testing.assert_allclose(points[1], points[0][:, opposite] * [-1.0, 1.0, 1.0], atol=1e-6)  # float32
+
+
+def test_what_the_networks_see_does_not_depend_on_place_and_heading() -> None:
+    batch, turn = _batch(), rot.yaw(2.5)
+    moved = dict(batch)
+    for who in ("dancer", "partner"):
+        moved[f"{who}_root"] = torch.tensor(rot.rotate(turn, batch[f"{who}_root"]) + np.array([3.0, 0.0, -2.0])).float()
+        q = batch[f"{who}_rotations"].clone()
+        q[:, :, 0] = torch.tensor(rot.multiply(turn, q[:, :, 0])).float()
+        moved[f"{who}_rotations"] = q
+    for (pose, root), (pose2, root2) in zip(duet_window.views(batch), duet_window.views(moved), strict=True):
+        torch.testing.assert_close(root2, root, atol=2e-6, rtol=0)  # float32, metres
+        assert window_vae.half_angle(pose2, pose).max() < 1e-3
+
+
+def test_signs_do_not_jump_within_a_window() -> None:
+    q = torch.nn.functional.normalize(torch.randn(2, 1, 3, 4) + 0.05 * torch.randn(2, 30, 3, 4), dim=-1)
+    flipped = q * torch.where(torch.rand(2, 30, 3, 1) < 0.5, -1.0, 1.0)
+    one = window_vae.one_sign(flipped)
+    assert ((one[:, 1:] * one[:, :-1]).sum(-1) > 0).all()
+    assert (one[:, 0, :, 3] >= 0).all()
+    torch.testing.assert_close(one, window_vae.one_sign(q))
+
+
+def test_quaternions_and_matrices_are_motions() -> None:
+    q = rot.normalize(np.random.default_rng(0).normal(size=(200, 4)))
+    expected = rot.to_matrix(q)
+    matrices = window_vae.matrices(torch.from_numpy(q))
+    np.testing.assert_allclose(matrices, expected, atol=1e-12)
+    assert rot.angle(window_vae.quaternions(matrices).numpy(), q).max() < 1e-7
+
+
+# ---- the graphs
+
+
+def test_the_graph_says_what_the_network_says_in_the_world() -> None:
+    torch.manual_seed(0)
+    model = duet_window.DuetWindow(window_vae.Config(**SMALL), HUMANOID).eval()
+    batch = Sequences([_pair()], HUMANOID, 8, 3).gather(torch.tensor([0]))
+    with torch.no_grad():
+        q, way = deepfake.unit(model.decoder(model.encode(duet_window.views(batch)[0])[0]))
+    partner = _step(model, variety=0.0)[0].numpy()
+    root, rotations = features.decode(("root_position", "rotations_6d"), 22, partner)
+    assert rot.angle(rotations[:, 1:], q[0, :, 1:].numpy()).max() < 1e-3  # the other joints are local
+    away = np.linalg.norm((root - _clip(8).root_positions)[:, [0, 2]], axis=-1)
+    np.testing.assert_allclose(away, np.linalg.norm(way[0][:, [0, 2]], axis=-1), atol=1e-5)
+    np.testing.assert_allclose(root[:, 1], way[0, :, 1], atol=1e-6)
+
+
+def test_turning_and_moving_the_dancer_turns_and_moves_the_partner(model: torch.nn.Module) -> None:
+    step, given = graph_of(_kind(model), model), _inputs(model, distance=0.0)
+    turn, shift = rot.yaw(1.1), np.array([3.0, 0.0, -2.0])
+    root, q = features.decode(("root_position", "rotations_6d"), 22, given["dancer"].numpy())
+    q[..., 0, :] = rot.multiply(turn, q[..., 0, :])
+    moved = features.encode(("root_position", "rotations_6d"), HUMANOID, rot.rotate(turn, root) + shift, q)
+    with torch.no_grad():
+        here, there = step(*given.values())[0], step(*(given | {"dancer": torch.from_numpy(moved)}).values())[0]
+    np.testing.assert_allclose(there[0, :, :3], rot.rotate(turn, here[0, :, :3].numpy()) + shift, atol=1e-4)  # float32
+
+
+def test_distance_is_metres() -> None:
+    model = duet_window.DuetWindow(window_vae.Config(**SMALL), HUMANOID).eval()
+    dancer = torch.tensor(_clip(8).root_positions).float()
+    near, far = (((_step(model, distance=metres)[0, :, :3] - dancer)[:, [0, 2]]).norm(dim=-1) for metres in (0.0, 0.5))
+    torch.testing.assert_close(far - near, torch.full((8,), 0.5), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(("mix", "decoder"), [(0.0, "decoder1"), (1.0, "decoder2")])
+def test_the_ends_of_the_mix_are_the_two_decoders(mix: float, decoder: str) -> None:
+    torch.manual_seed(0)
+    model = deepfake.Deepfake(deepfake.Config(**SMALL), HUMANOID).eval()
+    batch = Sequences([_pair()], HUMANOID, 8, 3).gather(torch.tensor([0]))
+    with torch.no_grad():
+        q, _ = deepfake.unit(getattr(model, decoder)(model.encode(deepfake.view(batch, "dancer"))[0]))
+    _, rotations = features.decode(("root_position", "rotations_6d"), 22, _step(model, mix=mix)[0].numpy())
+    assert rot.angle(rotations[:, 1:], q[0, :, 1:].numpy()).max() < 1e-3
+
+
+def test_the_mix_goes_continuously_from_one_dancer_to_the_other() -> None:
+    model = deepfake.Deepfake(deepfake.Config(**SMALL), HUMANOID).eval()
+    made = torch.cat([_step(model, mix=float(mix)) for mix in np.linspace(0.0, 1.0, 21)])
+    assert made.diff(dim=0).abs().amax() < 0.5 * (made[-1] - made[0]).abs().amax()
+    assert (made[10] - made[0]).abs().max() > 1e-3 < (made[10] - made[20]).abs().max()
+
+
+def test_who_dances_the_same_stands_apart_on_stage() -> None:
+    model = deepfake.Deepfake(deepfake.Config(**SMALL), HUMANOID).eval()
+    away = _step(model) - _step(model, distance=0.0)
+    torch.testing.assert_close(away[..., :3], torch.tensor([APART, 0.0, 0.0]).expand(1, 8, 3), atol=1e-5, rtol=0)
+    assert away[..., 3:].abs().max() == 0.0
+
+
+def test_the_latent_can_be_moved_and_replaced(model: torch.nn.Module) -> None:
+    step, given = graph_of(_kind(model), model), _inputs(model)
+    with torch.no_grad():
+        plain, latent = step(*given.values())
+        same = step(*(given | {"latent_mix": torch.ones(1, 4), "latent_other": latent}).values())[0]
+        moved = step(*(given | {"latent_offset": torch.full((1, 4), 0.5)}).values())[0]
+        mean = step(*(given | {"latent_mix": torch.ones(1, 4), "latent_offset": -latent}).values())[0]
+        drawn = step(*(given | {"noise": torch.ones(1, 4)}).values())[0]
+        still = step(*(given | {"noise": torch.ones(1, 4), "variety": torch.zeros(1, 1)}).values())[0]
+    torch.testing.assert_close(same, plain, atol=1e-5, rtol=0)
+    torch.testing.assert_close(still, plain, atol=0, rtol=0)
+    assert min(float((other - plain).abs().max()) for other in (moved, mean, drawn)) > 1e-3
+
+
+def test_a_windowed_model_is_exported_with_an_honest_label(model: torch.nn.Module, tmp_path: Path) -> None:
+    torch.save({**describe(_kind(model), model), "about": {}}, tmp_path / "last.ckpt")
+    path = onnx.export(tmp_path / "last.ckpt", tmp_path / "mine.onnx")  # refuses to write above 1e-4
+    label = inspect.read_manifest(path)
+    assert (label.kind, label.window, label.hop, label.fps_in, label.fps_out, label.latency_frames) == (
+        ("duet", 8, 2, 30.0, 30.0, 8)
+    )
+    sizes = {param.name: param.size for param in label.params}
+    assert sizes["latent_offset"] == sizes["latent_mix"] == 4
+    steps = onnx.example_steps(label, 3, seed=1, batch=3)
+    together = onnx.run_onnx(path.read_bytes(), steps)[-1]["partner"]
+    alone = onnx.run_onnx(path.read_bytes(), [{n: v[1:2] for n, v in step.items()} for step in steps])[-1]["partner"]
+    assert together.shape == (3, 8, 135)
+    np.testing.assert_allclose(alone[0], together[1], atol=2e-5)  # sums in another order

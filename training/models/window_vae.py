@@ -1,0 +1,244 @@
+"""The parts that duet_window and deepfake share: windows as the networks see them, encoder, decoder, losses.
+
+The design is MotionDuet's (Bisig et al.): local joint quaternions in and out, bidirectional LSTMs, a dense layer, a
+latent of 32, losses on the norm, the positions and the rotations, a cyclic KL weight. Ours, and added:
+* the network's frame: origin under the dancer's hips at the window's middle frame, +Z where they face. The research
+  has no heading and pins the root to the origin; here three root channels stand beside the quaternions.
+* the encoder reads all steps (attention or mean); in the research the last step, where half of it has seen one frame.
+* rotations are compared up to sign, positions come from normalised quaternions.
+Shapes: B windows, T frames, J joints. Quaternions xyzw.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from motion.skeleton import Skeleton
+from training import joint_weights, kinematics, losses
+
+READOUTS = ("attention", "mean")
+CENTIMETRES = 100.0  # the research's losses of positions are in centimetres, and so are their scales
+
+
+@dataclass(frozen=True)
+class Config:
+    """The research's values; sizes of windows in frames.
+
+    hop: frames between two windows when they are played, live and in the results; training.stride is the one between
+    windows trained on. fps: of the recordings; training fills it in. joint_weights: by joint name, or a file.
+    """
+
+    window: int = 64
+    hop: int = 16
+    fps: float = 0.0
+    latent: int = 32
+    layers: int = 2
+    size: int = 256
+    bidirectional: bool = True
+    dense: tuple[int, ...] = (512,)  # from the sequence to the latent; the decoder has them the other way round
+    readout: str = "attention"
+    norm_loss: float = 0.1
+    position_loss: float = 0.1  # a centimetre
+    rotation_loss: float = 1.0  # a radian of half the angle
+    root_loss: float = 0.1  # a centimetre; added, see the module
+    joint_weights: str | dict = ""
+    kl_cycle: int = 100  # epochs
+    kl_low_epochs: int = 20  # at the start of a cycle at kl_low, then rising
+    kl_high_epochs: int = 20  # at the end of a cycle at kl_high
+    kl_low: float = 0.0
+    kl_high: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "joint_weights", joint_weights.read(self.joint_weights))
+        object.__setattr__(self, "dense", tuple(self.dense))
+        if self.readout not in READOUTS:
+            raise ValueError(f"readout {self.readout!r} is none of {', '.join(READOUTS)}")
+        if not 1 <= self.hop <= self.window or self.window < 2:
+            raise ValueError(f"a window of {self.window} frames needs a hop of 1..{self.window}, not {self.hop}")
+        if self.kl_low_epochs + self.kl_high_epochs > self.kl_cycle:
+            raise ValueError(
+                f"kl_low_epochs {self.kl_low_epochs} and kl_high_epochs {self.kl_high_epochs} do not fit in "
+                f"kl_cycle {self.kl_cycle}"
+            )
+        if not self.dense or min(*self.dense, self.latent, self.layers, self.size) < 1:
+            raise ValueError("dense, latent, layers and size need numbers above 0")
+
+
+def kl_weight(config: Config, epoch: int) -> float:
+    """The weight of the KL term in an epoch (from 0): flat, rising, flat, and again (Fu et al. 2019)."""
+    step = epoch % config.kl_cycle
+    rise = config.kl_cycle - config.kl_low_epochs - config.kl_high_epochs
+    share = (step - config.kl_low_epochs) / rise if rise else float(step >= config.kl_low_epochs)
+    return config.kl_low + (config.kl_high - config.kl_low) * min(max(share, 0.0), 1.0)
+
+
+# ---- windows as the networks see them
+
+
+def heading(root_x_axis: Tensor) -> Tensor:
+    """Turn (B, 3, 3) about +Y of a dancer whose hips' x axis is (B, 3); a row vector times it goes into their frame."""
+    left = root_x_axis[:, 0::2] + root_x_axis.new_tensor([1e-6, 0.0])  # never zero
+    return kinematics.heading_matrix(F.normalize(left, dim=-1, eps=1e-8))
+
+
+def local_root(root: Tensor, origin: Tensor, turn: Tensor) -> Tensor:
+    """Roots (B, T, 3) in the frame at `origin` (B, 3), turned by `turn` (B, 3, 3); heights stay."""
+    return (root - origin[:, None] * origin.new_tensor([1.0, 0.0, 1.0])) @ turn
+
+
+def one_sign(q: Tensor) -> Tensor:
+    """Quaternions (B, T, J, 4) of the same rotations: w >= 0 in the first frame, no jumps of sign after it."""
+    flips = ((q[:, 1:] * q[:, :-1]).sum(-1) < 0).to(q)
+    first = (q[:, :1, :, 3] < 0).to(q)
+    odd = torch.cat([first, flips], dim=1).cumsum(1)
+    odd = odd - 2.0 * torch.floor(0.5 * odd)
+    return q * (1.0 - 2.0 * odd)[..., None]
+
+
+def quaternions(matrices: Tensor) -> Tensor:
+    """Unit quaternions (..., 4) of (..., 3, 3): the largest row of 4·q⊗q (Shepperd 1978), with no branches."""
+    m = matrices
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
+    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    diagonal = torch.stack([1 + xx - yy - zz, 1 - xx + yy - zz, 1 - xx - yy + zz, 1 + xx + yy + zz], dim=-1)
+    rows = torch.stack(
+        [
+            torch.stack([diagonal[..., 0], xy, xz, wx], dim=-1),
+            torch.stack([xy, diagonal[..., 1], yz, wy], dim=-1),
+            torch.stack([xz, yz, diagonal[..., 2], wz], dim=-1),
+            torch.stack([wx, wy, wz, diagonal[..., 3]], dim=-1),
+        ],
+        dim=-2,
+    )
+    largest = diagonal.argmax(-1)[..., None, None].expand(*diagonal.shape[:-1], 1, 4)
+    return F.normalize(rows.gather(-2, largest)[..., 0, :], dim=-1)
+
+
+def matrices(q: Tensor) -> Tensor:
+    """Rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    x, y, z, w = q.unbind(-1)
+    rows = [
+        torch.stack([1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)], -1),
+        torch.stack([2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)], -1),
+        torch.stack([2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)], -1),
+    ]
+    return torch.stack(rows, dim=-2)
+
+
+def into_frame(rotations: Tensor, turn: Tensor) -> Tensor:
+    """Local rotations (B, T, J, 4) with the root's seen from the frame of `turn` (B, 3, 3)."""
+    hips = quaternions(turn.transpose(-1, -2)[:, None] @ matrices(rotations[:, :, 0]))
+    return torch.cat([hips[:, :, None], rotations[:, :, 1:]], dim=2)
+
+
+# ---- networks
+
+
+class Encoder(nn.Module):
+    """Pose quaternions (B, T, 4J) and root channels (B, T, 3) -> mu and sigma (B, latent), tanh as in the research."""
+
+    def __init__(self, config: Config, joints: int) -> None:
+        super().__init__()
+        width = config.size * (1 + config.bidirectional)
+        self.recurrent = nn.LSTM(
+            4 * joints + 3, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
+        )
+        self.attention = nn.Linear(width, 1) if config.readout == "attention" else None
+        self.dense = _dense([width, *config.dense])
+        self.mu = nn.Linear(config.dense[-1], config.latent)
+        self.sigma = nn.Linear(config.dense[-1], config.latent)
+
+    def forward(self, pose: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
+        steps, _ = self.recurrent(torch.cat([pose, root], dim=-1))  # (B, T, width)
+        if self.attention is None:
+            seen = steps.mean(1)
+        else:
+            seen = (torch.softmax(self.attention(steps), dim=1) * steps).sum(1)
+        hidden = self.dense(seen)
+        return torch.tanh(self.mu(hidden)), torch.tanh(self.sigma(hidden)).abs() + 1e-5
+
+
+class Decoder(nn.Module):
+    """A latent (B, latent) -> raw pose quaternions (B, T, J, 4) and root channels (B, T, 3)."""
+
+    def __init__(self, config: Config, joints: int) -> None:
+        super().__init__()
+        self.window, self.joints = config.window, joints
+        sizes = [config.latent, *reversed(config.dense)]
+        self.dense = _dense(sizes)
+        self.recurrent = nn.LSTM(
+            sizes[-1], config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
+        )
+        self.out = nn.Linear(config.size * (1 + config.bidirectional), 4 * joints + 3)
+
+    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = self.dense(latent)[:, None].expand(-1, self.window, -1)
+        made = self.out(self.recurrent(hidden)[0])
+        return made[..., :-3].reshape(-1, self.window, self.joints, 4), made[..., -3:]
+
+
+def _dense(sizes: list[int]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for before, after in pairwise(sizes):
+        layers += [nn.Linear(before, after), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+# ---- losses
+
+
+def half_angle(q: Tensor, truth: Tensor) -> Tensor:
+    """Half the angle between two rotations, radians (...); q and -q are one. q (..., 4) must be of length one."""
+    cosine = (q * truth).sum(-1).abs()
+    x = q[..., 3:] * truth[..., :3] - truth[..., 3:] * q[..., :3] - torch.linalg.cross(q[..., :3], truth[..., :3])
+    return torch.atan2(x.square().sum(-1).add(1e-12).sqrt(), cosine)
+
+
+def divergence(mu: Tensor, sigma: Tensor) -> Tensor:
+    """KL from N(0, 1), the mean over batch and latent dimensions, as in the research."""
+    return -0.5 * (1.0 + 2.0 * sigma.log() - mu.square() - sigma.square()).mean()
+
+
+class PoseLoss(nn.Module):
+    """norm, position, rotation and root of a decoded window against the true one, and their weighted sum."""
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.scales = {
+            "norm": config.norm_loss,
+            "position": config.position_loss,
+            "rotation": config.rotation_loss,
+            "root": config.root_loss,
+        }
+        self.parents = skeleton.parents
+        self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32), persistent=False)
+        weights = joint_weights.of(skeleton, config.joint_weights)
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, made: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """made: raw quaternions (B, T, J, 4) and root channels (B, T, 3); truth the same, of length one.
+
+        Parts: position and root in centimetres, rotation in radians of half the angle.
+        """
+        raw, root = made
+        q = F.normalize(raw, dim=-1, eps=1e-8)
+        parts = {
+            "norm": (raw.square().sum(-1).add(1e-12).sqrt() - 1.0).square().mean(),
+            "position": self._distance(self._points(q), self._points(truth[0])) * CENTIMETRES,
+            "rotation": (self.weights * half_angle(q, truth[0])).mean(),
+            "root": losses.distance(root, truth[1]) * CENTIMETRES,
+        }
+        return sum(scale * parts[name] for name, scale in self.scales.items()), parts
+
+    def _points(self, q: Tensor) -> Tensor:
+        """Joints (B, T, J, 3) with the hips at the origin, as in the research."""
+        return kinematics.global_positions(self.parents, self.offsets, q.new_zeros(*q.shape[:2], 3), matrices(q))
+
+    def _distance(self, points: Tensor, truth: Tensor) -> Tensor:
+        return (self.weights * (points - truth).square().sum(-1).add(1e-12).sqrt()).mean()
