@@ -42,6 +42,7 @@ class Config:
     on_floor: bool = True  # what the model should say stands on the floor, however high the recording floats
     mirror: bool = True
     swap_roles: bool = True
+    test_share: float = 0.0  # of the frames is held out, whole takes where there are several, when no fold is asked for
     licence: str = "not stated"  # goes into the model's manifest
     source: str = ""
 
@@ -139,7 +140,7 @@ def split(pairs: Sequence[Pair], fold: tuple[int, int] | None) -> tuple[list[Pai
     if fold is None:
         return list(pairs), []
     k, count = fold
-    takes = _takes(pairs)
+    takes = takes_of(pairs)
     held = {place for take in takes[k - 1 :: count] for place in take} if 1 <= k <= count else set()
     if not 0 < len(held) < len(pairs):
         raise ValueError(f"fold {k}/{count} of {len(takes)} takes leaves a side empty")
@@ -149,7 +150,7 @@ def split(pairs: Sequence[Pair], fold: tuple[int, int] | None) -> tuple[list[Pai
     return sides
 
 
-def _takes(pairs: Sequence[Pair]) -> list[list[int]]:
+def takes_of(pairs: Sequence[Pair]) -> list[list[int]]:
     """Places of the pairs that have a file in common, by its hash: a list for each take, ordered by first place."""
     takes: list[tuple[set[str], list[int]]] = []
     for place, pair in enumerate(pairs):
@@ -196,6 +197,8 @@ class Windows:
         self._starts = torch.cat(
             [torch.arange(end - length, end, stride) for end, length in zip(ends, lengths, strict=True)]
         )
+        self._names = [pair.name for pair in pairs]
+        self._begins = torch.tensor(ends - lengths)
         self._fresh, self._longest = fresh_share, int(-self.past.min())
         self._mirror, self._swap = 1 + mirror, 1 + swap_roles
         self._opposite = torch.tensor(opposite_joints(HUMANOID))
@@ -231,6 +234,12 @@ class Windows:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         for number in range(first, self.count(size)):
             yield self.gather(order[number * size : (number + 1) * size])
+
+    def origin(self, number: int) -> tuple[str, int]:
+        """The pair's name and the frame in it, at the pair's rate, that window `number` shows as now."""
+        now = self._starts[number % len(self._starts)]
+        pair = int(torch.searchsorted(self._begins, now, right=True)) - 1
+        return self._names[pair], int(now - self._begins[pair])
 
     def sample(self, size: int, seed: int) -> dict[str, Tensor]:
         """One batch of `size` windows drawn without putting back (all of them when there are fewer)."""

@@ -1,17 +1,18 @@
 """The training story, for every model: batch, loss, backward, clip, step, log, validate, save.
 
-Runs on Lightning Fabric, so one CPU, one GPU and a cluster read the same. A checkpoint holds the model whole (see
-training.models) and where the run stood; a resumed run continues as if it had not stopped. Ctrl-C saves and stops.
+Runs on Lightning Fabric, so one CPU, one GPU and a cluster read the same. The windows of an epoch are shuffled alike in
+every process and each takes its part of every batch; chance is keyed by window (training.noise), so the losses do not
+depend on how many processes there are. A checkpoint holds the model whole (see training.checkpoint) and where the run
+stood; a resumed run continues as if it had not stopped. Ctrl-C saves and stops; a loss that is no number stops too.
 """
 
 from __future__ import annotations
 
-import csv
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,23 +21,41 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from training import checkpoint
+from training import checkpoint, diverged, history, noise, schedules
+from training.loggers import LOGGERS, Logger
 
 if TYPE_CHECKING:
     from training.run import Run
 
 LAST = "last.ckpt"
+STATISTICS = 8192  # windows that normalisation is taken from
 
 
 @dataclass(frozen=True)
 class Config:
-    """How to train. The rate follows one cycle (Smith 2018)."""
+    """How to train. batch_size is one process's; several processes make a batch of as many times that.
+
+    init_from: parts of the model that start from stored weights, {encoder: runs/a/last.ckpt}; a part of another name
+    is reached with a hash, {decoder1: runs/a/last.ckpt#decoder}.
+    """
 
     epochs: int = 44
     batch_size: int = 512
     learning_rate: float = 2e-3
+    schedule: schedules.Schedule = "one_cycle"
+    schedule_epochs: int = 100  # of `step` and `exponential`: after so many epochs the rate has ...
+    schedule_factor: float = 0.316  # ... been multiplied by this
     weight_decay: float = 0.01
     clip_norm: float = 5.0
+    save_interval: int = 1  # epochs between checkpoints
+    keep_saved: bool = False  # also keep each of them, as epoch-00010.ckpt
+    log_interval: int = 0  # batches between lines of the logger; 0: only epochs are logged
+    init_from: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size", "learning_rate", "schedule_epochs", "schedule_factor", "save_interval"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
 
 class Stopped(Exception):
@@ -49,10 +68,24 @@ def by_gradient(run: Run) -> Path:
     windows = run.kind.windows(run, run.trained, True)
     watched = run.kind.windows(run, run.held_out, False) if run.held_out else None
     if hasattr(model, "fit_statistics"):
-        chosen = torch.randperm(len(windows), generator=torch.Generator().manual_seed(run.seed))[:8192]
-        model.fit_statistics(windows.gather(chosen))
-    last = train(run.name, model, windows, watched, run.training, run.out, run.fabric, run.seed, run.resume, run.about)
-    plot_history(run.out)
+        model.fit_statistics(_some(windows, STATISTICS, run.seed))
+    checkpoint.init_from(model, run.training.init_from)
+    last = train(
+        run.name,
+        model,
+        windows,
+        watched,
+        run.training,
+        run.out,
+        run.fabric,
+        run.seed,
+        run.resume,
+        run.about,
+        run.logger,
+        run.watchers,
+    )
+    if run.fabric.is_global_zero:
+        history.plot(run.out)
     return last
 
 
@@ -67,105 +100,188 @@ def train(
     seed: int = 0,
     resume: bool = False,
     about: dict[str, Any] | None = None,
+    logger: str = "csv",
+    watchers: Sequence[Logger] = (),
 ) -> Path:
     """Train `model` in place and return the path of its last checkpoint.
 
-    about: anything plain that the checkpoint should carry (data hashes, licence). Raises Stopped after Ctrl-C, and
-    ValueError when `resume` finds no checkpoint of this run.
+    training, held_out: windows with a length and `gather(numbers) -> batch`; held_out may be None. about: anything
+    plain that the checkpoint should carry (data hashes, licence). watchers are told what the logger is told. Raises
+    Stopped after Ctrl-C, Diverged when a loss or gradient is no number, and ValueError when `resume` finds no
+    checkpoint of this run.
     """
     # 1. What is trained, how fast, and where an earlier run stood.
     out.mkdir(parents=True, exist_ok=True)
-    per_epoch = training.count(config.batch_size) // fabric.world_size or 1
+    size = config.batch_size * fabric.world_size
+    per_epoch = max(len(training) // size, 1)
     optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch
-    )
+    schedule = schedules.schedule(optimizer, config, per_epoch)
     at = {"epoch": 0, "batch": 0}
-    history: list[dict[str, float]] = []
+    lines: list[history.Line] = []
+    sums = _Sums()
     bare = model
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("loss")
-    torch.manual_seed(seed)
     if resume:
-        at, history = _restore(out / LAST, kind, bare, optimizer, schedule, seed)
+        at, lines, sums = _restore(out / LAST, kind, bare, optimizer, schedule, config, seed)
+    saved = out / LAST if resume else None
+    loggers = [*watchers, *_loggers(logger, out, at["epoch"] * per_epoch + at["batch"], about, fabric)]
 
-    def save() -> None:
-        run = {"at": dict(at), "history": history, "seed": seed, "random": _random_state()}
+    def save(keep: bool = False) -> Path:
+        run = {"at": dict(at), "history": lines, "sums": sums.state(fabric), "seed": seed, "training": asdict(config)}
         run |= {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-        fabric.save(out / LAST, {**checkpoint.describe(kind, bare), "about": about or {}, "run": run})
+        whole = {**checkpoint.describe(kind, bare), "about": about or {}, "run": run}
+        return checkpoint.save(fabric, whole, out / LAST, out / f"epoch-{at['epoch']:05d}.ckpt" if keep else None)
 
-    with _asked_to_stop() as asked, tqdm(total=config.epochs * per_epoch, unit="batch", disable=None) as bar:
-        bar.update(at["epoch"] * per_epoch + at["batch"])
+    with _asked_to_stop() as asked, _progress(config.epochs * per_epoch, at, per_epoch, fabric) as bar:
         while at["epoch"] < config.epochs:
             # 2. One epoch: batch, loss, backward, clip, step.
             model.train()
             if hasattr(bare, "start_epoch"):
                 bare.start_epoch(at["epoch"])
-            begun, sums, count = time.perf_counter(), {}, 0
-            shuffle = seed * 100_003 + at["epoch"] * fabric.world_size + fabric.global_rank
-            for batch in training.batches(config.batch_size, shuffle, at["batch"]):
-                if asked():
+            begun = time.perf_counter()
+            order = torch.randperm(len(training), generator=_generator(seed, at["epoch"]))
+            for numbers in _shares(order, at["batch"], per_epoch, config.batch_size, fabric):
+                if _any(asked(), fabric):
                     save()
                     raise Stopped(f"saved after epoch {at['epoch']}, batch {at['batch']}: {out / LAST}")
-                if at["batch"] >= per_epoch:
-                    break
-                total, parts = model.loss(fabric.to_device(batch))
+                with noise.keyed(numbers, seed, at["epoch"], at["batch"]):
+                    batch = training.gather(numbers)
+                    total, parts = model.loss(fabric.to_device(batch))
                 optimizer.zero_grad()
                 fabric.backward(total)
-                fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm)
+                norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
+                if _any(not bool(torch.isfinite(total + norm)), fabric):
+                    raise diverged.found(bare, training, numbers, batch, total, norm, dict(at), saved, fabric)
                 optimizer.step()
                 schedule.step()
                 at["batch"] += 1
-                _add(sums, {"total": total, **parts})
-                count += 1
+                sums.add({"total": total, **parts})
+                number = at["epoch"] * per_epoch + at["batch"]
+                if config.log_interval and number % config.log_interval == 0:
+                    values = _means({"total": total, **parts}, fabric)
+                    for each in loggers:
+                        each.batch(number, values)
                 bar.update()
             at["epoch"], at["batch"] = at["epoch"] + 1, 0
 
             # 3. Validate, log, save.
-            line = {"epoch": float(at["epoch"]), **{name: value / max(count, 1) for name, value in sums.items()}}
+            line = {"epoch": float(at["epoch"]), **_means(sums.means(), fabric)}
+            sums = _Sums()
             if held_out is not None:
-                line |= {f"held_out_{name}": value for name, value in evaluate(model, held_out, fabric).items()}
+                line |= {f"held_out_{name}": value for name, value in evaluate(bare, held_out, fabric, seed).items()}
             line["seconds"] = time.perf_counter() - begun
-            history.append(line)
+            lines.append(line)
             if fabric.is_global_zero:
-                bar.write(_sentence(line))
-                _write_history(history, out)
-            save()
+                bar.write(history.sentence(line))
+                history.write(lines, out)
+            if at["epoch"] % config.save_interval == 0 or at["epoch"] == config.epochs:
+                saved = save(config.keep_saved)
+            for each in loggers:
+                each.epoch(line)
+    for each in loggers:
+        each.close()
     return out / LAST
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, windows: Any, fabric: Fabric, size: int = 1024) -> dict[str, float]:
-    """Mean of the total and every loss part over all windows, in evaluation mode."""
+def evaluate(model: nn.Module, windows: Any, fabric: Fabric, seed: int = 0, size: int = 1024) -> dict[str, float]:
+    """Mean of the total and every loss part over all windows, in evaluation mode, the same noise every time."""
     model.eval()
-    sums: dict[str, float] = {}
-    for numbers in torch.arange(len(windows)).split(size):
-        total, parts = model.loss(fabric.to_device(windows.gather(numbers)))
-        _add(sums, {"total": total * len(numbers), **{name: part * len(numbers) for name, part in parts.items()}})
-    return {name: value / len(windows) for name, value in sums.items()}
+    sums: dict[str, Tensor] = {}
+    for numbers in torch.arange(fabric.global_rank, len(windows), fabric.world_size).split(size):
+        with noise.keyed(numbers, seed), fabric.autocast():
+            total, parts = model.loss(fabric.to_device(windows.gather(numbers)))
+        for name, value in {"total": total, **parts}.items():
+            sums[name] = sums.get(name, 0.0) + value * len(numbers)
+    return {name: value * fabric.world_size / len(windows) for name, value in _means(sums, fabric).items()}
+
+
+class _Sums:
+    """Means over an epoch's batches. Stays on the device: reading a number there would make it wait."""
+
+    def __init__(self, sums: dict[str, Tensor] | None = None, count: int = 0) -> None:
+        self._sums, self._count = sums or {}, count
+
+    def add(self, parts: dict[str, Tensor]) -> None:
+        for name, part in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + part.detach().float()
+        self._count += 1
+
+    def state(self, fabric: Fabric) -> dict[str, Any]:
+        """What `_Sums` was made of, the mean over all processes, as plain values."""
+        means = _means(self._sums, fabric)
+        return {"sums": {name: torch.tensor(value) for name, value in means.items()}, "count": self._count}
+
+    def means(self) -> dict[str, Tensor]:
+        return {name: value / self._count for name, value in self._sums.items()}
+
+
+def _means(values: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
+    """Over all processes, as plain numbers; one message for all of them."""
+    if not values:
+        return {}
+    stacked = fabric.all_reduce(torch.stack([value.detach().float() for value in values.values()]), reduce_op="mean")
+    return dict(zip(values, stacked.tolist(), strict=True))
+
+
+def _any(here: bool, fabric: Fabric) -> bool:
+    """Whether it is so in any process."""
+    if fabric.world_size == 1:
+        return here
+    return bool(fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="sum") > 0)
+
+
+def _shares(order: Tensor, first: int, per_epoch: int, batch_size: int, fabric: Fabric) -> Iterator[Tensor]:
+    """This process's window numbers of every batch of an epoch from batch `first` on; no incomplete last batch."""
+    for whole in order.split(batch_size * fabric.world_size)[first:per_epoch]:
+        share = max(len(whole) // fabric.world_size, 1)
+        yield whole[fabric.global_rank * share :][:share]
+
+
+def _some(windows: Any, size: int, seed: int) -> dict[str, Tensor]:
+    """One batch of `size` windows drawn without putting back (all of them when there are fewer)."""
+    numbers = torch.randperm(len(windows), generator=_generator(seed, 0))[:size]
+    with noise.keyed(numbers, seed):
+        return windows.gather(numbers)
+
+
+def _generator(seed: int, epoch: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed * 100_003 + epoch)
+
+
+def _loggers(name: str, out: Path, start: int, about: dict[str, Any] | None, fabric: Fabric) -> list[Logger]:
+    return [LOGGERS[name](out, start, about or {})] if fabric.is_global_zero else []
+
+
+def _progress(total: int, at: dict[str, int], per_epoch: int, fabric: Fabric) -> tqdm:
+    done = at["epoch"] * per_epoch + at["batch"]
+    return tqdm(total=total, initial=done, unit="batch", disable=None if fabric.is_global_zero else True)
 
 
 def _restore(
-    path: Path, kind: str, model: nn.Module, optimizer: Any, schedule: Any, seed: int
-) -> tuple[dict[str, int], list]:
+    path: Path, kind: str, model: nn.Module, optimizer: Any, schedule: Any, config: Config, seed: int
+) -> tuple[dict[str, int], list[history.Line], _Sums]:
+    """Where a run stood. Raises ValueError when it was another run: names what differs."""
     stored = checkpoint.read(path, kind)
-    run = stored["run"]
-    if run["seed"] != seed:
-        raise ValueError(f"{path} was trained with --seed {run['seed']}, not {seed}")
-    if run["schedule"]["total_steps"] != schedule.total_steps:
-        raise ValueError(f"{path} was planned for {run['schedule']['total_steps']} steps, not {schedule.total_steps}")
+    checkpoint.same(stored, checkpoint.describe(kind, model), path)
+    run = stored.get("run")
+    if run is None:
+        raise ValueError(f"{path} holds a model but not where its training stood; it cannot be resumed")
+    given = {"seed": seed, **asdict(config)}
+    fixed = ["seed", "batch_size", "learning_rate", "schedule", "schedule_epochs", "schedule_factor", "weight_decay"]
+    if config.schedule in schedules.TO_THE_END:
+        fixed.append("epochs")
+    before = {"seed": run["seed"], **run["training"]}
+    different = [
+        f"{name} was {before.get(name)}, not {given[name]}" for name in fixed if before.get(name) != given[name]
+    ]
+    if different:
+        raise ValueError(f"{path} was trained otherwise and cannot be resumed: {'; '.join(different)}")
     model.load_state_dict(stored["weights"])
     optimizer.load_state_dict(run["optimizer"])
     schedule.load_state_dict(run["schedule"])
-    torch.set_rng_state(run["random"]["cpu"])
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(run["random"]["cuda"])
-    return dict(run["at"]), list(run["history"])
-
-
-def _random_state() -> dict[str, Any]:
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
-    return {"cpu": torch.get_rng_state(), "cuda": cuda}
+    return dict(run["at"]), list(run["history"]), _Sums(**run["sums"])
 
 
 @contextmanager
@@ -181,42 +297,3 @@ def _asked_to_stop() -> Iterator[Any]:
         yield lambda: flag["asked"]
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _add(sums: dict[str, float], parts: dict[str, Tensor]) -> None:
-    for name, part in parts.items():
-        sums[name] = sums.get(name, 0.0) + float(part.detach())
-
-
-def _sentence(line: dict[str, float]) -> str:
-    numbers = "  ".join(f"{name} {value:.4f}" for name, value in line.items() if name not in ("epoch", "seconds"))
-    return f"epoch {line['epoch']:.0f}  {numbers}  {line['seconds']:.1f} s"
-
-
-def _write_history(history: list[dict[str, float]], out: Path) -> None:
-    with open(out / "history.csv", "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(history[-1]), extrasaction="ignore")
-        writer.writeheader()
-        writer.writerows(history)
-
-
-def plot_history(out: Path) -> Path:
-    """history.png beside history.csv: every loss part over the epochs, the held-out ones dashed."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    with open(out / "history.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    names = [name for name in rows[0] if name not in ("epoch", "seconds") and not name.startswith("held_out_")]
-    figure = Figure(figsize=(4 * len(names), 3.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    epochs = [float(row["epoch"]) for row in rows]
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        axes.plot(epochs, [float(row[name]) for row in rows], color="#0072b2", label="training")
-        if f"held_out_{name}" in rows[0]:
-            values = [float(row[f"held_out_{name}"]) for row in rows]
-            axes.plot(epochs, values, color="#d55e00", linestyle="--", label="held out")
-        axes.set(title=name, xlabel="epoch")
-        axes.legend()
-    figure.savefig(out / "history.png", dpi=80)
-    return out / "history.png"

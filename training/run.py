@@ -16,6 +16,7 @@ from torch import nn
 
 from motion.skeleton import HUMANOID, Skeleton
 from training import dataset, loop
+from training.loggers import Logger
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Run:
     resume: bool = False
     about: dict[str, Any] = field(default_factory=dict)  # plain values for the checkpoint: takes, licence, command
     skeleton: Skeleton = HUMANOID
+    logger: str = "csv"  # of training.loggers.LOGGERS
+    watchers: Sequence[Logger] = ()  # told what the logger is told
 
 
 @dataclass(frozen=True)

@@ -10,26 +10,26 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import difflib
+import os
 import sys
-import typing
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from lightning.fabric import Fabric
+from lightning.fabric.strategies import DDPStrategy
 
 from exporters.onnx import export
-from training import dataset, loop
+from training import config, dataset, loggers, loop
 from training.models import MODELS
 from training.run import Run
-
-C = TypeVar("C")
+from training.split import hold_out_share
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns 0, 1 for an error that has been printed, 130 when stopped."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         show = run(options)
     except loop.Stopped as stopped:
@@ -38,25 +38,62 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print("\nrun it live (a recording dances; for a dancer in a suit see presets/live_vmc.yaml):")
-    print(f"  python run_server.py {show}")
+    if show is not None:
+        print("\nrun it live (a recording dances; for a dancer in a suit see presets/live_vmc.yaml):")
+        print(f"  python run_server.py {show}")
     return 0
 
 
-def run(options: argparse.Namespace) -> Path:
-    """Train and export as the options say; returns the preset of a show with the new model."""
+def run(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) -> Path | None:
+    """Train and export as the options say; returns the preset of a show with the new model, in the first process."""
     sections = read_config(options.kind, Path(options.config))
-    data, config, training = sections["data"], sections["model"], sections["training"]
-    if options.epochs is not None:
-        training = dataclasses.replace(training, epochs=options.epochs)
-    out = Path(options.out)
-    pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache")
-    trained, held_out = dataset.split(pairs, _fold(options.fold))
-    print(f"{len(trained)} takes train, {len(held_out)} are held out: {', '.join(p.name for p in held_out) or 'none'}")
+    loggers.require(options.logger)
+    fabric = launch(options)
+    prepared = prepare(options, sections, fabric, watchers)
+    if fabric.is_global_zero:
+        held_out = ", ".join(pair.name for pair in prepared.held_out) or "none"
+        print(f"{len(prepared.trained)} takes train, {len(prepared.held_out)} are held out: {held_out}")
+    checkpoint = prepared.kind.train(prepared)
+    if not fabric.is_global_zero:
+        return None
+    model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
+    dancer = (prepared.held_out or prepared.trained)[0].lead.file
+    return write_show(prepared.out / "live.yaml", model, Path(options.data).resolve() / dancer)
 
-    fabric = Fabric(accelerator=options.accelerator, devices=options.devices, precision=options.precision)
+
+def launch(options: argparse.Namespace) -> Fabric:
+    """The processes of this run. Under torchrun they are there already, and their number is taken from it."""
+    devices, nodes = options.devices, options.nodes
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
+    # Every process holds the same buffers: normalisation is fitted alike, batch statistics are global.
+    strategy = DDPStrategy(broadcast_buffers=False) if devices * nodes > 1 else "auto"
+    fabric = Fabric(
+        accelerator=options.accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=options.precision,
+    )
     fabric.launch()
     fabric.seed_everything(options.seed, verbose=False)
+    return fabric
+
+
+def prepare(
+    options: argparse.Namespace, sections: dict[str, Any], fabric: Fabric, watchers: Sequence[loggers.Logger] = ()
+) -> Run:
+    """Everything that training needs: recordings read and split, and what the model's label will say of them."""
+    data, training, out = sections["data"], sections["training"], Path(options.out)
+    if options.epochs is not None:
+        training = dataclasses.replace(training, epochs=options.epochs)
+    with fabric.rank_zero_first():  # the others find the takes in the cache
+        pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache")
+    if options.fold is None:
+        trained, held_out = hold_out_share(pairs, data.test_share, options.seed)
+    else:
+        trained, held_out = dataset.split(pairs, _fold(options.fold))
     about = {
         "takes": [file for pair in trained for file in pair.files()],
         "licence": data.licence,
@@ -64,25 +101,22 @@ def run(options: argparse.Namespace) -> Path:
         "command": f"python -m training.train {options.kind} {Path(options.config).name} --seed {options.seed}"
         + (f" --fold {options.fold}" if options.fold else ""),
     }
-    kind = MODELS[options.kind]
-    checkpoint = kind.train(
-        Run(
-            options.kind,
-            kind,
-            data,
-            config,
-            training,
-            trained,
-            held_out,
-            fabric,
-            out,
-            options.seed,
-            options.resume,
-            about,
-        )
+    return Run(
+        name=options.kind,
+        kind=MODELS[options.kind],
+        data=data,
+        model=sections["model"],
+        training=training,
+        trained=trained,
+        held_out=held_out,
+        fabric=fabric,
+        out=out,
+        seed=options.seed,
+        resume=options.resume,
+        about=about,
+        logger=options.logger,
+        watchers=watchers,
     )
-    model = export(checkpoint, out / f"{out.resolve().name}.onnx")
-    return write_show(out / "live.yaml", model, Path(options.data).resolve() / (held_out or trained)[0].lead.file)
 
 
 def write_show(path: Path, model: Path, dancer: Path) -> Path:
@@ -106,62 +140,7 @@ def write_show(path: Path, model: Path, dancer: Path) -> Path:
 
 def read_config(kind: str, path: Path) -> dict[str, Any]:
     """The three Configs of a YAML file. Raises ValueError with every fault, each naming file, key and choices."""
-    classes = {"data": dataset.Config, "model": MODELS[kind].config, "training": MODELS[kind].training}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {error}") from None
-    if not isinstance(content, dict):
-        raise ValueError(f"{path}: sections expected, {', '.join(classes)}")
-    faults = [_unknown(path, key, classes) for key in content if key not in classes]
-    sections = {}
-    for name, cls in classes.items():
-        sections[name], more = _section(cls, content.get(name) or {}, f"{path}: {name}")
-        faults += more
-    if faults:
-        raise ValueError("\n".join(faults))
-    return sections
-
-
-def _section(cls: type[C], values: Any, where: str) -> tuple[C | None, list[str]]:
-    """A Config dataclass of a YAML mapping, and what is wrong with the mapping."""
-    if not isinstance(values, dict):
-        return None, [f"{where}: a mapping expected, got {values!r}"]
-    kinds = typing.get_type_hints(cls)
-    faults, good = [], {}
-    for key, value in values.items():
-        if key not in kinds:
-            faults.append(_unknown(where, key, kinds))
-            continue
-        try:
-            good[key] = _as(kinds[key], value)
-        except (TypeError, ValueError):
-            faults.append(f"{where}: {key} = {value!r} is no {kinds[key]}")
-    return (None if faults else cls(**good)), faults
-
-
-def _as(kind: Any, value: Any) -> Any:
-    """value as the annotated kind: numbers, strings, booleans, unions of them, and tuples of one kind."""
-    if typing.get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise TypeError(value)
-        return tuple(_as(typing.get_args(kind)[0], entry) for entry in value)
-    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    plain = typing.get_origin(kind) or kind
-    choices = typing.get_args(kind) if plain is not dict and typing.get_args(kind) else (plain,)
-    if isinstance(value, bool) != (bool in choices) or not isinstance(value, choices):
-        raise TypeError(value)
-    return value
-
-
-def _unknown(where: Any, key: Any, choices: Any) -> str:
-    close = difflib.get_close_matches(str(key), list(choices), 1)
-    return (
-        f"{where}: unknown key {key!r}; "
-        + (f"did you mean {close[0]}? " if close else "")
-        + f"known: {', '.join(choices)}"
-    )
+    return config.read(path, {"data": dataset.Config, "model": MODELS[kind].config, "training": MODELS[kind].training})
 
 
 def _fold(text: str | None) -> tuple[int, int] | None:
@@ -174,7 +153,7 @@ def _fold(text: str | None) -> tuple[int, int] | None:
     return k, count
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=sorted(MODELS))
     parser.add_argument("config", help="YAML, for instance presets/training/duet.yaml")
@@ -184,9 +163,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument("--logger", choices=sorted(loggers.LOGGERS), default="csv", help="beside history.csv")
     parser.add_argument("--cache", help="folder of takes already read (default: OUT/cache)")
     parser.add_argument("--accelerator", default="cpu")
-    parser.add_argument("--devices", type=int, default=1)
+    parser.add_argument("--devices", type=int, default=1, help="processes on this machine; torchrun says it itself")
+    parser.add_argument("--nodes", type=int, default=1, help="machines; torchrun says it itself")
     parser.add_argument("--precision", default="32-true")
     return parser
 

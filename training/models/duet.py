@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from motion.skeleton import Skeleton
 from training import dataset, kinematics, loop, losses
+from training.layers import GlobalBatchNorm
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -87,7 +88,7 @@ class Duet(nn.Module):
         self.pose = _mlp(features + latent + 1, config.pose_width, code * horizons, 0.0, config.pose_dropout)
         self.posterior = _mlp(code * horizons, config.pose_width, latent, 0.0, 0.0)
         self.forget = nn.Dropout(config.pose_input_dropout)  # of the dancer's features only, never of the latent
-        self.unit = nn.BatchNorm1d(latent, affine=False)
+        self.unit = GlobalBatchNorm(latent, affine=False)
         self.decoder = nn.Linear(code, 1 + 6 * joints)
 
         self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32))

@@ -1,0 +1,31 @@
+"""How the learning rate moves over a run: one table, all in steps of the optimiser."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR, LRScheduler, OneCycleLR, StepLR
+
+Schedule = Literal["one_cycle", "cosine", "step", "exponential", "constant"]
+NAMES: tuple[str, ...] = get_args(Schedule)
+TO_THE_END = ("one_cycle", "cosine")  # planned for a number of epochs: it cannot change halfway
+
+
+def schedule(optimizer: Optimizer, config: Any, per_epoch: int) -> LRScheduler:
+    """The scheduler that a training config asks for; step it once a batch.
+
+    one_cycle: up and down over the whole run (Smith 2018). cosine: down to 0. step: times schedule_factor every
+    schedule_epochs. exponential: the same, smoothly. constant: learning_rate throughout.
+    """
+    total, every = config.epochs * per_epoch, config.schedule_epochs * per_epoch
+    match config.schedule:
+        case "one_cycle":
+            return OneCycleLR(optimizer, config.learning_rate, total_steps=total)
+        case "cosine":
+            return CosineAnnealingLR(optimizer, total)
+        case "step":
+            return StepLR(optimizer, every, config.schedule_factor)
+        case "exponential":
+            return ExponentialLR(optimizer, config.schedule_factor ** (1 / every))
+    return LambdaLR(optimizer, lambda _: 1.0)
