@@ -30,13 +30,13 @@ with warnings.catch_warnings():
 __all__ = ["BvhError", "read_bvh", "write_bvh"]
 
 
-def read_bvh(path: str | Path, scale: str | float = "auto") -> tuple[Clip, str]:
+def read_bvh(path: str | Path, scale: str | float = "auto", skeleton: str | None = None) -> tuple[Clip, str]:
     """Read a BVH file. Returns the clip in metres, Y up, and a sentence on what was assumed.
 
-    scale: metres per file unit, or "auto" to find it from the body's height. Raises BvhError, ValueError (a scale that
-    is none), OSError.
+    scale: metres per file unit, or "auto" to find it from the body's height. skeleton: the name of the ROOT to read
+    where there are several; the first when None. Raises BvhError, ValueError (a scale that is none), OSError.
     """
-    text = read_text(Path(path))
+    text = read_text(Path(path), skeleton)
     offsets = _offsets(text.nodes)
     positions, rotations = _decode(text.nodes, offsets, text.rows)
     notes = list(text.notes)

@@ -2,15 +2,15 @@
 
 It exists because bvhio 1.5.4 never returns on a file without MOTION, overflows the stack on a long chain, and takes
 rows of the wrong width or number in silence. Rules: what can only mean one thing is read (CRLF, UTF-16, tabs, blank
-lines, comments, any letter case, decimal commas, braces on any line, names with spaces, several roots: the first);
-what contradicts itself is refused. Nothing here knows what a rotation is.
+lines, comments, any letter case, decimal commas, braces on any line, names with spaces, several roots: the first or
+the named one); what contradicts itself is refused. Nothing here knows what a rotation is.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,8 +49,8 @@ class BvhText:
     notes: list[str]
 
 
-def read_text(path: Path) -> BvhText:
-    """Read and check a BVH file. Raises BvhError, OSError."""
+def read_text(path: Path, root: str | None = None) -> BvhText:
+    """Read and check a BVH file; root: the one to keep, the first when None. Raises BvhError, OSError."""
     lines = _Lines(path)
     hierarchy = _Hierarchy(lines)
     for number, tokens in lines.statements():
@@ -64,11 +64,17 @@ def read_text(path: Path) -> BvhText:
     rows, frame_time = _read_motion(lines, number, sum(len(node.channels or []) for node in nodes))
 
     roots = [place for place, node in enumerate(nodes) if node.parent < 0]
+    names = [nodes[place].name for place in roots]
+    names = [f"{name}_{names[:k].count(name) + 1}" if name in names[:k] else name for k, name in enumerate(names)]
+    if root is not None and root not in names:
+        raise lines.error(nodes[0].line, f"no root {root!r}; it has: {', '.join(names)}")
+    chosen = 0 if root is None else names.index(root)
     if len(roots) > 1:
-        names = ", ".join(nodes[place].name for place in roots)
-        hierarchy.notes.append(f"{len(roots)} roots ({names}): only the first is read")
-        nodes = nodes[: roots[1]]
-        rows = rows[:, : sum(len(node.channels or []) for node in nodes)]
+        hierarchy.notes.append(f"{len(roots)} roots ({', '.join(names)}): only {names[chosen]!r} is read")
+        first, last = roots[chosen], [*roots, len(nodes)][chosen + 1]
+        before = sum(len(node.channels or []) for node in nodes[:first])
+        nodes = [replace(node, parent=max(node.parent - first, -1)) for node in nodes[first:last]]
+        rows = rows[:, before : before + sum(len(node.channels or []) for node in nodes)]
     return BvhText(nodes, rows, frame_time, hierarchy.notes)
 
 
@@ -158,6 +164,8 @@ class _Hierarchy:
         if parent >= 0 and self.nodes[parent].end:
             raise self.lines.error(number, f"{tokens[0]} inside an End Site")
         end = keyword == "end"
+        if parent < 0:
+            self._names = set()  # every root is a body of its own
         name = f"{self.nodes[parent].name}_end" if end else " ".join(tokens[1:])
         if not name:
             raise self.lines.error(number, f"{tokens[0]} without a name")

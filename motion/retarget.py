@@ -234,6 +234,9 @@ def _t_pose(source: Skeleton, profile: str) -> Array:
     """Local rotations (J, 4) in which the source stands in a T-pose: none, but where its offsets draw no body."""
     rotations = np.tile(rot.IDENTITY, (len(source), 1))
     roles = profiles.match(source.names, profile)
+    rest = {role: source.rest_positions[joint] for role, joint in roles.items()}
+    if (rest["Head"] - rest["Hips"]) @ (rest["LeftFoot"] - rest["LeftUpperLeg"]) < 0.0:
+        return rotations  # legs point away from the head: this one's offsets do draw a body, whatever its names
     for role, angles in profiles.T_POSES.get(profile, {}).items():
         if role in roles:
             rotations[roles[role]] = rot.from_euler("ZXY", np.radians(angles))
