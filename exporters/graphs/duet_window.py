@@ -3,7 +3,7 @@
 The graph turns world poses into the network's view and back, so its ports are physical. z = mu + variety·sigma·noise;
 then `latent_mix` of it gives way to `latent_other` (another window's latent: the graph puts out its own as `latent`,
 zero is the mean of the prior), and `latent_offset` is added: the AI-Toolbox's mix and offset of encodings.
-A frame is whole when every window that holds it has been danced, hence latency_frames = window.
+Live, a window waits for its hop, is danced, and dissolves into the one before it: two hops (latency_frames).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class WindowStep(nn.Module):
             fps_out=config.fps,
             window=config.window,
             hop=config.hop,
-            latency_frames=config.window,
+            latency_frames=max(2 * config.hop, config.hop + 2),
         )
 
     def forward(self, dancer: Tensor, noise: Tensor, variety: Tensor, *knobs: Tensor) -> tuple[Tensor, Tensor]:

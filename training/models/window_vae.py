@@ -58,8 +58,10 @@ class Config:
         object.__setattr__(self, "dense", tuple(self.dense))
         if self.readout not in READOUTS:
             raise ValueError(f"readout {self.readout!r} is none of {', '.join(READOUTS)}")
-        if not 1 <= self.hop <= self.window or self.window < 2:
-            raise ValueError(f"a window of {self.window} frames needs a hop of 1..{self.window}, not {self.hop}")
+        if self.window < 4 or not 1 <= self.hop <= self.window // 2:
+            raise ValueError(
+                f"a window of {self.window} frames needs a hop of 1..{self.window // 2}, not {self.hop}: windows overlap"
+            )
         if self.kl_low_epochs + self.kl_high_epochs > self.kl_cycle:
             raise ValueError(
                 f"kl_low_epochs {self.kl_low_epochs} and kl_high_epochs {self.kl_high_epochs} do not fit in "
