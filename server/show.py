@@ -10,19 +10,35 @@ from server.params import Setting
 from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import Preset, PresetError
 from server.stages import Stage
+from server.stages.anticipation import Anticipation
 from server.stages.deglitch import Deglitch
+from server.stages.energy import Energy
+from server.stages.facing import Facing
 from server.stages.partner import Partner
 from server.stages.retarget import Retarget
 from server.stages.safety import Safety
+from server.stages.sides import Sides
+from server.stages.smooth import Smooth
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Worker, inline
 
 DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Deglitch}
 
 
-def partner_stage(model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = inline) -> Partner | WindowPartner:
+# After the model, in this order; where their knobs stand at their defaults they cost nothing.
+PARTNER_STAGES: tuple[type[Stage], ...] = (Sides, Facing, Energy, Smooth)
+
+
+def model_stage(model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = inline) -> Partner | WindowPartner:
     """The stage that a model's manifest asks for. Raises ModelError when the model is no partner."""
     return WindowPartner(model, seed, worker) if model.manifest.window > 1 else Partner(model, seed)
+
+
+def partner_stages(model: Stage) -> list[Stage]:
+    """A model's stage and the knobs that every partner has; a model that has one of them itself keeps its own."""
+    own = {param.name for param in model.params}
+    after = [stage for stage in (make() for make in PARTNER_STAGES) if own.isdisjoint(p.name for p in stage.params)]
+    return [model if "anticipation" in own else Anticipation(model), *after]
 
 
 def build_pipeline(preset: Preset, path: Path, seed: int | None = None, worker: Worker = inline) -> Pipeline:
@@ -40,11 +56,17 @@ def build_pipeline(preset: Preset, path: Path, seed: int | None = None, worker: 
     start: dict[str, Setting] = {}
     for place, (name, settings) in enumerate(preset.partners.items()):
         try:
-            partner = partner_stage(OnnxModel(settings.model, settings.device), (seed, place), worker)
+            partner = model_stage(OnnxModel(settings.model, settings.device), (seed, place), worker)
         except ModelError as error:
             faults.append(f"{path}: partners.{name}.model: {error}")
             continue
-        knobs = {param.name: param for param in partner.params}
+        limits = settings.safety
+        line = PartnerLine(
+            name,
+            settings.dancer,
+            [*partner_stages(partner), Safety(limits.max_speed, limits.max_turn, limits.bounds)],
+        )
+        knobs = {param.name.partition("/")[2]: param for param in line.params}
         for knob, value in settings.params.items():
             where = f"{path}: partners.{name}.params.{knob}"
             if knob not in knobs:
@@ -52,9 +74,7 @@ def build_pipeline(preset: Preset, path: Path, seed: int | None = None, worker: 
             elif (fault := _misfit(knobs[knob], value)) is not None:
                 faults.append(f"{where}: {fault}")
             start[f"{name}/{knob}"] = value
-        limits = settings.safety
-        safety = Safety(limits.max_speed, limits.max_turn, limits.bounds)
-        partners.append(PartnerLine(name, settings.dancer, [partner, safety]))
+        partners.append(line)
     if faults:
         raise PresetError(faults)
     return Pipeline(dancers, partners, start)
