@@ -267,7 +267,7 @@ def test_energy_is_continuous_even_half_a_turn_from_the_mean(body: list[tuple[fl
 def test_shares_of_a_turn_add_up_to_it(q: tuple[float, ...], share: float) -> None:
     whole = rot.normalize(np.array(q))
     parts = rot.multiply(turned(whole, share), turned(whole, 1.0 - share))
-    np.testing.assert_allclose(parts, whole, atol=1e-9)
+    np.testing.assert_allclose(parts, whole, atol=1e-8)
 
 
 def test_smoothing_is_halfway_after_its_half_life() -> None:

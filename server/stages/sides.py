@@ -1,9 +1,10 @@
 """Mirror or counter: the partner as the model dances, or the same dance with left and right exchanged.
 
 Mirrored is a whole dance, not a mixture: the body is reflected in an upright plane along its way ahead. The plane
-follows slowly: one that turned with the body would drag standing feet along, one that stood still would lead away. `counter` below 0.5 is the one, from 0.5 up the other,
-and a change crosses over within CROSSING_SECONDS, every joint on one way round from the one pose to the other.
-(A lasting half-way would have no pose of its own: between an arm straight up and one straight down lies either side.)
+follows slowly: one that turned with the body would drag standing feet along, one that stood still would lead away.
+`counter` below 0.5 is the one, from 0.5 up the other, and a change crosses over within CROSSING_SECONDS, every joint on
+one way round from the one pose to the other. (A lasting half-way would have no pose of its own: between an arm straight
+up and one straight down lies either side.)
 """
 
 from __future__ import annotations

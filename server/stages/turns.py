@@ -6,6 +6,8 @@ import numpy as np
 
 from motion.skeleton import Array
 
+_X = np.array([1.0, 0.0, 0.0])
+
 
 def turned(q: Array, share: Array | float) -> Array:
     """The rotation (..., 4) about q's axis by `share` (...) of q's angle.
@@ -15,7 +17,8 @@ def turned(q: Array, share: Array | float) -> Array:
     vector, w = q[..., :3], q[..., 3]
     length = np.sqrt(np.einsum("...i,...i->...", vector, vector))
     half = np.asarray(share) * np.arctan2(length, w)
-    axis = vector / np.maximum(length, 1e-12)[..., None]
+    # A whole turn has any axis.
+    axis = np.where(length[..., None] < 1e-9, _X, vector / np.maximum(length, 1e-9)[..., None])
     result: Array = np.concatenate([axis * np.sin(half)[..., None], np.cos(half)[..., None]], axis=-1)
     return result
 
