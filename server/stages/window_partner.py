@@ -27,6 +27,7 @@ from server.protocols.frames import PoseFrame
 from server.stages.duet_ports import HELD_SECONDS, duet_ports
 from server.stages.worker import Worker, inline
 
+NOISE_HALF_LIFE = 2.0  # seconds
 _EARLY = 1e-4  # of a frame: a grid moment so little in the future has come (a sum of times is not exact)
 
 
@@ -91,6 +92,7 @@ class WindowPartner:
         self._fade = spare - self._due
         self._run = worker()
         self._seed, self._random = seed, np.random.default_rng(seed)
+        self._noise: dict[str, Values] = {}
         self._greeting = self._answer_to_rest()
         self._dance: Dance | None = None
         self._pending: tuple[_Job, Future[Dance]] | None = None
@@ -105,6 +107,7 @@ class WindowPartner:
     def reset(self) -> None:
         """Starts over, with the same noise as the first time; what is shown stays until there is a first answer."""
         self._random = np.random.default_rng(self._seed)
+        self._noise = {}
         self._last, self._pending, self._fresh = None, None, True
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
@@ -163,11 +166,21 @@ class WindowPartner:
         inputs = {name: np.array(params[name], dtype=np.float32) for name in self._ports.conditions}
         inputs |= {name: np.array(1.0 / self._fps, dtype=np.float32) for name in self._ports.times}
         for name in self._ports.noises:
-            noise = self._random.standard_normal(self.model.inputs[name].shape, dtype=np.float32)
-            inputs[name] = noise * np.float32(self._still_seconds <= HELD_SECONDS)
+            inputs[name] = self._wander(name) * np.float32(self._still_seconds <= HELD_SECONDS)
         job = _Job(self._grid, skeleton, self._roots[order], self._rotations[order], inputs, self._fresh)
         self._fresh = False
         self._pending = job, self._run(lambda: self._answer(job))
+
+    def _wander(self, name: str) -> Values:
+        """Standard normal noise that a window has in part from the one before (an Ornstein-Uhlenbeck process).
+
+        Windows that share most of their frames and nothing of their noise would make the partner waver.
+        """
+        fresh: Values = self._random.standard_normal(self.model.inputs[name].shape, dtype=np.float32)
+        keep = np.float32(0.5 ** (self._hop / self._fps / NOISE_HALF_LIFE))
+        last = self._noise.get(name, fresh)
+        self._noise[name] = noise = fresh if last is fresh else keep * last + np.sqrt(1.0 - keep * keep) * fresh
+        return noise
 
     def _answer(self, job: _Job) -> Dance:
         """In the worker: one run of the model. Only here is the model touched once the show has begun."""
