@@ -28,13 +28,15 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     shown = [key for key in kind.SHOWN if any(key in row for row in scorecard.rows.values())]
     print("\n".join(scorecard.about), end="\n\n")
-    report.show(f"{options.kind} {options.model.stem}", table.readable(shown, scorecard.rows))
+    name = ", ".join(path.stem for path in options.model)
+    report.show(f"{options.kind} {name}", table.readable(shown, scorecard.rows))
     if options.json:
         report.write(options.json, table.finite(scorecard.rows), nested=True)
     if options.markdown:
         about = "\n".join(f"- {line}" for line in scorecard.about)
-        text = f"# Scorecard of {options.model.stem}\n\n{about}\n\n{table.markdown(shown, scorecard.rows)}\n"
-        options.markdown.write_text(text, encoding="utf-8")
+        figures = table.markdown(shown, scorecard.rows)
+        details = kind.details(scorecard, options.markdown.with_suffix(".png"))
+        options.markdown.write_text(f"# Scorecard of {name}\n\n{about}\n\n{figures}\n\n{details}", encoding="utf-8")
     return 0
 
 
@@ -45,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = kinds.add_parser(name, help=kind.__doc__.splitlines()[0], description=kind.__doc__.splitlines()[0])
         kind.add_arguments(sub)
         sub.add_argument("--json", type=Path, help="write the figures here")
-        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people")
+        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people, with plots")
     return parser
 
 

@@ -16,6 +16,7 @@ _TOES = [POINT["ltoes"], POINT["rtoes"]]
 _GLIDE_STEP = 0.03  # metres a frame
 _STILL_STEP = 0.01
 _LOW_TOE = 0.05  # metres over the floor
+_FLOATING = 0.06
 _PLANTED_FRAMES = 3
 _PLANTED_SHARES = (0.7, 1.3)
 
@@ -78,6 +79,21 @@ def foot_slide(points: Array) -> float:
 def floor_height(truth: Array) -> float:
     """The height of the floor: the lowest point a true toe reaches in the take, metres."""
     return float(truth[:, _TOES, 1].min())
+
+
+def standing_height(points: Array) -> float:
+    """How high the toe that stands is: the 10th percentile of the lower toe's height, metres."""
+    return float(np.percentile(points[:, _TOES, 1].min(axis=1), 10.0))
+
+
+def own_floor(points: Array, truth: Array) -> float:
+    """The truth's floor under a made body, metres: moved by how much higher or lower that body stands, up to 6 cm.
+
+    Recordings float and sink by that much from take to take, which no partner can know: a true follower put on the
+    floor would otherwise slide three times as much as the same one where the recording left it.
+    """
+    apart = standing_height(points) - standing_height(truth)
+    return floor_height(truth) + float(np.clip(apart, -_FLOATING, _FLOATING))
 
 
 def planting(points: Array, floor: float) -> Planting:

@@ -98,13 +98,15 @@ class Truth:
 
     def _movement(self, made: Made) -> dict[str, float]:
         plantings, skating, contacts, echoes, answers = [], [], [], [], 0
-        for take, piece in _pairs(self.takes, made):
-            plantings.append(physics.planting(piece.points, physics.floor_height(take.follower)))
-            skating.append(physics.skating(piece.points))
-            contacts += [physics.physical_foot_contact(window) for window in joints.windows(piece.points)]
-            own = beats.motion_beats(piece.points)
-            echoes.append(beats.beat_scores(beats.motion_beats(piece.beside(take.leader)), own))
-            answers += len(own)
+        for take, pieces in zip(self.takes, made, strict=True):
+            for piece in pieces:
+                floor = physics.own_floor(piece.points, take.follower)
+                plantings.append(physics.planting(piece.points, floor))
+                skating.append(physics.skating(piece.points))
+                contacts += [physics.physical_foot_contact(window) for window in joints.windows(piece.points)]
+                own = beats.motion_beats(piece.points)
+                echoes.append(beats.beat_scores(beats.motion_beats(piece.beside(take.leader)), own))
+                answers += len(own)
         heard, planting = np.concatenate(echoes), physics.pooled(plantings)
         return {
             "own_slide_ratio": physics.own_slide_ratio(planting, self._planting),
@@ -127,12 +129,16 @@ class Truth:
 
     def floor_row(self) -> dict[str, float]:
         """The truth's own figures; its distances are the median floor."""
-        return self.figures(self.whole) | {name: floor.median for name, floor in self.floors.items()}
+        medians = {name: floor.median for name, floor in self.floors.items()}
+        ratios = self.ratios({name: [medians[name]] for name in FLOORED})
+        return self.figures(self.whole) | medians | ratios | {"leader_sensitivity": float("nan")}
 
     def fold_ratios(self, made: Sequence[Made], folds: Sequence[Sequence[int]]) -> dict[str, float]:
         """Over the floor of four takes against four: the mean over folds of each fold's distance to its own truth.
 
-        made: one a seed. The median, and KEY_low and KEY_high, over seeds and named splits.
+        made: one a seed. The median over seeds over the median of the named splits; KEY_low and KEY_high are the 10th
+        and 90th percentile over both. Folds and floor are z-scored alike, with all true takes: with a fold's own few,
+        real clips from other takes score 40 times the floor when one rare move is not among them.
         """
         by_seed = [self.features(pieces) for pieces in made]
         return self._over(

@@ -148,7 +148,10 @@ class Library:
     the manifest tells.
     """
 
-    def __init__(self, given: Sequence[Take], folders: Iterable[Path], reading: Reading) -> None:
+    def __init__(
+        self, given: Sequence[Take], folders: Iterable[Path], reading: Reading, cache: Path | None = None
+    ) -> None:
+        self._cache = cache
         self._folders = list(dict.fromkeys(folders))
         self._reading = reading
         self._read = {take.hashes: take for take in given}
@@ -172,9 +175,9 @@ class Library:
             files = {digest(path): path for folder in self._folders for path in _candidates(folder, names)}
             if not files.keys() >= set(hashes):
                 return []
-            for lead, follow in pairs:
-                if (lead, follow) not in self._read:
-                    self._read[lead, follow] = read_take(files[lead], files[follow], self._reading)
+            unread = [pair for pair in pairs if pair not in self._read]
+            paths = [(files[lead], files[follow]) for lead, follow in unread]
+            self._read |= zip(unread, read_takes(paths, self._reading, self._cache), strict=True)
         return [self._read[pair] for pair in pairs]
 
 
