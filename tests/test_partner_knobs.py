@@ -1,6 +1,7 @@
 """The knobs that every partner has: what each does to a dance, that none breaks a pose, and that none jumps."""
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def test_every_knob_is_in_the_one_table_with_its_range() -> None:
         "partner1/energy": (1.0, 0.5, 1.5),
         "partner1/smoothing": (0.0, 0.0, 1.0),
     }
+
+
+def test_the_wire_page_lists_every_knob_with_its_default() -> None:
+    page = (ROOT / "docs/wire.md").read_text(encoding="utf-8")
+    for param in show().table:
+        knob = param.name.removeprefix("partner1/")
+        assert re.search(rf"^\| `{knob}` \| .*, {param.default:g} \|", page, re.MULTILINE), knob
 
 
 def test_a_model_that_has_a_knob_itself_keeps_its_own() -> None:

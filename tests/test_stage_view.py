@@ -143,6 +143,13 @@ def test_broken_figures_are_the_senders_fault(page: Page, broken: dict) -> None:
         page.panel.update(broken)
 
 
+def test_the_page_says_how_far_behind_a_partner_dances() -> None:
+    late = stats()
+    late["partners"]["partner1"]["latency_ms"] = 640
+    assert "640 ms behind" in health_html(late)
+    assert "behind" not in health_html(stats())
+
+
 def test_names_from_the_wire_cannot_be_html() -> None:
     evil = {**stats(), "show": "<img src=x onerror=alert(1)>"}
     assert "<img" not in health_html(evil)

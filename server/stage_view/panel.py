@@ -155,7 +155,8 @@ def health_html(stats: Mapping[str, Any]) -> str:
         rows.append(_row(name, f"{float(stats['fps_in'].get(name, 0.0)):.0f} fps in · {age}", str(dancer["state"])))
         rows += _fault(dancer)
     for name, partner in partners.items():
-        rows.append(_row(name, f"{partner['model']} on {partner['device']}", str(partner["state"])))
+        behind = f" · {int(partner['latency_ms'])} ms behind" if partner.get("latency_ms") else ""
+        rows.append(_row(name, f"{partner['model']} on {partner['device']}{behind}", str(partner["state"])))
         rows += _fault(partner)
     p50, p99 = _milliseconds(stats["latency_p50_ms"]), _milliseconds(stats["latency_p99_ms"])
     rows.append(_row("latency", f"p50 {p50} · p99 {p99}"))
