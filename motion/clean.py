@@ -77,15 +77,15 @@ def repair(clip: Clip) -> tuple[Clip, Repair]:
     return Clip(clip.skeleton, clip.fps, root, rotations), report
 
 
-def resample(clip: Clip, fps: float) -> Clip:
+def resample(clip: Clip, fps: float, start: float = 0.0) -> Clip:
     """The clip at another rate: slerp and linear interpolation between the two nearest frames.
 
-    Starts at the same time and never reaches past the last frame.
+    Starts `start` seconds after the first frame and never reaches past the last.
     """
-    if len(clip) < 2 or fps == clip.fps:
+    if len(clip) < 2 or (fps == clip.fps and not start):
         return Clip(clip.skeleton, fps, clip.root_positions, clip.rotations)
     last = (len(clip) - 1) / clip.fps
-    times = np.arange(int(np.floor(last * fps + 1e-6)) + 1) / fps
+    times = start + np.arange(int(np.floor(max(last - start, 0.0) * fps + 1e-6)) + 1) / fps
     place = np.clip(times * clip.fps, 0.0, len(clip) - 1)
     before = np.minimum(place.astype(np.intp), len(clip) - 2)
     t = place - before

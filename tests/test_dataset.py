@@ -13,6 +13,7 @@ from motion.bvh import write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
+from training.recordings import find_takes
 
 TAKES = Path("data/salsa_pairs")
 
@@ -37,42 +38,42 @@ def _touch(folder: Path, *names: str) -> Path:
 
 def test_pairs_are_matched_by_the_star(tmp_path: Path) -> None:
     folder = _touch(tmp_path, "60_01.bvh", "61_01.bvh", "60_02.bvh", "61_03.bvh", "note.txt")
-    assert dataset.find_pairs(dataset.Config(), folder) == [("60_01.bvh", "61_01.bvh", 0, None)]
+    assert find_takes(dataset.Config(), folder) == [dataset.Take("60_01.bvh", "61_01.bvh")]
 
 
 def test_pairs_can_be_listed_with_ranges(tmp_path: Path) -> None:
     folder = _touch(tmp_path, "a.bvh", "b.bvh")
-    config = dataset.Config(pairs=({"lead": "a.bvh", "follow": "b.bvh", "first": 5, "last": 50},))
-    assert dataset.find_pairs(config, folder) == [("a.bvh", "b.bvh", 5, 50)]
+    take = dataset.Take("a.bvh", "b.bvh", ranges=((5, 50), (60, 90)))
+    assert find_takes(dataset.Config(pairs=(take,)), folder) == [take]
 
 
 def test_no_pairs_names_folder_patterns_and_what_is_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"60_\*\.bvh.*61_\*\.bvh.*jazz\.bvh") as error:
-        dataset.find_pairs(dataset.Config(), _touch(tmp_path, "jazz.bvh"))
+        find_takes(dataset.Config(), _touch(tmp_path, "jazz.bvh"))
     assert str(tmp_path) in str(error.value)
 
 
 @pytest.mark.parametrize("pattern", ["60.bvh", "*_*.bvh"])
 def test_a_pattern_needs_exactly_one_star(tmp_path: Path, pattern: str) -> None:
     with pytest.raises(ValueError, match="exactly one star"):
-        dataset.find_pairs(dataset.Config(lead=pattern), tmp_path)
+        find_takes(dataset.Config(lead=pattern), tmp_path)
 
 
 def test_a_listed_file_that_is_missing_is_named(tmp_path: Path) -> None:
-    config = dataset.Config(pairs=({"lead": "a.bvh", "follow": "b.bvh"},))
+    config = dataset.Config(pairs=(dataset.Take("a.bvh", "b.bvh"),))
     with pytest.raises(ValueError, match=r"lacks b\.bvh"):
-        dataset.find_pairs(config, _touch(tmp_path, "a.bvh"))
+        find_takes(config, _touch(tmp_path, "a.bvh"))
 
 
 def test_unequal_takes_are_refused_with_their_lengths(shared: Path, tmp_path: Path) -> None:
     for name, take in (("60_01.bvh", "60_01.bvh"), ("61_01.bvh", "61_03.bvh")):
         (tmp_path / name).write_bytes((shared / TAKES / take).read_bytes())
-    with pytest.raises(ValueError, match=r"2232 frames .* against 1820"):
+    with pytest.raises(ValueError, match=r"2242 frames at 120.* against 1830 .*ranges: \[\[0, 1830\]\]"):
         dataset.load_pairs(dataset.Config(), tmp_path)
 
 
 def test_the_cache_gives_back_what_was_read(shared: Path, tmp_path: Path) -> None:
-    config = dataset.Config(pairs=({"lead": "60_10.bvh", "follow": "61_10.bvh", "last": 300},))
+    config = dataset.Config(pairs=(dataset.Take("60_10.bvh", "61_10.bvh", last=300),))
     fresh = dataset.load_pairs(config, shared / TAKES, tmp_path)[0]
     stored = dataset.load_pairs(config, shared / TAKES, tmp_path)[0]
     assert len(list(tmp_path.iterdir())) == 2
@@ -82,7 +83,7 @@ def test_the_cache_gives_back_what_was_read(shared: Path, tmp_path: Path) -> Non
 
 def test_what_a_model_should_say_stands_on_the_floor(shared: Path) -> None:
     toes = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
-    config = dataset.Config(pairs=({"lead": "60_10.bvh", "follow": "61_10.bvh"},))
+    config = dataset.Config(pairs=(dataset.Take("60_10.bvh", "61_10.bvh"),))
     pair = dataset.load_pairs(config, shared / TAKES)[0]
     for track in (pair.lead, pair.follow):
         heights = kinematics.global_positions(HUMANOID, track.root, track.rotations)[:, toes, 1]

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 
-from training.dataset import Pair, Track, takes_of
+from training.dataset import Pair, takes_of
 
 GAP = 3.0  # seconds
 
@@ -62,12 +61,4 @@ def _cut(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
 
 
 def _range(pair: Pair, first: int, stop: int) -> Pair:
-    if first == 0 and stop >= len(pair.lead):
-        return pair
-    return replace(pair, lead=_frames(pair.lead, first, stop), follow=_frames(pair.follow, first, stop))
-
-
-def _frames(track: Track, first: int, stop: int) -> Track:
-    return replace(
-        track, given=track.given[first:stop], root=track.root[first:stop], rotations=track.rotations[first:stop]
-    )
+    return pair if first == 0 and stop >= len(pair) else pair[first:stop]

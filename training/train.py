@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
 
 from exporters.onnx import export
-from training import config, dataset, loggers, loop
+from training import config, dataset, loggers, loop, results
 from training.models import MODELS
 from training.run import Run
 from training.split import hold_out_share
@@ -57,7 +57,10 @@ def run(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) ->
     if not fabric.is_global_zero:
         return None
     model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
-    dancer = (prepared.held_out or prepared.trained)[0].lead.file
+    shown = prepared.held_out or prepared.trained
+    if options.results:
+        print("", *results.write(prepared.out, options.kind, model, shown, options.seed), sep="\n")
+    dancer = shown[0].lead.file
     return write_show(prepared.out / "live.yaml", model, Path(options.data).resolve() / dancer)
 
 
@@ -89,7 +92,8 @@ def prepare(
     if options.epochs is not None:
         training = dataclasses.replace(training, epochs=options.epochs)
     with fabric.rank_zero_first():  # the others find the takes in the cache
-        pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache")
+        report = out if fabric.is_global_zero else None
+        pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache", report)
     if options.fold is None:
         trained, held_out = hold_out_share(pairs, data.test_share, options.seed)
     else:
@@ -114,6 +118,7 @@ def prepare(
         seed=options.seed,
         resume=options.resume,
         about=about,
+        skeleton=pairs[0].skeleton,
         logger=options.logger,
         watchers=watchers,
     )
@@ -163,6 +168,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument(
+        "--no-results", dest="results", action="store_false", help="leave out the films and sequences of OUT/results"
+    )
     parser.add_argument("--logger", choices=sorted(loggers.LOGGERS), default="csv", help="beside history.csv")
     parser.add_argument("--cache", help="folder of takes already read (default: OUT/cache)")
     parser.add_argument("--accelerator", default="cpu")
