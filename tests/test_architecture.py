@@ -77,10 +77,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/train.py": ({"exporters", "motion", "training"}, LEARNING),
     "training/scorecard": (
         {"benchmarks", "exporters", "motion", "training"}
-        | {"server.onnx_model", "server.pipeline", "server.protocols", "server.stages"},
-        {"numpy"},
+        | {"server.onnx_model", "server.pipeline", "server.preset", "server.protocols", "server.show"},
+        {"matplotlib", "numpy"},
     ),
+    "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
+    "exporters/gif.py": ({"motion"}, {"imageio", "matplotlib", "numpy"}),
+    "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
+    "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
     "clients/": (set(), {"numpy", "zmq"}),
 }
