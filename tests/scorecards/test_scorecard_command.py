@@ -49,6 +49,17 @@ def test_folds_are_judged_by_what_each_has_not_seen(folder, models, tmp_path, ca
     assert "lead_0, lead_2 | lead_1, lead_3" in capsys.readouterr().out
 
 
+def test_folds_are_trained_by_the_recipe_that_the_model_names(folder, models, tmp_path):
+    """The config is looked for beside the model, where it is not one of the project's."""
+    model = tmp_path / "mine.onnx"
+    model.write_bytes(models[0].read_bytes())
+    (tmp_path / "tiny.yaml").write_bytes((folder / "tiny.yaml").read_bytes())
+    _, result = judge(folder, model, "--seeds", "1", "--folds", "2", "--fold-out", f"{tmp_path}")
+    assert [result["model"][key] for key in ("takes", "takes_seen", "takes_judged")] == [4, 0, 4]
+    again = OnnxModel(tmp_path / "fold1-fold2" / "fold1-fold2.onnx")
+    assert again.manifest.made_from["takes"] == OnnxModel(models[1]).manifest.made_from["takes"]
+
+
 def test_several_models_stand_beside_each_other(folder, models, tmp_path, capsys):
     leads, follows = ([f"{folder}/{who}_{take}.bvh" for take in range(4)] for who in ("lead", "follow"))
     out = tmp_path / "figures.json"
