@@ -96,7 +96,8 @@ class Report:
         lines += [f"  hears    {name}: {receiver.describe()}" for name, receiver in self._receivers.items()]
         for name, line in self._tick.pipeline.partners.items():
             partner = preset.partners[name]
-            lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}")
+            behind = f", {1000.0 * line.latency:.0f} ms behind" if line.latency else ""
+            lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}{behind}")
         lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
         if self._control:
             lines.append(f"  control  OSC on {self._control.host}:{self._control.port}")

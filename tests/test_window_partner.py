@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
@@ -106,6 +108,17 @@ def test_an_echo_is_the_dancer_of_the_stated_latency_ago_at_any_rate(tmp_path: P
         # interpolation twice between frames 1/30 s apart: measured 3e-4 m, 3e-3 rad
         assert np.linalg.norm(poses[number].root_position - root) < 1e-3
         assert rot.angle(poses[number].rotations, rotations).max() < 0.01
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.floats(0.002, 0.25), min_size=5, max_size=60))
+def test_an_echo_keeps_its_distance_however_irregular_the_frames(tmp_path: Path, gaps: list[float]) -> None:
+    """The dancer walks a metre a second, so where the partner is tells what moment is shown."""
+    pipeline = show(window_model(tmp_path / "echo.onnx"))
+    times, rest = np.cumsum([0.0, *gaps]), dancer_at(0.0)[1]
+    dancer = [PoseFrame(HUMANOID, np.array([t, 0.88, 0.0]), rest, t, t, n) for n, t in enumerate(times)]
+    places = [pose.root_position[0] for pose in dance(pipeline, dancer)]
+    np.testing.assert_allclose(places, np.maximum(times - LATENCY / FPS, 0.0), atol=1e-5)  # the model's float32
 
 
 def test_the_first_frame_has_a_partner_beside_the_dancer(tmp_path: Path) -> None:
@@ -251,8 +264,9 @@ def test_a_show_states_its_latency(tmp_path: Path) -> None:
     running.start()
     try:
         running.tick.first_pose.wait(5.0)
-        figures = running.report.figures()
+        figures, opening = running.report.figures(), running.report.opening(None)
     finally:
         running.close()
     assert figures["partners"]["partner1"]["latency_ms"] == round(1000 * LATENCY / FPS)
     assert "partner1 dancing 200 ms behind" in status_line(figures)
+    assert "latent on cpu, 200 ms behind" in opening
