@@ -305,3 +305,9 @@ def test_a_windowed_model_is_exported_with_an_honest_label(model: torch.nn.Modul
     alone = onnx.run_onnx(path.read_bytes(), [{n: v[1:2] for n, v in step.items()} for step in steps])[-1]["partner"]
     assert together.shape == (3, 8, 135)
     np.testing.assert_allclose(alone[0], together[1], atol=2e-5)  # sums in another order
+
+
+def test_a_window_knows_its_take_and_frame() -> None:
+    windows = Sequences([_pair(40), _pair(20)], HUMANOID, 8, 3, mirror=True)
+    assert windows.origin(2) == ("made up", 6)
+    assert windows.origin(11) == windows.origin(11 + len(windows) // 2) == ("made up", 0)  # the second take

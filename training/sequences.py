@@ -6,14 +6,16 @@ in the world, dancer_rotations and partner_rotations (B, T, J, 4) local xyzw. Wi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from motion.skeleton import Skeleton
-from training.dataset import Pair, opposite_joints
+from training.dataset import Pair
+from training.mirror import opposite_joints
+from training.windows import stack
 
 Batch = dict[str, Tensor]
 
@@ -46,8 +48,9 @@ class Sequences:
         self._starts = torch.from_numpy(np.concatenate(found)).long()
         self._frames = torch.arange(window)
         tracks = [[pair.lead for pair in pairs], [pair.follow for pair in pairs]]
-        self._root = _stack([[track.root for track in side] for side in tracks])  # (2, N, 3)
-        self._rotations = _stack([[track.rotations for track in side] for side in tracks])  # (2, N, J, 4)
+        self._root = stack([[track.root for track in side] for side in tracks])  # (2, N, 3)
+        self._rotations = stack([[track.rotations for track in side] for side in tracks])  # (2, N, J, 4)
+        self._pairs, self._begins = [(pair.name, pair.file_frame) for pair in pairs], first[:-1]
         self._mirror, self._swap = 1 + mirror, 1 + swap_roles
         self._opposite = torch.tensor(opposite_joints(skeleton)) if mirror else None
 
@@ -70,16 +73,9 @@ class Sequences:
             batch |= {f"{name}_root": root, f"{name}_rotations": rotations}
         return batch
 
-    def batches(self, size: int, seed: int, first: int = 0) -> Iterator[Batch]:
-        """One epoch from batch `first` on: every window once, shuffled by `seed`, without an incomplete last batch."""
-        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        for number in range(first, self.count(size)):
-            yield self.gather(order[number * size : (number + 1) * size])
-
-    def count(self, size: int) -> int:
-        """Batches in an epoch."""
-        return max(len(self) // size, 1)
-
-
-def _stack(sides: list[list[np.ndarray]]) -> Tensor:
-    return torch.stack([torch.from_numpy(np.concatenate(side)).float() for side in sides])
+    def origin(self, number: int) -> tuple[str, int]:
+        """The take of a window and the frame of its lead's file that it begins with."""
+        frame = int(self._starts[number % len(self._starts)])
+        place = int(np.searchsorted(self._begins, frame, side="right")) - 1
+        name, file_frame = self._pairs[place]
+        return name, file_frame(frame - int(self._begins[place]))

@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
 
 from exporters.onnx import export
-from training import config, dataset, loggers, loop
+from training import config, dataset, loggers, loop, results
 from training.models import MODELS
 from training.run import Run
 from training.split import hold_out_share
@@ -57,7 +57,10 @@ def run(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) ->
     if not fabric.is_global_zero:
         return None
     model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
-    dancer = (prepared.held_out or prepared.trained)[0].lead.file
+    shown = prepared.held_out or prepared.trained
+    if options.results:
+        print("", *results.write(prepared.out, options.kind, model, shown, options.seed), sep="\n")
+    dancer = shown[0].lead.file
     return write_show(prepared.out / "live.yaml", model, Path(options.data).resolve() / dancer)
 
 
@@ -165,6 +168,9 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
+    parser.add_argument(
+        "--no-results", dest="results", action="store_false", help="leave out the films and sequences of OUT/results"
+    )
     parser.add_argument("--logger", choices=sorted(loggers.LOGGERS), default="csv", help="beside history.csv")
     parser.add_argument("--cache", help="folder of takes already read (default: OUT/cache)")
     parser.add_argument("--accelerator", default="cpu")

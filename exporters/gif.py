@@ -1,0 +1,76 @@
+"""Clips -> one small film of stick figures (.gif): all dancers on one floor, seen by a camera that does not move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from motion import kinematics
+from motion.clip import Clip
+from motion.skeleton import Array
+
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito 2008
+FPS = 12.5  # a GIF counts in hundredths of a second: 8 of them
+_SIZE, _DPI = (4.8, 3.2), 100
+_TILT, _PAN = np.radians(18.0), np.radians(25.0)  # the camera looks down, and a little from the side
+_MARGIN = 0.35  # metres around everybody
+
+
+def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0) -> Path:
+    """Write the first `seconds` of clips by their names, who begin together. Raises ValueError when there is none."""
+    if not clips:
+        raise ValueError(f"{path}: no clips to write")
+    bodies = [_sampled(clip, seconds) for clip in clips.values()]  # each (T, J, 3)
+    frames = max(map(len, bodies))
+    floor, low, high = _stage(bodies)
+    figure = Figure(figsize=_SIZE, dpi=_DPI)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+    axes.set_axis_off()
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
+    axes.add_collection(LineCollection(floor, colors="#d0d0d0", linewidths=0.6))
+    sticks = []
+    for (name, clip), colour in zip(clips.items(), COLOURS * len(clips), strict=False):
+        bones = [(joint, parent) for joint, parent in enumerate(clip.skeleton.parents) if parent >= 0]
+        lines = LineCollection([], colors=colour, linewidths=2.2, capstyle="round", label=name)
+        sticks.append((axes.add_collection(lines), np.array(bones)))
+    axes.legend(loc="upper left", frameon=False, fontsize=8)
+    pictures = []
+    for frame in range(frames):
+        for (lines, bones), body in zip(sticks, bodies, strict=True):
+            lines.set_segments(_seen(body[min(frame, len(body) - 1)])[bones])
+        canvas.draw()
+        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
+    imageio.imwrite(path, np.stack(pictures), extension=".gif", duration=1000.0 / FPS, loop=0)
+    return Path(path)
+
+
+def _sampled(clip: Clip, seconds: float) -> Array:
+    """Joints (T, J, 3) at the film's rate: the nearest frames."""
+    times = np.arange(0.0, min(seconds, clip.seconds), 1.0 / FPS)
+    chosen = np.minimum(np.round(times * clip.fps).astype(np.intp), len(clip) - 1)
+    return kinematics.global_positions(clip.skeleton, clip.root_positions[chosen], clip.rotations[chosen])
+
+
+def _seen(points: Array) -> Array:
+    """Points (..., 3) as the camera sees them from afar, (..., 2)."""
+    x, y, z = points[..., 0], points[..., 1], points[..., 2]
+    across, towards = x * np.cos(_PAN) - z * np.sin(_PAN), x * np.sin(_PAN) + z * np.cos(_PAN)
+    return np.stack([across, y * np.cos(_TILT) - towards * np.sin(_TILT)], axis=-1)
+
+
+def _stage(bodies: list[Array]) -> tuple[list[Array], Array, Array]:
+    """Lines of a floor grid of one metre, and the corners of the picture."""
+    points = np.concatenate([body.reshape(-1, 3) for body in bodies])
+    first, last = np.floor(points.min(axis=0) - 0.2), np.ceil(points.max(axis=0) + 0.2)
+    xs, zs = np.arange(first[0], last[0] + 1), np.arange(first[2], last[2] + 1)
+    lines = [np.array([[x, 0.0, zs[0]], [x, 0.0, zs[-1]]]) for x in xs]
+    lines += [np.array([[xs[0], 0.0, z], [xs[-1], 0.0, z]]) for z in zs]
+    seen = _seen(points)
+    return [_seen(line) for line in lines], seen.min(axis=0) - _MARGIN, seen.max(axis=0) + _MARGIN

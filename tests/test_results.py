@@ -1,0 +1,218 @@
+"""What a training run leaves to look at opens again and shows what was danced."""
+
+from pathlib import Path
+
+import numpy as np
+import pygltflib
+import pytest
+import torch
+from PIL import Image
+
+from exporters import fbx, onnx
+from exporters.gif import write_gif
+from exporters.gltf import write_gltf
+from motion import kinematics
+from motion import rotations as rot
+from motion.bvh import read_bvh
+from motion.clip import Clip
+from motion.skeleton import HUMANOID
+from training import dataset, results
+from training.models import MODELS, describe
+from training.results import sequences, style
+from training.results.player import Player, overlap_add
+
+SMALL = {"window": 8, "hop": 2, "fps": 30.0, "latent": 4, "layers": 1, "size": 8, "dense": (8,)}
+SMALL_DUET = {"placement_width": 16, "pose_width": 16, "code": 4, "latent": 2}
+
+
+def _clip(seconds: float = 2.0, shift: float = 0.0, fps: float = 30.0) -> Clip:
+    """A body that walks an arc and swings its limbs."""
+    now = np.arange(round(seconds * fps)) / fps
+    root = np.stack([np.sin(now) + shift, np.full_like(now, 0.88), np.cos(0.5 * now)], axis=-1)
+    rotations = rot.from_euler("ZXY", 0.4 * np.sin(3.0 * now[:, None, None] + np.arange(66).reshape(22, 3)))
+    rotations[:, 0] = rot.yaw(0.8 * now)
+    return Clip(HUMANOID, fps, root, rotations)
+
+
+def _pair(seconds: float = 2.0) -> dataset.Pair:
+    tracks = []
+    for clip in (_clip(seconds, fps=60.0), _clip(seconds, 1.0, 60.0)):
+        given = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations).astype(np.float32)
+        tracks.append(dataset.Track("made up", "", given, clip.root_positions, clip.rotations))
+    return dataset.Pair("made up", 60.0, *tracks)
+
+
+def _model(kind: str, folder: Path) -> Path:
+    torch.manual_seed(0)
+    module = MODELS[kind].build(MODELS[kind].config(**(SMALL_DUET if kind == "duet" else SMALL)), HUMANOID)
+    torch.save({**describe(kind, module), "about": {}}, folder / "last.ckpt")
+    return onnx.export(folder / "last.ckpt", folder / f"{kind}.onnx")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {kind: _model(kind, tmp_path_factory.mktemp(kind)) for kind in ("duet", "duet_window", "deepfake")}
+
+
+# ---- files
+
+
+def test_a_gltf_file_moves_as_the_clip_does(tmp_path: Path) -> None:
+    clip = _clip()
+    document = pygltflib.GLTF2().load(write_gltf(tmp_path / "x.glb", {"ann": clip, "ben": _clip(1.0, 1.0)}))
+    names = [node.name for node in document.nodes if node.name]
+    assert names == [f"{who}/{joint}" for who in ("ann", "ben") for joint in HUMANOID.names]
+    channels = document.animations[0].channels
+    assert len(channels) == 2 * (len(HUMANOID) + 1)
+    joint = HUMANOID.index("LeftLowerArm")
+    sampler = document.animations[0].samplers[channels[joint].sampler]
+    assert document.nodes[channels[joint].target.node].name == "ann/LeftLowerArm"
+    values = [_values(document, number) for number in (sampler.input, sampler.output)]
+    np.testing.assert_allclose(values[0][:, 0], np.arange(60) / 30.0, atol=1e-6)  # float32
+    assert rot.angle(values[1], clip.rotations[:, joint]).max() < 1e-3
+
+
+def _values(document: pygltflib.GLTF2, number: int) -> np.ndarray:
+    accessor = document.accessors[number]
+    view = document.bufferViews[accessor.bufferView]
+    blob = document.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
+    return np.frombuffer(blob, dtype=np.float32).reshape(accessor.count, -1)
+
+
+def test_the_bones_of_a_gltf_file_reach_from_joint_to_joint(tmp_path: Path) -> None:
+    document = pygltflib.GLTF2().load(write_gltf(tmp_path / "x.glb", {"ann": _clip()}))
+    hips = document.nodes[HUMANOID.index("LeftUpperLeg")]
+    bone = next(document.nodes[child] for child in hips.children if document.nodes[child].mesh is not None)
+    tip = rot.rotate(np.array(bone.rotation), np.array([0.0, bone.scale[1], 0.0]))
+    np.testing.assert_allclose(tip, HUMANOID.offsets[HUMANOID.index("LeftLowerLeg")], atol=1e-9)
+
+
+def test_a_gif_shows_both_dancers_move(tmp_path: Path) -> None:
+    with Image.open(write_gif(tmp_path / "x.gif", {"ann": _clip(1.0), "ben": _clip(2.0, 1.0)}, seconds=1.6)) as film:
+        assert film.n_frames == 20
+        assert film.info["duration"] == 80
+        pictures = []
+        for frame in (0, 19):
+            film.seek(frame)
+            pictures.append(np.asarray(film.convert("RGB"), dtype=int))
+    for colour in ((0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)):
+        places = [np.abs(picture - colour).sum(axis=-1) < 60 for picture in pictures]
+        assert min(place.sum() for place in places) > 100
+        assert (places[0] != places[1]).sum() > 100
+
+
+@pytest.mark.parametrize("write", [write_gif, write_gltf])
+def test_nothing_to_write_is_refused(tmp_path: Path, write: object) -> None:
+    with pytest.raises(ValueError, match="no clips"):
+        write(tmp_path / "x", {})
+
+
+def test_fbx_says_why_it_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="bpy is not installed"):
+        fbx.write_fbx(tmp_path / "x.fbx", _clip())
+
+
+def test_fbx_comes_back_as_the_clip(tmp_path: Path) -> None:
+    pytest.importorskip("bpy", reason="Blender's bpy is not installed")
+    from motion.fbx import read_fbx
+
+    clip = _clip(1.0)
+    back = read_fbx(fbx.write_fbx(tmp_path / "x.fbx", clip))[0]
+    points = [
+        kinematics.global_positions(each.skeleton, each.root_positions, each.rotations)[
+            :30, each.skeleton.index("LeftHand")
+        ]
+        for each in (clip, back)
+    ]
+    np.testing.assert_allclose(points[1], points[0], atol=1e-3)  # metres; keys are written in float32
+
+
+# ---- playing
+
+
+def test_windows_that_agree_add_up_to_the_dance() -> None:
+    clip, starts = _clip(1.0), list(range(-6, 30, 2))
+    places = [np.clip(np.arange(start, start + 8), 0, 29) for start in starts]
+    windows = [np.stack([values[frames] for frames in places]) for values in (clip.root_positions, clip.rotations)]
+    root, rotations = overlap_add(*windows, starts, 30)
+    np.testing.assert_allclose(root, clip.root_positions, atol=1e-12)
+    assert rot.angle(rotations, clip.rotations).max() < 1e-6
+
+
+@pytest.mark.parametrize(("frames", "starts"), [(5, [-6, -4, -2, 0, 2, 4]), (1, [-6, -4, -2, 0])])
+def test_every_frame_is_danced_by_all_windows_that_hold_it(models: dict, frames: int, starts: list[int]) -> None:
+    assert Player(models["duet_window"]).runs(frames) == starts
+
+
+@pytest.mark.parametrize("kind", ["duet", "duet_window", "deepfake"])
+def test_an_exported_model_dances_a_whole_clip(models: dict, kind: str) -> None:
+    clip = _clip()
+    made, again = (Player(models[kind], seed=3).dance(clip) for _ in range(2))
+    assert len(made) == len(clip)
+    assert np.isfinite(made.root_positions).all()
+    np.testing.assert_array_equal(made.rotations, again.rotations)
+
+
+def test_a_latent_that_is_given_back_is_the_same_dance(models: dict) -> None:
+    player, clip = Player(models["duet_window"]), _clip()
+    latents = player.latents(clip)
+    given = player.dance(clip, variety=0.0, latent_mix=1.0, latent_other=latents)
+    assert rot.angle(given.rotations, player.dance(clip, variety=0.0).rotations).max() < 1e-3
+
+
+def test_a_walk_keeps_the_mean_and_the_spread_and_does_not_jump() -> None:
+    random = np.random.default_rng(0)
+    latents = 0.3 + 0.2 * random.standard_normal((20000, 3))
+    walked = sequences.walk(latents, 0.3, random)
+    np.testing.assert_allclose(walked.mean(axis=0), 0.3, atol=0.03)  # 20000 steps are about 2900 independent ones
+    np.testing.assert_allclose(walked.std(axis=0), 0.2, atol=0.02)
+    assert np.abs(np.diff(walked, axis=0)).mean() < 0.6 * np.abs(np.diff(latents, axis=0)).mean()
+
+
+# ---- all of it
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("duet", ["original", "predicted"]),
+        ("duet_window", ["original", "predicted", "latent_walk", "latent_interpolation"]),
+        (
+            "deepfake",
+            ["original", "d1_to_d1", "d1_to_d2", "d2_to_d1", "d2_to_d2", "latent_walk", "latent_interpolation"],
+        ),
+    ],
+)
+def test_results_are_files_that_open_again(models: dict, tmp_path: Path, kind: str, names: list[str]) -> None:
+    lines = results.write(tmp_path, kind, models[kind], [_pair(4.0 if kind == "deepfake" else 1.0)])
+    folder = tmp_path / "results"
+    for name in names:
+        assert pygltflib.GLTF2().load(folder / f"{name}.glb").animations[0].channels
+        with Image.open(folder / f"{name}.gif") as film:
+            assert film.n_frames > 5
+        clips = [read_bvh(folder / f"{name}_{number}.bvh", 1.0)[0] for number in (1, 2)]
+        assert len(clips[0]) == len(clips[1]) > 20
+    assert {path.stem for path in folder.glob("*.glb")} == set(names)
+    assert ("bpy" in lines[-1]) == bool(fbx.missing())
+    assert (folder / "style.json").is_file() == (kind == "deepfake")
+
+
+def test_a_dancer_has_their_own_style_and_not_the_others() -> None:
+    class Copies:
+        def dance(self, dancer: Clip, **knobs: float) -> Clip:
+            return dancer
+
+    quick = _clip(12.0)
+    slow = Clip(HUMANOID, 30.0, quick.root_positions, rot.slerp(rot.IDENTITY, quick.rotations, 0.2))
+    figures = style.distances(Copies(), [quick], [slow])
+    assert figures["d1_to_d2_style_from_d1"] == pytest.approx(0.0, abs=1e-3)
+    assert figures["d1_to_d2_style_from_d2"] == pytest.approx(1.0, abs=1e-3)
+    assert figures["d1_to_d2_kept_m"] == 0.0
+    assert len(style.sentences(figures)) == 5
+
+
+def test_style_of_takes_too_short_is_not_made_up() -> None:
+    figures = style.distances(None, [_clip(1.0)], [_clip(1.0)])
+    assert figures == {"style_between_dancers": None}
+    assert "not measured" in style.sentences(figures)[0]
