@@ -87,3 +87,22 @@ def test_sensitivity_is_one_when_the_leader_matters_as_much_as_the_seed():
 def test_pieces_stand_beside_their_frames():
     whole = np.arange(30.0)
     np.testing.assert_array_equal(Piece(4, np.zeros((3, 24, 3))).beside(whole), [4.0, 5.0, 6.0])
+
+
+def test_naive_partners_of_real_salsa_fail_in_their_own_ways(shared):
+    """Of six takes, three learned from: what each is known for, by a margin that the choice of takes cannot turn."""
+    folder = shared / "data" / "salsa_pairs"
+    names = ("01", "03", "05", "10", "12", "15")
+    pairs = [(folder / f"60_{name}.bvh", folder / f"61_{name}.bvh") for name in names]
+    known, asked = (takes.read_takes(side, takes.Reading()) for side in (pairs[::2], pairs[1::2]))
+    truth = Truth(asked)
+    rows = {name: truth.figures([fit(known)(take, 0) for take in asked]) for name, fit in baselines.FITTED.items()}
+    rows |= {name: truth.figures([dance(take, 0) for take in asked]) for name, dance in baselines.UNFITTED.items()}
+    assert rows["ridge"]["root_ade_m"] < 0.8 * rows["hold"]["root_ade_m"]
+    assert rows["nearest"]["root_ade_m"] < 0.8 * rows["random"]["root_ade_m"]
+    assert max(rows[name]["fid_g"] for name in ("nearest", "random")) < 0.5 * rows["ridge"]["fid_g"]  # real clips
+    assert rows["hold"]["fid_k"] > rows["ridge"]["fid_k"] > rows["nearest"]["fid_k"]
+    assert rows["rotated"]["bed"] == 1.0 > rows["ridge"]["bed"] > rows["random"]["bed"]
+    assert rows["glued"]["skating_percent"] > 10.0 > rows["random"]["skating_percent"]
+    assert rows["ridge"]["jitter_ratio"] > 2.0
+    assert rows["ridge"]["teleport_percent"] > 5.0
