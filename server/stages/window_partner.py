@@ -213,7 +213,7 @@ class WindowPartner:
         overlap = self._fade + 1
         old_roots, old_rotations = self._dance.at(frames[:overlap])
         ramp = np.arange(overlap) / overlap
-        ramp = (ramp * ramp * (3.0 - 2.0 * ramp))[:, None]
+        ramp = (ramp**3 * (ramp * (6.0 * ramp - 15.0) + 10.0))[:, None]  # at rest at both ends, its slope too
         roots[:overlap] = old_roots + ramp * (roots[:overlap] - old_roots)
         rotations[:overlap] = rot.slerp(old_rotations, rotations[:overlap], ramp)
         self._dance = Dance(start, roots, rotations)
