@@ -51,6 +51,7 @@ def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> 
     made_from = {
         "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
         "takes": about.get("takes", []),
+        "contains_recordings": bool(getattr(step, "contains_recordings", False)),
         "licence": about.get("licence", "not stated"),
         "source": about.get("source", ""),
         "command": about.get("command", ""),
@@ -64,7 +65,9 @@ def write(step: Graph, label: Manifest, out: Path) -> Path:
     proto = to_onnx(step, label)
     steps = example_steps(label, STEPS if label.window == 1 else WINDOWS, seed=0)
     expected = run_torch(step, label, steps)
-    worst = parity(expected, run_onnx(proto.SerializeToString(), steps))
+    choices = tuple(getattr(step, "choices", ()))
+    made = run_onnx(proto.SerializeToString(), steps, forced=expected if choices else None)
+    worst = parity(expected, made, choices)
     if not worst <= TOLERANCE:
         raise ParityError(
             f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})"
@@ -174,8 +177,8 @@ def run_torch(step: Graph, label: Manifest, steps: list[Values]) -> list[Values]
     return results
 
 
-def run_onnx(model: bytes, steps: list[Values]) -> list[Values]:
-    """As `run_torch`, by onnxruntime on one thread."""
+def run_onnx(model: bytes, steps: list[Values], forced: list[Values] | None = None) -> list[Values]:
+    """As `run_torch`, by onnxruntime on one thread. forced: every step starts from these results' states instead."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -184,16 +187,24 @@ def run_onnx(model: bytes, steps: list[Values]) -> list[Values]:
     batch = len(next(iter(steps[0].values())))
     state = {n: np.zeros((batch, *shape), dtype=np.float32) for n, shape in given.items() if n not in steps[0]}
     results = []
-    for values in steps:
+    for number, values in enumerate(steps):
         made = dict(zip(names, session.run(None, {**values, **state}), strict=True))
-        state = {name: made[name] for name in state}
+        state = {name: (made if forced is None else forced[number])[name] for name in state}
         results.append(made)
     return results
 
 
-def parity(a: list[Values], b: list[Values]) -> float:
-    """The largest absolute difference of any output at any step; infinite when one is not finite."""
-    worst = max(float(np.abs(x[name] - y[name]).max()) for x, y in zip(a, b, strict=True) for name in x)
+def parity(a: list[Values], b: list[Values], choices: tuple[str, ...] = ()) -> float:
+    """The largest absolute difference of any output at any step; infinite when one is not finite.
+
+    choices: states whose first number is a choice among things that may be equally good. One step in a thousand, from
+    the same state, may choose otherwise; it is not compared.
+    """
+    same = [all(np.abs(x[name] - y[name])[:, 0].max() < 0.5 for name in choices) for x, y in zip(a, b, strict=True)]
+    if len(same) - sum(same) > max(len(same) // 1000, 1 if choices else 0):
+        return float("inf")
+    compared = [(x, y) for x, y, agree in zip(a, b, same, strict=True) if agree]
+    worst = max(float(np.abs(x[name] - y[name]).max()) for x, y in compared for name in x)
     return worst if np.isfinite(worst) else float("inf")
 
 

@@ -1,0 +1,49 @@
+"""What runs live of a duet_match: the player with its database, or with the networks that learned it.
+
+The database travels inside the file: `contains_recordings` says so, and its manifest with it.
+"""
+
+from __future__ import annotations
+
+from exporters.graphs import ports
+from motion.manifest import Manifest, Param, Port
+from training.match.player import Player
+from training.models.duet_match import DuetMatch
+
+
+class MatchStep(Player):
+    """See the module and training.match.player."""
+
+    choices = ("state_clip",)  # first number: the row that plays; two runtimes may differ where two rows are as good
+
+    def __init__(self, model: DuetMatch) -> None:
+        super().__init__(model)
+        self.skeleton = model.skeleton
+        self.contains_recordings = not model.config.learned
+
+    def label(self, name: str) -> Manifest:
+        """The manifest, all but where the model comes from."""
+        inputs, states = self.ports()
+        roles = {"dancer": "motion", "dt": "time", "noise": "noise"}
+        given = [
+            Port(
+                port,
+                roles.get(port, "condition"),
+                ("batch", *shape),
+                layout=("global_positions",) if port == "dancer" else (),
+            )
+            for port, shape in inputs.items()
+        ]
+        remembered, kept = ports.states(states)
+        return Manifest(
+            name,
+            "duet",
+            self.skeleton,
+            (*given, *remembered),
+            (ports.partner(self.skeleton), *kept),
+            (
+                Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the likeliest moves"),
+                Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
+                Param("lead", 0.0, 0.0, 0.5, 0.3, "seconds that the partner's place is read ahead"),
+            ),
+        )

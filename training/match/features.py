@@ -1,0 +1,184 @@
+"""What is seen of a leader and of a follower, as numbers; the same code makes training rows and runs live.
+
+Horizontal vectors are complex numbers x + i z, held as (..., 2). A body's `left` is the unit vector along its hip axis;
+a point p in a body's frame (left, forward) lies in the world at root + left * p, and a turn is a product of lefts.
+Everything counts in frames of 1/30 s.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from motion.skeleton import HUMANOID
+
+RATE = 30.0
+LAGS = (*range(13), 14, 15, 18, 19, 20, 30)  # frames into the past at which a leader is looked at
+CONTEXT_LAGS = (5, 10, 15, 20, 30)
+SEEN_LAGS = (0, 5, 10, 20)
+SPEED_LAGS = (0, 2, 4, 6, 8, 11, 14, 18)
+AHEAD = (0, 5, 10)  # frames ahead of which intention speaks
+
+_JOINT = HUMANOID.index
+LEFT_HIP, RIGHT_HIP = _JOINT("LeftUpperLeg"), _JOINT("RightUpperLeg")
+ANKLES = [_JOINT("LeftFoot"), _JOINT("RightFoot")]
+TOES = [_JOINT("LeftToes"), _JOINT("RightToes")]
+WRISTS = [_JOINT("LeftHand"), _JOINT("RightHand")]
+HEAD = _JOINT("Head")
+MARKS = [0, *ANKLES, *WRISTS]
+_AT = {lag: place for place, lag in enumerate(LAGS)}
+
+
+def turned(vector: Tensor, left: Tensor) -> Tensor:
+    """left * vector: from a body's frame to the world. (..., 2) each."""
+    a, b, c, d = vector[..., 0], vector[..., 1], left[..., 0], left[..., 1]
+    return torch.stack([a * c - b * d, a * d + b * c], dim=-1)
+
+
+def seen_from(vector: Tensor, left: Tensor) -> Tensor:
+    """conj(left) * vector: from the world to a body's frame. (..., 2) each."""
+    a, b, c, d = vector[..., 0], vector[..., 1], left[..., 0], left[..., 1]
+    return torch.stack([a * c + b * d, b * c - a * d], dim=-1)
+
+
+def unit(vector: Tensor) -> Tensor:
+    return F.normalize(vector, dim=-1, eps=1e-6)
+
+
+def lefts(positions: Tensor) -> Tensor:
+    """The left (..., 2) of bodies (..., J, 3)."""
+    return unit(positions[..., LEFT_HIP, 0::2] - positions[..., RIGHT_HIP, 0::2])
+
+
+def points_seen(points: Tensor, root: Tensor, left: Tensor) -> Tensor:
+    """World points (..., P, 3) in the frame of a body at root (..., 2) with left (..., 2); heights stay."""
+    flat = seen_from(points[..., 0::2] - root[..., None, :], left[..., None, :])
+    return torch.stack([flat[..., 0], points[..., 1], flat[..., 1]], dim=-1)
+
+
+def context(past: Tensor) -> Tensor:
+    """The leader in its own frame, now and over the last second: past (B, LAGS, J, 3) world -> (B, 151)."""
+    now, then = past[:, 0], past[:, [_AT[lag] for lag in CONTEXT_LAGS]]
+    root, left = now[:, 0, 0::2], lefts(now)
+    marks = points_seen(then[:, :, MARKS], root[:, None], left[:, None])
+    turns = seen_from(lefts(then), left[:, None])
+    return torch.cat([points_seen(now, root, left).flatten(1), marks.flatten(1), turns.flatten(1)], dim=-1)
+
+
+def leader_seen(past: Tensor, root: Tensor, left: Tensor) -> Tensor:
+    """The leader as the follower at root, left (B, 2) has it before their eyes: (B, 74)."""
+    then = past[:, [_AT[lag] for lag in SEEN_LAGS]]
+    marks = points_seen(then[:, :, MARKS], root[:, None], left[:, None])  # (B, lags, 5, 3)
+    pelvis, limbs = marks[:, :, 0, 0::2], marks[:, :, 1:] - marks[:, :, :1]
+    turns = seen_from(lefts(then), left[:, None])
+    moved = (past[:, 0, MARKS[:3]] - past[:, 1, MARKS[:3]]) * RATE
+    moved = points_seen(moved, torch.zeros_like(root), left)
+    parts = [pelvis, 0.6 * limbs, 0.5 * turns, 0.25 * moved, 0.6 * speeds(past)[:, :1]]
+    return torch.cat([part.flatten(1) for part in parts], dim=-1)
+
+
+def speeds(past: Tensor) -> Tensor:
+    """The leader's mean joint speed at SPEED_LAGS, m/s: (B, 8)."""
+    now, before = [past[:, [_AT[lag + step] for lag in SPEED_LAGS]] for step in (0, 1)]
+    return (now - before).norm(dim=-1).mean(dim=-1) * RATE
+
+
+def velocities(points: Tensor) -> Tensor:
+    """Central differences over time (T, ...) in units a second; one-sided at the ends."""
+    padded = torch.cat([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    return (padded[2:] - padded[:-2]) * (0.5 * RATE)
+
+
+def contacts(positions: Tensor) -> Tensor:
+    """Which toes stand in a take (T, J, 3): low and slower than 0.3 m/s; (T, 2) of 0 and 1."""
+    speed = velocities(positions[:, TOES])[..., 0::2].norm(dim=-1)
+    return _widened(low(positions) * (speed < 0.3))
+
+
+def low(positions: Tensor) -> Tensor:
+    """Which toes are under their lowest + 5 cm (the lowest but for 2 % of glitches), (T, 2) of 0 and 1."""
+    toes = positions[:, TOES, 1]
+    return (toes < torch.quantile(toes, 0.02) + 0.05).float()
+
+
+def gliding(positions: Tensor) -> Tensor:
+    """The velocity with which low toes travel over the floor, in the body's frame (T, 4) m/s; none for a slow one."""
+    moving = velocities(positions[:, TOES])[..., 0::2]
+    speed = moving.norm(dim=-1, keepdim=True)
+    return seen_from(moving * ((speed - 0.15) / 0.15).clamp(0.0, 1.0), lefts(positions)[:, None]).flatten(1)
+
+
+def _widened(flags: Tensor) -> Tensor:
+    return F.max_pool1d(flags.T[None], 3, 1, 1)[0].T
+
+
+def body(positions: Tensor) -> dict[str, Tensor]:
+    """A follower's take (T, J, 3) in its own frames: what it is compared by, frame for frame."""
+    root, left = positions[:, 0, 0::2], lefts(positions)
+    moving = velocities(positions)
+    still = torch.zeros_like(root)
+    turn = seen_from(torch.cat([left[1:], left[-1:]]), torch.cat([left[:1], left[:-1]]))
+    return {
+        "root": root,
+        "left": left,
+        "points": points_seen(positions, root, left),  # (T, J, 3)
+        "velocities": points_seen(moving, still, left),
+        "yaw_rate": turn[:, 1:] * (0.5 * RATE),
+        "speed": moving.norm(dim=-1).mean(dim=-1, keepdim=True),
+        "contacts": contacts(positions),
+        "low": _widened(low(positions)),
+        "gliding": gliding(positions),
+    }
+
+
+def own(parts: dict[str, Tensor]) -> Tensor:
+    """The body a jump must fit: (T, 46)."""
+    chosen = [*ANKLES, *TOES, *WRISTS, HEAD]
+    points, moving = parts["points"], parts["velocities"]
+    rows = [1.5 * points[:, chosen].flatten(1), 0.25 * moving[:, chosen].flatten(1), 0.7 * moving[:, 0, 0::2]]
+    return torch.cat([*rows, 0.15 * parts["yaw_rate"], 2.0 * points[:, 0, 1:2]], dim=-1)
+
+
+def intention(parts: dict[str, Tensor]) -> Tensor:
+    """What the body is about to do, (T, AHEAD * 45): points, velocities, contacts and speed in the frame of each."""
+    chosen = [*ANKLES, *TOES, *WRISTS, 0]
+    now = torch.cat(
+        [
+            parts["points"][:, chosen].flatten(1),
+            0.2 * parts["velocities"][:, chosen].flatten(1),
+            0.3 * parts["contacts"],
+            0.6 * parts["speed"],
+        ],
+        dim=-1,
+    )
+    return torch.cat([_later(now, frames) for frames in AHEAD], dim=-1)
+
+
+def trajectory(parts: dict[str, Tensor]) -> Tensor:
+    """Where the body goes: displacement and half its turn at +10 and +20 frames, in its frame, (T, 8)."""
+    return torch.cat([_step(parts, frames) for frames in (10, 20)], dim=-1)
+
+
+def _step(parts: dict[str, Tensor], frames: int) -> Tensor:
+    moved = seen_from(_later(parts["root"], frames) - parts["root"], parts["left"])
+    return torch.cat([moved, 0.5 * seen_from(_later(parts["left"], frames), parts["left"])], dim=-1)
+
+
+def placement(parts: dict[str, Tensor], leader_root: Tensor, leader_left: Tensor, horizons: tuple[int, ...]) -> Tensor:
+    """Where the follower is and faces over the horizons, in the leader's frame now: (T, horizons * 4)."""
+    rows = []
+    for frames in horizons:
+        rows.append(seen_from(_later(parts["root"], frames) - leader_root, leader_left))
+        rows.append(seen_from(_later(parts["left"], frames), leader_left))
+    return torch.cat(rows, dim=-1)
+
+
+def past_of(positions: Tensor) -> Tensor:
+    """Every frame's past (T, LAGS, J, 3) of a take (T, J, 3); before its start its first frame stands."""
+    frames = torch.arange(len(positions))[:, None] - torch.tensor(LAGS)
+    return positions[frames.clamp(min=0)]
+
+
+def _later(rows: Tensor, frames: int) -> Tensor:
+    return rows[(torch.arange(len(rows)) + frames).clamp(max=len(rows) - 1)]

@@ -1,0 +1,188 @@
+"""A partner that plays recorded dance: regressors say where it should be and what it should do, and a player finds the
+piece of a recording that does it. Fitted in a minute, without gradients but for two small networks.
+
+Placement: three kernel ridges and two networks from the leader's last second. Intention: two kernel ridges. Both, with
+what the leader does, ask the database of recorded followers (motion
+matching, Clavet 2016). training/match has the parts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from motion.skeleton import Skeleton
+from training import checkpoint
+from training.match import database, features
+from training.match.fit import fit
+from training.match.regressors import KernelRidge, Network
+
+if TYPE_CHECKING:
+    from training.run import Run
+
+
+@dataclass(frozen=True)
+class Config:
+    """Regressors, group weights and the player's habits. Times in seconds, horizons in frames of 1/30 s."""
+
+    horizons: tuple[int, ...] = (0, 3, 6, 9, 12, 16, 20, 26)
+    centres: int = 1800
+    placement_dims: tuple[int, ...] = (60, 40, 90)
+    intention_dims: tuple[int, ...] = (60, 40)
+    intention_centres: int = 1500
+    networks: int = 2
+    axes: int = 96  # numbers a database row is found by, besides its own group
+    weight_own: float = 1.4
+    weight_trajectory: float = 1.0
+    weight_seen: float = 1.0
+    weight_intention: float = 0.7
+    weight_context: float = 1.5
+    weight_speed: float = 1.0
+    most_gain: float = 2.2  # intention's spread is brought up to the database's by at most this
+    noise: int = 16
+    wander: float = 0.3  # of the database's spread, what variety 1 adds to the query
+    drift_seconds: float = 1.0
+    search_seconds: float = 1 / 6
+    lead: float = 0.02  # plans are read this far ahead: it cancels the lag that averaging adds
+    ripen: bool = True
+    forget_seconds: float = 0.2
+    far: float = 0.8  # m; partners further away are predicted too near
+    stretch: float = 0.15
+    near: float = 0.45  # m; nearer ones are held off, softly
+    steer_seconds: float = 0.2
+    steer_speed: float = 1.5  # m/s
+    steer_smooth: float = 0.1  # s
+    turn_seconds: float = 0.3
+    turn_speed: float = 1.5  # rad/s
+    ride: float = 0.6  # share of the way from the clip's root to the placement that is shown
+    jump_half_life: float = 0.16
+    lock_gain: float = 0.15
+    lock_width: float = 0.02
+    rate_gain: float = 0.5
+    hurry: float = 0.3
+    foot_clamp: float = 0.10  # m
+    foot_release: float = 0.1
+
+    learned: bool = False  # networks that learned database and player go into the file, no recordings
+
+    def __post_init__(self) -> None:
+        if self.horizons[0] != 0 or list(self.horizons) != sorted(set(self.horizons)) or self.horizons[-1] < 20:
+            raise ValueError(f"horizons must grow from 0 to 20 or more, not {self.horizons}")
+        if not self.placement_dims or not self.intention_dims:
+            raise ValueError("placement_dims and intention_dims must name one kernel ridge each at least")
+
+    def weight(self, group: str) -> float:
+        return float(getattr(self, f"weight_{group}"))
+
+
+@dataclass(frozen=True)
+class Training:
+    """How it is fitted. epochs: of the placement networks."""
+
+    epochs: int = 22
+
+
+def train(run: Run) -> Path:
+    """Fits a DuetMatch to the run's takes and returns its checkpoint. Raises ValueError for takes too short."""
+    if run.resume:
+        raise ValueError("a duet_match is fitted within minutes, in one go: start it without --resume")
+    model = DuetMatch(run.model, run.skeleton)
+    fit(model, run.trained, run.data.mirror, run.data.swap_roles, run.seed, run.training.epochs)
+    whole = {**checkpoint.describe(run.name, model), "about": run.about, "run": {"seed": run.seed}}
+    run.out.mkdir(parents=True, exist_ok=True)
+    torch.save(whole, run.out / "last.ckpt")
+    return run.out / "last.ckpt"
+
+
+class DuetMatch(nn.Module):
+    """The fitted parts, empty until `fit` (training.match.fit) or a checkpoint fills them."""
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        seen, outputs = 151, 4 * len(config.horizons)
+        self.register_buffer("seen_mean", torch.zeros(seen))
+        self.register_buffer("seen_scale", torch.ones(seen))
+        self.placers = nn.ModuleList(KernelRidge(seen, dims, config.centres, outputs) for dims in config.placement_dims)
+        self.networks = nn.ModuleList(Network(seen, outputs) for _ in range(config.networks))
+        self.register_buffer("placement_mean", torch.zeros(outputs))
+        wants = 45 * len(features.AHEAD)
+        self.intents = nn.ModuleList(
+            KernelRidge(seen, dims, config.intention_centres, wants) for dims in config.intention_dims
+        )
+        self.register_buffer("wants_mean", torch.zeros(wants))
+        self.register_buffer("wants_gain", torch.ones(wants))
+        self.own_width = 46
+        for name in ("poses", "spans", "table", "norms", "entry", "scale", "mean", "turn", "wander"):
+            self.register_buffer(name, torch.zeros(0))
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
+        for name in ("poses", "spans", "table", "norms", "entry", "scale", "mean", "turn", "wander"):
+            if prefix + name in state_dict:
+                setattr(self, name, torch.empty_like(state_dict[prefix + name]))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    # What the regressors say.
+
+    def standardise(self, seen: Tensor) -> Tensor:
+        return (seen - self.seen_mean) / self.seen_scale
+
+    def place(self, seen: Tensor) -> Tensor:
+        """Root x z and left x z over the horizons, in the leader's frame, (B, horizons * 4)."""
+        ridges = sum(ridge(seen) for ridge in self.placers) / len(self.placers)
+        if not len(self.networks):
+            return ridges
+        networks = sum(net(seen) for net in self.networks) / len(self.networks) + self.placement_mean
+        return 0.5 * (ridges + networks)
+
+    def wants(self, seen: Tensor) -> Tensor:
+        """Intention (B, AHEAD * 45) with the spread that real followers have."""
+        said = sum(ridge(seen) for ridge in self.intents) / len(self.intents)
+        return self.wants_mean + self.wants_gain * (said - self.wants_mean)
+
+    # The database.
+
+    def query(self, seen: Tensor, trajectory: Tensor, before: Tensor, leader_speeds: Tensor) -> tuple[Tensor, Tensor]:
+        """The query (B, axes) and the follower's speed, m/s (B, 1)."""
+        wants = self.wants(seen)
+        speed = wants.unflatten(-1, (len(features.AHEAD), 45))[..., -1] / 0.6
+        groups = [trajectory, before, wants, self.placers[0].project(seen), database.speed_group(leader_speeds, speed)]
+        raw = torch.cat(groups, dim=-1) * self.scale - self.mean
+        return raw @ self.turn, speed[:, :1]
+
+    def rows(self, row: Tensor) -> Tensor:
+        """The pose rows (B, 4, columns) around row (B, 1): one before, itself, two after, within its take."""
+        return self.poses[self._near(row, torch.arange(-1, 3, dtype=row.dtype))]
+
+    def last_of(self, row: Tensor) -> Tensor:
+        """The last row of its take, (B, 1)."""
+        return self.spans[row.long()[:, 0], 1:]
+
+    def search(self, rest: Tensor, row: Tensor, fraction: Tensor, started: Tensor) -> tuple[Tensor, Tensor]:
+        """The best row (B, 1) and whether it beats staying (B, 1)."""
+        now = row.long()[:, 0]
+        own = self.table[:, -self.own_width :]
+        mine = own[now] + fraction * (own[now + 1] - own[now])
+        query = torch.cat([rest, mine * started], dim=-1)
+        costs = self.norms - query @ self.table.T  # (B, N), half the squared distance but for a constant
+        best = (costs + self.entry).argmin(dim=-1, keepdim=True)
+        near = (now + (fraction[:, 0] >= 0.5).long())[:, None]
+        return best.to(rest.dtype), costs.gather(1, best) < costs.gather(1, near)
+
+    def slip(self, rest: Tensor, row: Tensor) -> Tensor:
+        """By how many rows (B, 1) the clip should be ahead of where it is: the foot of a parabola through the costs."""
+        reach = torch.arange(-4.0, 5.0)
+        near = self.table[self._near(row, reach)][..., : -self.own_width]  # (B, 9, axes)
+        costs = (near - rest.unsqueeze(1)).square().sum(-1)
+        slope = (costs * (reach / 60.0)).sum(-1, keepdim=True)
+        bend = (costs * ((reach * reach - 60.0 / 9.0) / 308.0)).sum(-1, keepdim=True)
+        least = self.config.lock_width * costs.mean(-1, keepdim=True)
+        return (-0.5 * slope / torch.maximum(bend + least, least)).clamp(-4.0, 4.0)
+
+    def _near(self, row: Tensor, steps: Tensor) -> Tensor:
+        span = self.spans[row.long()[:, 0]]  # (B, 2)
+        return torch.minimum(torch.maximum(row + steps, span[:, :1]), span[:, 1:]).long()
