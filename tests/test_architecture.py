@@ -82,7 +82,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
-    "exporters/gif.py": ({"motion"}, {"imageio", "matplotlib", "numpy"}),
+    "exporters/gif.py": ({"motion"}, {"PIL", "matplotlib", "numpy"}),
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
@@ -94,7 +94,7 @@ ONLY_FOR = {
     "server.stage_view": ("server/stage_view/",),
     "training.train": ("training/scorecards/",),
     "training.scorecard": (),
-    "training.scorecards": ("training/scorecard",),
+    "training.scorecards": ("training/scorecard", "training/train.py"),
     "training.examples": ("training/examples/",),
 }
 # Plain synchronous Python: bytes, numbers and poses in and out.

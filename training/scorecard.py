@@ -11,8 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import report
-from training.scorecards import duet, table
+from training.scorecards import duet, present
 
 SCORECARDS = {"duet": duet}
 
@@ -26,17 +25,12 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    shown = [key for key in kind.SHOWN if any(key in row for row in scorecard.rows.values())]
-    print("\n".join(scorecard.about), end="\n\n")
     name = ", ".join(path.stem for path in options.model)
-    report.show(f"{options.kind} {name}", table.readable(shown, scorecard.rows))
+    print(present.text(scorecard, f"{options.kind} {name}"))
     if options.json:
-        report.write(options.json, table.finite(scorecard.rows), nested=True)
+        present.write_json(options.json, scorecard)
     if options.markdown:
-        about = "\n".join(f"- {line}" for line in scorecard.about)
-        figures = table.markdown(shown, scorecard.rows)
-        details = kind.details(scorecard, options.markdown.with_suffix(".png"))
-        options.markdown.write_text(f"# Scorecard of {name}\n\n{about}\n\n{figures}\n\n{details}", encoding="utf-8")
+        present.write_markdown(options.markdown, scorecard, name)
     return 0
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from server.onnx_model import OnnxModel
 from training import scorecard
-from training.scorecards import figures
+from training.scorecards import after, figures
 from training.scorecards.cast import cast_folds
 
 
@@ -58,6 +58,20 @@ def test_folds_are_trained_by_the_recipe_that_the_model_names(folder, models, tm
     assert [result["model"][key] for key in ("takes", "takes_seen", "takes_judged")] == [4, 0, 4]
     again = OnnxModel(tmp_path / "fold1-fold2" / "fold1-fold2.onnx")
     assert again.manifest.made_from["takes"] == OnnxModel(models[1]).manifest.made_from["takes"]
+
+
+def test_training_leaves_a_scorecard_of_what_was_held_out(folder, models, tmp_path):
+    (line,) = after.write(tmp_path, models[0], [(folder / "lead_2.bvh", folder / "follow_2.bvh")])
+    assert "root_ade_m 0." in line
+    assert json.loads((tmp_path / "scorecard.json").read_text())["model"]["takes_seen"] == 0
+    assert "| lead_2 |" in (tmp_path / "scorecard.md").read_text()
+    assert (tmp_path / "scorecard.png").is_file()
+
+
+def test_takes_that_cannot_be_judged_leave_no_scorecard_but_a_reason(folder, models, tmp_path):
+    (line,) = after.write(tmp_path, models[0], [(folder / "lead_2.bvh", tmp_path / "none.bvh")])
+    assert line.startswith("no scorecard: ")
+    assert "none.bvh" in line
 
 
 def test_several_models_stand_beside_each_other(folder, models, tmp_path, capsys):

@@ -24,7 +24,7 @@ def train_folds(model: OnnxModel, folder: Path, count: int, out: Path, config: P
     for fold in range(1, count + 1):
         run = out / f"{model.manifest.name}-fold{fold}"
         arguments = [kind, str(config), "--data", str(folder), "--out", str(run)]
-        arguments += ["--fold", f"{fold}/{count}", "--cache", str(out / "cache")]
+        arguments += ["--fold", f"{fold}/{count}", "--cache", str(out / "cache"), "--no-results"]
         if train.main(arguments):
             raise ValueError(f"fold {fold} could not be trained: python -m training.train {shlex.join(arguments)}")
         models.append(OnnxModel(run / f"{run.name}.onnx"))
