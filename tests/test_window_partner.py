@@ -15,6 +15,7 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server import preset as presets
 from server.app import Show
+from server.clock import FakeClock
 from server.onnx_model import ModelError, OnnxModel
 from server.params import ControlChange
 from server.pipeline import DancerLine, PartnerLine, Pipeline
@@ -23,6 +24,7 @@ from server.report import status_line
 from server.show import build_pipeline
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Run, Worker, idle, inline
+from server.tick import Tick
 from server.worker import threaded
 from tests.window_models import FPS, HOP, LATENCY, window_model
 
@@ -137,6 +139,33 @@ def test_a_worker_in_time_gives_the_poses_of_the_offline_render_bit_for_bit(tmp_
     path, punctual = window_model(tmp_path / "noise.onnx", "noise"), Punctual()
     live = dance(show(path, punctual.worker), frames(2.0, 60.0), punctual.finish)
     assert same(live, dance(show(path), frames(2.0, 60.0)))
+
+
+class Stage:
+    """What the audience gets of one actor."""
+
+    actor, label = "partner1", "a stage"
+
+    def __init__(self) -> None:
+        self.seen: list[PoseFrame] = []
+
+    def send(self, frame: PoseFrame) -> None:
+        self.seen.append(frame)
+
+    def rehearse(self, frame: PoseFrame) -> None:
+        pass
+
+
+def test_the_live_tick_gives_the_poses_of_the_offline_render_bit_for_bit(tmp_path: Path) -> None:
+    """Frames as a receiver brings them, a twin that rehearses, a worker in its thread."""
+    path, punctual, stage, clock = window_model(tmp_path / "noise.onnx", "noise"), Punctual(), Stage(), FakeClock()
+    tick = Tick(show(path, punctual.worker), [stage], [], None, clock, 60.0, follow=True, twin=show(path, idle))
+    for frame in frames(2.0, 60.0):
+        tick.arrive("dancer1", frame)
+        punctual.finish()
+        clock.advance(1 / 60)
+        assert tick.rehearse("dancer1", frame)
+    assert same(stage.seen, dance(show(path), frames(2.0, 60.0)))
 
 
 def test_how_early_an_answer_is_ready_changes_nothing(tmp_path: Path) -> None:
