@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from PIL import Image
 
 from motion import kinematics
 from motion.clip import Clip
@@ -19,6 +19,7 @@ COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito 2008
 FPS = 12.5  # a GIF counts in hundredths of a second: 8 of them
 _SIZE, _DPI = (4.8, 3.2), 100
 _TILT, _PAN = np.radians(18.0), np.radians(25.0)  # the camera looks down, and a little from the side
+_SHADES = 64  # one palette for all pictures
 _MARGIN = 0.35  # metres around everybody
 
 
@@ -41,13 +42,17 @@ def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0
         lines = LineCollection([], colors=colour, linewidths=2.2, capstyle="round", label=name)
         sticks.append((axes.add_collection(lines), np.array(bones)))
     axes.legend(loc="upper left", frameon=False, fontsize=8)
+    canvas.draw()
+    still = canvas.copy_from_bbox(figure.bbox)  # what does not move is drawn once
     pictures = []
     for frame in range(frames):
+        canvas.restore_region(still)
         for (lines, bones), body in zip(sticks, bodies, strict=True):
             lines.set_segments(_seen(body[min(frame, len(body) - 1)])[bones])
-        canvas.draw()
-        pictures.append(np.asarray(canvas.buffer_rgba())[..., :3].copy())
-    imageio.imwrite(path, np.stack(pictures), extension=".gif", duration=1000.0 / FPS, loop=0)
+            axes.draw_artist(lines)
+        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+        pictures.append(picture.quantize(_SHADES, palette=pictures[0] if pictures else None, dither=Image.Dither.NONE))
+    pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=1000.0 / FPS, loop=0)
     return Path(path)
 
 
