@@ -21,7 +21,7 @@ from lightning.fabric import Fabric
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from training import checkpoint, diverged, history, noise, schedules
+from training import checkpoint, diverged, history, lstm, noise, schedules
 from training.loggers import LOGGERS, Logger
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Config:
     schedule_factor: float = 0.316  # ... been multiplied by this
     weight_decay: float = 0.01
     clip_norm: float = 5.0
+    lstm_precision: lstm.Precision = "float32"  # bfloat16 is faster on a CPU that has it; auto: where it has
     save_interval: int = 1  # epochs between checkpoints
     keep_saved: bool = False  # also keep each of them, as epoch-00010.ckpt
     log_interval: int = 0  # batches between lines of the logger; 0: only epochs are logged
@@ -114,7 +115,10 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     size = config.batch_size * fabric.world_size
     per_epoch = max(len(training) // size, 1)
-    optimizer = torch.optim.AdamW(model.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=fabric.device.type != "mps"
+    )
+    lstm.set_precision(model, config.lstm_precision)
     schedule = schedules.schedule(optimizer, config, per_epoch)
     at = {"epoch": 0, "batch": 0}
     lines: list[history.Line] = []

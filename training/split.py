@@ -41,7 +41,7 @@ def hold_out_share(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list
 
 def _cut(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
     """The ranges of one take, cut in time: the last `share` of its frames is held out."""
-    total = sum(len(pair.lead) for pair in pairs)
+    total = sum(len(pair) for pair in pairs)
     gap, edge = round(GAP * pairs[0].fps), round((1.0 - share) * total)
     before: list[Pair] = []
     after: list[Pair] = []
@@ -49,16 +49,12 @@ def _cut(pairs: Sequence[Pair], share: float) -> tuple[list[Pair], list[Pair]]:
     for pair in pairs:
         stop, first = edge - gap - passed, max(edge - passed, 0)
         if stop >= 2:
-            before.append(_range(pair, 0, stop))
-        if len(pair.lead) - first >= 2:
-            after.append(_range(pair, first, len(pair.lead)))
-        passed += len(pair.lead)
+            before.append(pair[:stop])
+        if len(pair) - first >= 2:
+            after.append(pair[first:])
+        passed += len(pair)
     if not before or not after:
         raise ValueError(
             f"test_share {share} of {pairs[0].name}, {total} frames, leaves a side empty; {GAP:g} s between them go"
         )
     return before, after
-
-
-def _range(pair: Pair, first: int, stop: int) -> Pair:
-    return pair if first == 0 and stop >= len(pair) else pair[first:stop]

@@ -24,6 +24,7 @@ from exporters.onnx import export
 from training import config, dataset, loggers, loop, results
 from training.models import MODELS
 from training.run import Run
+from training.scorecards import after
 from training.split import hold_out_share
 
 
@@ -44,8 +45,23 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def run(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) -> Path | None:
+def run(options: argparse.Namespace) -> Path | None:
     """Train and export as the options say; returns the preset of a show with the new model, in the first process."""
+    prepared, checkpoint = fit(options)
+    if not prepared.fabric.is_global_zero:
+        return None
+    model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
+    shown = prepared.held_out or prepared.trained
+    if options.results:
+        print("", *results.write(prepared.out, options.kind, model, shown, options.seed), sep="\n")
+        files = [(Path(options.data) / pair.lead.file, Path(options.data) / pair.follow.file) for pair in shown]
+        print(*after.write(prepared.out, model, files), sep="\n")
+    dancer = shown[0].lead.file
+    return write_show(prepared.out / "live.yaml", model, Path(options.data).resolve() / dancer)
+
+
+def fit(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) -> tuple[Run, Path]:
+    """Train as the options say; returns what was trained on and the checkpoint. watchers are told of every epoch."""
     sections = read_config(options.kind, Path(options.config))
     loggers.require(options.logger)
     fabric = launch(options)
@@ -53,15 +69,7 @@ def run(options: argparse.Namespace, watchers: Sequence[loggers.Logger] = ()) ->
     if fabric.is_global_zero:
         held_out = ", ".join(pair.name for pair in prepared.held_out) or "none"
         print(f"{len(prepared.trained)} takes train, {len(prepared.held_out)} are held out: {held_out}")
-    checkpoint = prepared.kind.train(prepared)
-    if not fabric.is_global_zero:
-        return None
-    model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
-    shown = prepared.held_out or prepared.trained
-    if options.results:
-        print("", *results.write(prepared.out, options.kind, model, shown, options.seed), sep="\n")
-    dancer = shown[0].lead.file
-    return write_show(prepared.out / "live.yaml", model, Path(options.data).resolve() / dancer)
+    return prepared, prepared.kind.train(prepared)
 
 
 def launch(options: argparse.Namespace) -> Fabric:
@@ -169,7 +177,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--resume", action="store_true", help="continue the run in --out")
     parser.add_argument(
-        "--no-results", dest="results", action="store_false", help="leave out the films and sequences of OUT/results"
+        "--no-results", dest="results", action="store_false", help="leave out OUT/results and the scorecard"
     )
     parser.add_argument("--logger", choices=sorted(loggers.LOGGERS), default="csv", help="beside history.csv")
     parser.add_argument("--cache", help="folder of takes already read (default: OUT/cache)")

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
 from training import joint_weights, kinematics, losses
+from training.lstm import LSTM
 
 READOUTS = ("attention", "mean")
 CENTIMETRES = 100.0  # the research's losses of positions are in centimetres, and so are their scales
@@ -148,7 +149,7 @@ class Encoder(nn.Module):
     def __init__(self, config: Config, joints: int) -> None:
         super().__init__()
         width = config.size * (1 + config.bidirectional)
-        self.recurrent = nn.LSTM(
+        self.recurrent = LSTM(
             4 * joints + 3, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
         )
         self.attention = nn.Linear(width, 1) if config.readout == "attention" else None
@@ -174,7 +175,7 @@ class Decoder(nn.Module):
         self.window, self.joints = config.window, joints
         sizes = [config.latent, *reversed(config.dense)]
         self.dense = _dense(sizes)
-        self.recurrent = nn.LSTM(
+        self.recurrent = LSTM(
             sizes[-1], config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
         )
         self.out = nn.Linear(config.size * (1 + config.bidirectional), 4 * joints + 3)
