@@ -1,8 +1,10 @@
 """Models dance through the live pipeline: together as alone, here as on the server."""
 
 import numpy as np
+import pytest
 
 from motion.skeleton import HUMANOID
+from server.onnx_model import ModelError
 from server.preset import parse
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
@@ -49,3 +51,10 @@ def test_the_render_is_that_of_the_server(models, read, folder):
     ]
     (clip,) = render.render_partners(render.Dance(read[0].lead[:120], ((models[0], 0),)))
     np.testing.assert_array_equal(clip.rotations, np.stack([pose.rotations for pose in poses]))
+
+
+def test_a_model_that_is_no_partner_is_named(read, tmp_path):
+    dances = [render.Dance(take.lead[:10], ((tmp_path / "none.onnx", 0),)) for take in read[:2]]
+    for processes in (1, 2):
+        with pytest.raises(ModelError, match=r"none.onnx cannot dance: .*no model file"):
+            render.render(dances, processes)

@@ -19,7 +19,7 @@ from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from server.onnx_model import ModelError
 from server.pipeline import PartnerLine, Pipeline
-from server.preset import Preset
+from server.preset import Preset, PresetError
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
 
@@ -50,7 +50,7 @@ def render(dances: Sequence[Dance], processes: int = 1) -> list[list[Clip]]:
 def render_partners(dance: Dance) -> list[Clip]:
     """The partners of one dance, frame for frame. Each has the stages, params and noise of a show of its own.
 
-    Raises ModelError at the first frame in which a model fails, and PresetError for a model that cannot be used.
+    Raises ModelError for a model that cannot be used, and at the first frame in which one fails.
     """
     lead = dance.lead
     shows = [_show(model, seed, place, lead.fps) for place, (model, seed) in enumerate(dance.partners)]
@@ -83,7 +83,10 @@ def _show(model: Path, seed: int, place: int, fps: float) -> Pipeline:
             "stage_page": False,
         }
     )
-    return build_pipeline(preset, model)
+    try:
+        return build_pipeline(preset, model)
+    except PresetError as error:  # it names this preset's keys, which nobody wrote, and does not survive a process
+        raise ModelError(f"{model} cannot dance: {error}") from None
 
 
 def _failure(pipeline: Pipeline, lines: Sequence[PartnerLine], dance: Dance, number: int) -> ModelError:
