@@ -9,6 +9,7 @@ from motion.rotations import IDENTITY
 from motion.skeleton import HUMANOID
 from training.scorecards import baselines, figures, takes
 from training.scorecards.figures import Piece, Truth
+from training.scorecards.rows import over_seeds
 
 
 def test_the_truth_has_no_error_and_full_share(read):
@@ -106,3 +107,9 @@ def test_naive_partners_of_real_salsa_fail_in_their_own_ways(shared):
     assert rows["glued"]["skating_percent"] > 10.0 > rows["random"]["skating_percent"]
     assert rows["ridge"]["jitter_ratio"] > 2.0
     assert rows["ridge"]["teleport_percent"] > 5.0
+
+
+def test_a_figure_that_one_seed_cannot_have_is_not_the_mean_of_the_others():
+    row = over_seeds([{"a": 1.0, "b": 1.0}, {"a": 3.0, "b": np.nan}])
+    assert (row["a"], row["a_low"], row["a_high"]) == (2.0, 1.0, 3.0)
+    assert np.isnan(row["b"])
