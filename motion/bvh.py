@@ -29,6 +29,8 @@ with warnings.catch_warnings():
 
 __all__ = ["BvhError", "read_bvh", "write_bvh"]
 
+_PIECE = 4096  # frames decoded at once: on the way they take ten times their memory
+
 
 def read_bvh(path: str | Path, scale: str | float = "auto", skeleton: str | None = None) -> tuple[Clip, str]:
     """Read a BVH file. Returns the clip in metres, Y up, and a sentence on what was assumed.
@@ -111,6 +113,11 @@ def _offsets(nodes: list[Node]) -> Array:
 
 def _decode(nodes: list[Node], offsets: Array, rows: Array) -> tuple[Array, Array]:
     """Translations (T, J, 3) in file units and local rotations (T, J, 4), each joint by its own channel order."""
+    pieces = [_decode_piece(nodes, offsets, rows[first : first + _PIECE]) for first in range(0, len(rows), _PIECE)]
+    return np.concatenate([piece[0] for piece in pieces]), np.concatenate([piece[1] for piece in pieces])
+
+
+def _decode_piece(nodes: list[Node], offsets: Array, rows: Array) -> tuple[Array, Array]:
     shape = (len(rows), len(nodes))
     positions = np.broadcast_to(offsets, (*shape, 3)).copy()
     turns = max(sum(channel in ROTATION for channel in node.channels or []) for node in nodes)

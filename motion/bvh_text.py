@@ -19,6 +19,7 @@ from motion.skeleton import Array
 
 MAX_DEPTH = 250  # bvhio recurses; a body has some 20 joints from hip to fingertip
 LARGEST = 1e9  # bvhio's offsets are float32; a sum of squares must stay finite
+_BLOCK = 1024  # rows
 POSITION = {"xposition": 0, "yposition": 1, "zposition": 2}
 ROTATION = {"xrotation": 0, "yrotation": 1, "zrotation": 2}
 
@@ -255,16 +256,24 @@ def _read_motion(lines: _Lines, motion_line: int, width: int) -> tuple[Array, fl
         count = len(line.split())
         if count != width:
             raise lines.error(number, f"row has {count} values, the channels need {width}")
+    rows = np.empty((frames, width))
+    for first in range(0, frames, _BLOCK):  # as text, numbers take ten times their memory
+        rows[first : first + _BLOCK] = _numbers(lines, body[first : first + _BLOCK], width)
+    return rows, frame_time
+
+
+def _numbers(lines: _Lines, body: list[tuple[int, str]], width: int) -> Array:
+    """The values of some rows, (T, width)."""
     tokens = " ".join(line for _, line in body)
     if re.fullmatch(r"[0-9eE+\-.\s]*", tokens, flags=re.ASCII):
         try:
-            rows = np.array(tokens.split(), dtype=np.float64).reshape(frames, width)
+            rows = np.array(tokens.split(), dtype=np.float64).reshape(len(body), width)
             if np.abs(rows).max(initial=0.0) <= LARGEST:
-                return rows, frame_time
+                return rows
         except ValueError:
             pass  # the slow way knows the line
     numbers = [[lines.number(number, token) for token in line.split()] for number, line in body]
-    return np.array(numbers, dtype=np.float64).reshape(frames, width), frame_time
+    return np.array(numbers, dtype=np.float64).reshape(len(body), width)
 
 
 def _value(lines: _Lines, number: int, line: str, pattern: str, what: str) -> str:

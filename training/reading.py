@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motion import clean, kinematics
 from motion.clip import Clip
 from motion.load import LoadedClip, load_clip, on_skeleton
 from motion.profiles import SkeletonMismatch, detect
 from motion.retarget import Retargeter
-from motion.skeleton import HUMANOID, Skeleton
+from motion.skeleton import HUMANOID, Array, Skeleton
 
+_PIECE = 2048  # frames
 SAME_RATE = 0.01  # rates that differ less are one rate, written differently
 
 
@@ -107,12 +109,11 @@ def treat(recording: Recording, treatment: Treatment) -> tuple[list[Track], dict
         late = (kept * rate - begin) / fps if rate != 1.0 else 0.0  # the part begins between two frames
         given = _at(clean.trailing_median(clip), treatment.fps, late)
         truth = _at(clean.smooth_truth(mended if treatment.repair else clip), treatment.fps, late)
-        positions = kinematics.global_positions(given.skeleton, given.root_positions, given.rotations)
         tracks.append(
             Track(
                 recording.file,
                 recording.sha256,
-                positions.astype(np.float32),
+                _positions(given.skeleton, given.root_positions, given.rotations),
                 truth.root_positions,
                 truth.rotations,
             )
@@ -147,13 +148,20 @@ def _stand(tracks: list[Track], skeleton: Skeleton) -> float:
     sink); one shift for all parts of a take. Returns it in metres.
     """
     joints, height = _feet(skeleton)
-    lowest = [
-        kinematics.global_positions(skeleton, track.root, track.rotations)[:, joints, 1].min(axis=1) for track in tracks
-    ]
+    lowest = [_positions(skeleton, track.root, track.rotations)[:, joints, 1].min(axis=1) for track in tracks]
     shift = float(height - np.percentile(np.concatenate(lowest), 10))
     for track in tracks:
         track.root[:, 1] += shift
     return shift
+
+
+def _positions(skeleton: Skeleton, root: Array, rotations: Array) -> NDArray[np.float32]:
+    """Joint positions (T, J, 3) in the world; in pieces, because on the way they take forty times their memory."""
+    positions = np.empty((len(root), len(skeleton), 3), dtype=np.float32)
+    for first in range(0, len(root), _PIECE):
+        piece = slice(first, first + _PIECE)
+        positions[piece] = kinematics.global_positions(skeleton, root[piece], rotations[piece])
+    return positions
 
 
 def _feet(skeleton: Skeleton) -> tuple[list[int], float]:
