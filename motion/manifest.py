@@ -59,7 +59,8 @@ class Manifest:
     """See the module. fps_in is None when any rate will do.
 
     window: frames in, and out, of one run (1: one frame at a time). hop: frames between two runs. latency_frames: how
-    many frames after the dancer's, at fps_in, the partner's answer is shown.
+    many frames after the dancer's, at fps_in, the partner's answer is shown. ahead_frames: how many frames later than
+    the frames it is given an answer is meant for (it predicts); at most latency_frames, which it takes off.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Manifest:
     window: int = 1
     hop: int = 1
     latency_frames: int = 0
+    ahead_frames: int = 0
     made_from: dict[str, Any] = field(default_factory=dict)
     vectors: dict[str, list[float]] = field(default_factory=dict)
     scorecard: dict[str, Any] = field(default_factory=dict)
@@ -157,6 +159,8 @@ def _faults(manifest: Manifest) -> list[str]:
             faults.append(f"param {param.name!r}: default {param.default} is not in {param.low}..{param.high}")
     if not 1 <= manifest.hop <= manifest.window:
         faults.append(f"hop {manifest.hop} is not in 1..{manifest.window}, the window")
+    if not 0 <= manifest.ahead_frames <= manifest.latency_frames:
+        faults.append(f"ahead_frames {manifest.ahead_frames} is not in 0..{manifest.latency_frames}, the latency")
     if manifest.window > 1 and not (manifest.fps_in or 0.0) > 0.0:
         faults.append(f"a window of {manifest.window} frames needs their rate, fps_in; it is {manifest.fps_in}")
     return faults

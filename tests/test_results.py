@@ -1,5 +1,6 @@
 """What a training run leaves to look at opens again and shows what was danced."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -152,6 +153,15 @@ def test_an_exported_model_dances_a_whole_clip(models: dict, kind: str) -> None:
     assert len(made) == len(clip)
     assert np.isfinite(made.root_positions).all()
     np.testing.assert_array_equal(made.rotations, again.rotations)
+
+
+def test_what_is_predicted_is_shown_at_the_moment_it_is_meant_for(models: dict, tmp_path: Path) -> None:
+    plain = Player(models["duet_window"])
+    ahead = Player(models["duet_window"])
+    ahead.manifest = dataclasses.replace(plain.manifest, ahead_frames=4)
+    clip = _clip()
+    early, late = ahead.dance(clip, variety=0.0), plain.dance(clip, variety=0.0)
+    np.testing.assert_allclose(early.root_positions[14:50], late.root_positions[10:46], atol=1e-5)  # float32
 
 
 def test_a_latent_that_is_given_back_is_the_same_dance(models: dict) -> None:

@@ -166,6 +166,19 @@ def test_windows_start_every_stride_and_end_within_the_take() -> None:
     assert len(Sequences([_pair(40), _pair(20), _pair(5)], HUMANOID, 8, 3, mirror=True)) == 2 * (11 + 5)
 
 
+def test_a_partner_that_is_predicted_is_that_of_later_frames() -> None:
+    windows, pair = Sequences([_pair()], HUMANOID, 8, 3, ahead=4), _pair()
+    batch = windows.gather(torch.tensor([2]))
+    np.testing.assert_allclose(batch["dancer_root"][0], pair.lead.root[6:14], atol=1e-6)  # float32
+    np.testing.assert_allclose(batch["partner_root"][0], pair.follow.root[10:18], atol=1e-6)
+    assert len(windows) == len(starts(40, 12, 3))
+
+
+def test_predicting_further_than_windows_are_late_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"0\.\.32"):
+        duet_window.Config(ahead=33)
+
+
 def test_a_take_shorter_than_a_window_is_refused() -> None:
     with pytest.raises(ValueError, match="window of 64 frames; the longest has 40"):
         Sequences([_pair()], HUMANOID, 64)

@@ -1,7 +1,8 @@
 """Whole windows of two dancers, as index views of their takes: frames are copied only into the batch that asks.
 
 A batch is a dict of float32 tensors, T frames from a window's first on: dancer_root and partner_root (B, T, 3) metres
-in the world, dancer_rotations and partner_rotations (B, T, J, 4) local xyzw. Windows never cross the end of a take.
+in the world, dancer_rotations and partner_rotations (B, T, J, 4) local xyzw. The partner's frames are `ahead` later
+than the dancer's. Windows never cross the end of a take.
 """
 
 from __future__ import annotations
@@ -39,14 +40,17 @@ class Sequences:
         stride: int = 1,
         mirror: bool = False,
         swap_roles: bool = False,
+        ahead: int = 0,
     ) -> None:
         lengths = [len(pair.lead) for pair in pairs]
         first = np.cumsum([0, *lengths])
-        found = [begin + np.array(starts(n, window, stride)) for begin, n in zip(first, lengths, strict=False)]
+        found = [begin + np.array(starts(n, window + ahead, stride)) for begin, n in zip(first, lengths, strict=False)]
         if not sum(map(len, found)):
-            raise ValueError(f"no take is as long as a window of {window} frames; the longest has {max(lengths)}")
+            raise ValueError(
+                f"no take is as long as a window of {window + ahead} frames; the longest has {max(lengths)}"
+            )
         self._starts = torch.from_numpy(np.concatenate(found)).long()
-        self._frames = torch.arange(window)
+        self._frames = {"dancer": torch.arange(window), "partner": torch.arange(window) + ahead}
         tracks = [[pair.lead for pair in pairs], [pair.follow for pair in pairs]]
         self._root = stack([[track.root for track in side] for side in tracks])  # (2, N, 3)
         self._rotations = stack([[track.rotations for track in side] for side in tracks])  # (2, N, J, 4)
@@ -61,9 +65,9 @@ class Sequences:
         """The windows with these numbers (B,) in 0..len."""
         variant, place = numbers // len(self._starts), numbers % len(self._starts)
         role, mirrored = variant % self._swap, variant // self._swap
-        frames = self._starts[place][:, None] + self._frames
         batch = {}
         for name, side in (("dancer", role), ("partner", 1 - role)):
+            frames = self._starts[place][:, None] + self._frames[name]
             root, rotations = self._root[side[:, None], frames], self._rotations[side[:, None], frames]
             if self._opposite is not None:
                 flip = mirrored.bool()[:, None, None]

@@ -62,7 +62,8 @@ class WindowStep(nn.Module):
             fps_out=config.fps,
             window=config.window,
             hop=config.hop,
-            latency_frames=max(2 * config.hop, config.hop + 2),
+            latency_frames=config.latency,
+            ahead_frames=getattr(config, "ahead", 0),
         )
 
     def forward(self, dancer: Tensor, noise: Tensor, variety: Tensor, *knobs: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,18 +10,16 @@ from torch import nn
 from motion.skeleton import Skeleton
 from training import checkpoint
 from training.checkpoint import describe
-from training.models import deepfake, duet, duet_match, duet_window, window_vae
+from training.models import deepfake, duet, duet_match, duet_window
 from training.run import Kind
 
 __all__ = ["MODELS", "describe", "load_checkpoint", "read_checkpoint", "rebuild"]
 
 MODELS: dict[str, Kind] = {
     "duet": Kind(duet.Config, duet.Duet, duet.windows, training=duet.Training),
-    "duet_match": Kind(
-        duet_match.Config, duet_match.DuetMatch, train=duet_match.train, training=duet_match.Training
-    ),
+    "duet_match": Kind(duet_match.Config, duet_match.DuetMatch, train=duet_match.train, training=duet_match.Training),
     "duet_window": Kind(
-        window_vae.Config, duet_window.DuetWindow, duet_window.windows, duet_window.train, duet_window.Training
+        duet_window.Config, duet_window.DuetWindow, duet_window.windows, duet_window.train, duet_window.Training
     ),
     "deepfake": Kind(deepfake.Config, deepfake.Deepfake, deepfake.windows, deepfake.train, deepfake.Training),
 }

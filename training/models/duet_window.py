@@ -3,8 +3,8 @@
 From the research (MotionDuet's vae-rnn): windows of 64 frames of local joint quaternions, encoder and decoder as in
 training.models.window_vae, 0.1 norm + 0.1 position (by forward kinematics, hips at the origin) + 1.0 rotation +
 cyclic KL. Added, because a partner has to stand somewhere: three root channels. The dancer's are where the hips are in
-the window's frame; the partner's are the way from the dancer's hips to theirs at the same frame, and their height. The
-dancer's own path is known and is added outside the network. See window_vae for what else differs, and why.
+the window's frame; the partner's are the way from the dancer's hips to theirs, frame by frame of the two windows, and
+their height. The dancer's own path is known and is added outside the network. See window_vae for what else differs.
 """
 
 from __future__ import annotations
@@ -20,13 +20,27 @@ from torch import Tensor, nn
 from motion.skeleton import Skeleton
 from training import dataset, loop
 from training.models import window_vae
-from training.models.window_vae import Config, Decoder, Encoder, PoseLoss
+from training.models.window_vae import Decoder, Encoder, PoseLoss
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
     from training.run import Run
 
 Window = tuple[Tensor, Tensor]  # pose quaternions (B, T, J, 4) and root channels (B, T, 3)
+
+
+@dataclass(frozen=True)
+class Config(window_vae.Config):
+    """ahead: frames by which the partner's window is later than the dancer's. The research has 0, and its partner is as
+    late on stage as windows take; two hops (the latency of windows live) predict the partner for the moment itself.
+    """
+
+    ahead: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.ahead <= self.latency:
+            raise ValueError(f"ahead must be 0..{self.latency}, the latency of a hop of {self.hop}, not {self.ahead}")
 
 
 @dataclass(frozen=True)
@@ -81,8 +95,9 @@ def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> Sequences
     """What the model is trained on and, without `augment`, judged on while it trains."""
     config, data = run.model, run.data
     if not augment:
-        return Sequences(pairs, run.skeleton, config.window, config.hop)
-    return Sequences(pairs, run.skeleton, config.window, run.training.stride, data.mirror, data.swap_roles)
+        return Sequences(pairs, run.skeleton, config.window, config.hop, ahead=config.ahead)
+    stride = run.training.stride
+    return Sequences(pairs, run.skeleton, config.window, stride, data.mirror, data.swap_roles, config.ahead)
 
 
 def train(run: Run) -> Path:

@@ -54,6 +54,11 @@ class Config:
     kl_low: float = 0.0
     kl_high: float = 0.1
 
+    @property
+    def latency(self) -> int:
+        """Frames from the dancer's to the answer live: a window waits for its hop, is danced, and is faded in."""
+        return max(2 * self.hop, self.hop + 2)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "joint_weights", joint_weights.read(self.joint_weights))
         object.__setattr__(self, "dense", tuple(self.dense))
@@ -61,7 +66,7 @@ class Config:
             raise ValueError(f"readout {self.readout!r} is none of {', '.join(READOUTS)}")
         if self.window < 4 or not 1 <= self.hop <= self.window // 2:
             raise ValueError(
-                f"a window of {self.window} frames needs a hop of 1..{self.window // 2}, not {self.hop}: windows overlap"
+                f"a window of {self.window} frames needs a hop of 1..{self.window // 2}, not {self.hop}: they overlap"
             )
         if self.kl_low_epochs + self.kl_high_epochs > self.kl_cycle:
             raise ValueError(

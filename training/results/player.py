@@ -41,8 +41,8 @@ class Player:
 
     def runs(self, frames: int) -> list[int]:
         """The first frames of the windows that a clip of so many frames is danced in; they may begin before it."""
-        window, hop = self.manifest.window, self.manifest.hop
-        return list(range(0, frames, 1)) if window == 1 else list(range(hop - window, frames, hop))
+        window, hop, ahead = self.manifest.window, self.manifest.hop, self.manifest.ahead_frames
+        return list(range(frames)) if window == 1 else list(range(hop - window - ahead, frames - ahead, hop))
 
     def dance(self, dancer: Clip, **knobs: Array | float) -> Clip:
         """The partner of a clip at the model's rate, frame for frame."""
@@ -51,7 +51,8 @@ class Player:
         layout = next(port.layout for port in self.manifest.outputs if port.role == "motion")
         roots, rotations = features.decode(layout, len(self.manifest.skeleton), poses)
         if self.manifest.window > 1:
-            roots, rotations = overlap_add(roots, rotations, self.runs(len(dancer)), len(dancer))
+            meant_for = [start + self.manifest.ahead_frames for start in self.runs(len(dancer))]
+            roots, rotations = overlap_add(roots, rotations, meant_for, len(dancer))
         return Clip(self.manifest.skeleton, dancer.fps, roots, rotations)
 
     def latents(self, dancer: Clip) -> Array:
