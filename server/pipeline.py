@@ -84,6 +84,11 @@ class PartnerLine:
         return sum(float(getattr(stage, "latency", 0.0)) for stage in self.stages)
 
     @property
+    def ahead(self) -> float:
+        """Seconds of the latency that the model predicts: so much later than the dancer's frame the answer belongs."""
+        return sum(float(getattr(stage, "ahead", 0.0)) for stage in self.stages)
+
+    @property
     def counts(self) -> dict[str, int]:
         """What the stages have counted."""
         return {reason: n for stage in self.stages for reason, n in getattr(stage, "counts", {}).items()}

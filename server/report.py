@@ -46,6 +46,7 @@ class Report:
                 "model": self._preset.partners[name].model.stem,
                 "device": self._preset.partners[name].device,
                 "latency_ms": round(1000.0 * line.latency),
+                "ahead_ms": round(1000.0 * line.ahead),
                 "counts": line.counts,
                 "faults": line.faults,
                 "fault": line.last_fault,
@@ -96,7 +97,7 @@ class Report:
         lines += [f"  hears    {name}: {receiver.describe()}" for name, receiver in self._receivers.items()]
         for name, line in self._tick.pipeline.partners.items():
             partner = preset.partners[name]
-            behind = f", {1000.0 * line.latency:.0f} ms behind" if line.latency else ""
+            behind = _behind(1000.0 * line.latency, 1000.0 * line.ahead)
             lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}{behind}")
         lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
         if self._control:
@@ -111,7 +112,7 @@ def status_line(figures: Mapping[str, Any]) -> str:
     dancers = " ".join(
         f"{name} {dancer['state']} {figures['fps_in'][name]:.0f} fps" for name, dancer in figures["dancers"].items()
     )
-    partners = " ".join(f"{name} {partner['state']}{_behind(partner)}" for name, partner in figures["partners"].items())
+    partners = " ".join(f"{name} {partner['state']}{_timing(partner)}" for name, partner in figures["partners"].items())
     p50, p99 = figures["latency_p50_ms"], figures["latency_p99_ms"]
     latency = "-" if p50 is None else f"{p50:.2f}/{p99:.2f} ms"
     return (
@@ -120,11 +121,15 @@ def status_line(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _behind(partner: Mapping[str, Any]) -> str:
-    """How late a partner dances by design, and how often even later; nothing for one that answers at once."""
+def _timing(partner: Mapping[str, Any]) -> str:
     late = partner["counts"].get("late_windows", 0)
-    behind = f" {partner['latency_ms']} ms behind" if partner["latency_ms"] else ""
-    return behind + (f" ({late} windows late)" if late else "")
+    return _behind(partner["latency_ms"], partner["ahead_ms"]) + (f" ({late} windows late)" if late else "")
+
+
+def _behind(latency_ms: float, ahead_ms: float) -> str:
+    """How late a partner answers by design; nothing for one that answers at once."""
+    predicted = f", {ahead_ms:.0f} ms of it predicted" if ahead_ms else ""
+    return f", {latency_ms:.0f} ms behind{predicted}" if latency_ms else ""
 
 
 def _numbers(value: float | Array) -> float | list[float]:

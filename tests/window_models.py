@@ -16,7 +16,7 @@ WINDOW, HOP, LATENCY, FPS = 16, 4, 10, 50.0
 
 
 def window_model(
-    path: Path, graph: str = "echo", window: int = WINDOW, hop: int = HOP, latency: int = LATENCY, fps: float = FPS
+    path: Path, graph: str = "echo", window: int = WINDOW, hop: int = HOP, latency: int = LATENCY, ahead: int = 0
 ) -> Path:
     """Writes a model whose partner is the dancer ("echo"), or the dancer and what `graph` adds to every number:
 
@@ -34,7 +34,7 @@ def window_model(
     partner = Port("partner", "motion", ("batch", window, WIDTH), LAYOUT)
     label = Manifest(
         f"{graph} of windows", "duet", HUMANOID, tuple(ports), (partner,), tuple(params),
-        fps_in=fps, fps_out=fps, window=window, hop=hop, latency_frames=latency,
+        fps_in=FPS, fps_out=FPS, window=window, hop=hop, latency_frames=latency, ahead_frames=ahead,
     )  # fmt: skip
     tensor = helper.make_tensor_value_info
     model = helper.make_model(

@@ -156,6 +156,7 @@ def health_html(stats: Mapping[str, Any]) -> str:
         rows += _fault(dancer)
     for name, partner in partners.items():
         behind = f" · {int(partner['latency_ms'])} ms behind" if partner.get("latency_ms") else ""
+        behind += f", {int(partner['ahead_ms'])} predicted" if partner.get("ahead_ms") else ""
         rows.append(_row(name, f"{partner['model']} on {partner['device']}{behind}", str(partner["state"])))
         rows += _fault(partner)
     p50, p99 = _milliseconds(stats["latency_p50_ms"]), _milliseconds(stats["latency_p99_ms"])

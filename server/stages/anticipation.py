@@ -51,6 +51,11 @@ class Anticipation:
         return float(getattr(self.partner, "latency", 0.0)) + max(-self._place, 0.0)
 
     @property
+    def ahead(self) -> float:
+        """Seconds that the model predicts by itself."""
+        return float(getattr(self.partner, "ahead", 0.0))
+
+    @property
     def counts(self) -> Mapping[str, int]:
         counted: Mapping[str, int] = getattr(self.partner, "counts", {})
         return counted

@@ -28,6 +28,9 @@ from server.stages.duet_ports import HELD_SECONDS, duet_ports
 from server.stages.worker import Worker, inline
 
 NOISE_HALF_LIFE = 2.0  # seconds
+_AROUND = np.arange(-1, 3)
+# Weights of the four frames around a moment as polynomials of where it lies between the middle two.
+_CATMULL_ROM = 0.5 * np.array([[0, -1, 2, -1], [2, 0, -5, 3], [0, 1, 4, -3], [0, 0, -1, 1]])
 _EARLY = 1e-4  # of a frame: a grid moment so little in the future has come (a sum of times is not exact)
 
 
@@ -65,7 +68,8 @@ class _Job:
 class WindowPartner:
     """Dancer's frame in at any rate, partner's frame out, on HUMANOID.
 
-    latency: seconds from a dancer's frame to the partner's answer to it. counts: `late_windows`, `left_out_windows`.
+    latency: seconds by which the partner is behind the dancer, what the model predicts taken off. counts:
+    `late_windows`, `left_out_windows`.
     Raises ModelError when the model is no duet, is made for another skeleton, or its latency leaves no time to think.
     """
 
@@ -87,8 +91,9 @@ class WindowPartner:
                 f"a window of {manifest.window} it must be {manifest.hop + 2} to {manifest.window}"
             )
         self._fps, self._latency_frames = manifest.fps_in, manifest.latency_frames
-        self.latency = manifest.latency_frames / manifest.fps_in
-        self._due = min(manifest.hop, (spare + 1) // 2)
+        self.latency, self.ahead = (n / manifest.fps_in for n in (manifest.latency_frames, manifest.ahead_frames))
+        # The longer a fade the calmer the partner; a quarter is time enough for models that keep up with their hop.
+        self._due = max(1, min(manifest.hop, spare // 4))
         self._fade = spare - self._due
         self._run = worker()
         self._seed, self._random = seed, np.random.default_rng(seed)
@@ -216,15 +221,16 @@ class WindowPartner:
         ramp = (ramp**3 * (ramp * (6.0 * ramp - 15.0) + 10.0))[:, None]  # at rest at both ends, its slope too
         roots[:overlap] = old_roots + ramp * (roots[:overlap] - old_roots)
         rotations[:overlap] = rot.slerp(old_rotations, rotations[:overlap], ramp)
-        self._dance = Dance(start, roots, rotations)
+        self._dance = Dance(start, roots, rot.continuous(rotations))
 
     def _look(self, position: float) -> tuple[Array, Array]:
-        """The pose between two frames of the dance."""
+        """The pose between two frames of the dance, on a Catmull-Rom curve: straight lines jerk at every frame."""
         assert self._dance is not None
         below = math.floor(position)
-        roots, rotations = self._dance.at(np.array([below, below + 1]))
-        share = position - below
-        return roots[0] + share * (roots[1] - roots[0]), rot.slerp(rotations[0], rotations[1], share)
+        t = position - below
+        roots, rotations = self._dance.at(below + _AROUND)
+        weights = _CATMULL_ROM @ np.array([1.0, t, t * t, t * t * t])
+        return weights @ roots, rot.normalize(np.einsum("t,tji->ji", weights, rotations))
 
     def _answer_to_rest(self) -> tuple[Array, Array]:
         """The partner of somebody at rest in the middle of the stage, facing +Z: how a show begins."""
