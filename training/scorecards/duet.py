@@ -24,7 +24,7 @@ from motion.skeleton import Array
 from server.onnx_model import OnnxModel
 from training.scorecards import folds, plots, rows, table, takes
 from training.scorecards.cast import Cast, cast_folds, cast_unseen
-from training.scorecards.figures import FLOORED, KEYS, Truth
+from training.scorecards.figures import FLOORED, KEYS, Made, Truth
 from training.scorecards.rows import Row
 from training.scorecards.takes import Library, Reading
 
@@ -97,22 +97,25 @@ def run(options: argparse.Namespace) -> Scorecard:
     truth = Truth(cast.takes)
     made = rows.dance({name: cast.team(name) for name in cast.teams}, cast.takes, seeds, options.processes)
     naive = rows.naive_partners(cast.takes, seeds, lambda place: library.trainers(learner[place], cast.takes[place]))
+    whole = made | ({"ridge": naive["ridge"]} if naive["ridge"] else {})
+    danced = {name: [pieces[0].points for pieces in by_seed[0]] for name, by_seed in whole.items()}
+    about = [*_about(options, truth, cast), *_doubts(cast, learned=bool(naive["ridge"]))]
+    return Scorecard(_rows(cast, truth, made, naive), about, cast, danced)
+
+
+def _rows(cast: Cast, truth: Truth, made: dict[str, list[Made]], naive: dict[str, list[Made]]) -> dict[str, Row]:
+    """The figures of every subject, from what they made of the takes, a list by seed."""
     figures = {name: rows.model_row(truth, by_seed, cast.folds) for name, by_seed in made.items()}
     figures |= {name: rows.naive_row(truth, naive[name]) for name in NAIVE} | {FLOOR: truth.floor_row()}
     if cast.in_folds:
         for subject, by_seed in (made | naive).items():
             figures[subject] |= truth.fold_ratios(by_seed, cast.folds)
-    seen = [cast.seen_by(place) for place in range(len(given))]
+    seen = [cast.seen_by(place) for place in range(len(cast.given))]
     for name in made:
         of_name = sum(name in subjects for subjects in seen)
-        figures[name] |= {"takes": len(given), "takes_seen": of_name, "takes_judged": len(cast.takes)}
+        figures[name] |= {"takes": len(cast.given), "takes_seen": of_name, "takes_judged": len(cast.takes)}
     shown = [key for key in SHOWN if cast.in_folds or "fold" not in key]
-    for row in figures.values():
-        row |= {key: np.nan for key in shown if key not in row}
-    whole = made | ({"ridge": naive["ridge"]} if naive["ridge"] else {})
-    danced = {name: [pieces[0].points for pieces in by_seed[0]] for name, by_seed in whole.items()}
-    about = [*_about(options, truth, cast), *_doubts(cast, learned=bool(naive["ridge"]))]
-    return Scorecard(figures, about, cast, danced)
+    return {name: dict.fromkeys(shown, np.nan) | row for name, row in figures.items()}
 
 
 def details(scorecard: Scorecard, picture: Path) -> str:
