@@ -34,7 +34,7 @@ def describe(path: str | Path) -> str:
     rate = "any rate" if manifest.fps_in is None else f"{manifest.fps_in:g} fps"
     lines = [
         f"{manifest.name}: a {manifest.kind} model, {Path(path).stat().st_size / 1e6:.2f} MB, {len(manifest.skeleton)} "
-        f"joints, {rate}, looks {manifest.latency_frames} frames ahead",
+        f"joints, {rate}, {_pace(manifest)}",
         "",
         "inputs",
         *(_port(port) for port in manifest.inputs),
@@ -46,6 +46,7 @@ def describe(path: str | Path) -> str:
         for param in manifest.params:
             lines.append(
                 f"  {param.name:<16} {param.low:g} .. {param.high:g}, default {param.default:g}: {param.about}"
+                + (f" ({param.size} numbers)" if param.size > 1 else "")
             )
     if manifest.vectors:
         lines += ["vectors", *(f"  {name:<16} {len(values)} numbers" for name, values in manifest.vectors.items())]
@@ -73,6 +74,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _pace(manifest: Manifest) -> str:
+    if manifest.window == 1:
+        return "frame by frame"
+    behind = manifest.latency_frames - manifest.ahead_frames
+    return f"windows of {manifest.window} frames every {manifest.hop}, on stage {behind} frames behind the dancer"
 
 
 def _port(port: Port) -> str:
