@@ -18,7 +18,7 @@ from motion import kinematics
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from training.dataset import Pair, Track, opposite_joints
-from training.match import features
+from training.match import features, quaternions
 
 CLIP = {
     "quats": 4 * len(HUMANOID),
@@ -28,6 +28,8 @@ CLIP = {
     "contacts": 2,
     "speed": 1,
     "toes": 4,
+    "turning": 3 * len(HUMANOID),  # rad/s, in the parents' frames
+    "moving": 4,  # height, root and yaw a second, in the body's frame
 }  # columns of a pose row
 GROUPS = ("trajectory", "seen", "intention", "context", "speed")
 _FLOOR_SECONDS = 3.0
@@ -103,8 +105,22 @@ def clips(side: Side, body: dict[str, Tensor]) -> Tensor:
     rotations = side.rotations.numpy().astype(np.float64).copy()
     rotations[:, 0] = rot.multiply(undo, rotations[:, 0])
     quats = torch.from_numpy(rot.continuous(rotations)).float().flatten(1)
+    turning = _between(quats.view(len(quats), -1, 4))
+    moved = features.seen_from(_after(body["root"]) - body["root"], left)
+    climbed, turned = _after(side.root[:, 1:2]) - side.root[:, 1:2], np.diff(yaw, append=yaw[-1:])
+    moving = torch.cat([climbed, moved, torch.from_numpy(turned).float()[:, None]], dim=-1) * features.RATE
     columns = [quats, body["root"], side.root[:, 1:2], torch.from_numpy(yaw).float()[:, None]]
-    return torch.cat([*columns, body["low"], body["speed"], body["gliding"]], dim=-1)
+    return torch.cat([*columns, body["low"], body["speed"], body["gliding"], turning, moving], dim=-1)
+
+
+def _between(quats: Tensor) -> Tensor:
+    """Rotation vectors a second (T, 3 J) from each frame to the next, quats (T, J, 4)."""
+    step = quaternions.multiply(_after(quats), quaternions.conjugate(quats))
+    return quaternions.log(step).flatten(1) * features.RATE
+
+
+def _after(rows: Tensor) -> Tensor:
+    return torch.cat([rows[1:], rows[-1:]])
 
 
 def row_groups(side: Side, body: dict[str, Tensor], past: Tensor, context: Tensor) -> dict[str, Tensor]:

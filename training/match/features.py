@@ -28,54 +28,84 @@ WRISTS = [_JOINT("LeftHand"), _JOINT("RightHand")]
 HEAD = _JOINT("Head")
 MARKS = [0, *ANKLES, *WRISTS]
 _AT = {lag: place for place, lag in enumerate(LAGS)}
+_FLAT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # x z -> a point on the floor
+_ACROSS = torch.zeros(3 * len(HUMANOID), 2)
+for _row, _coordinate in enumerate((0, 2)):
+    _ACROSS[3 * LEFT_HIP + _coordinate, _row], _ACROSS[3 * RIGHT_HIP + _coordinate, _row] = 1.0, -1.0
+
+
+def plane(left: Tensor) -> Tensor:
+    """The matrix (B, 2, 2) by which rows go from a body's frame to the world: v @ plane(left) = left * v."""
+    return (left @ _PLANE).view(-1, 2, 2)
+
+
+def plane_back(left: Tensor) -> Tensor:
+    """The matrix (B, 2, 2) by which rows go from the world to a body's frame: v @ plane_back(left) = conj(left) * v."""
+    return (left @ _PLANE_BACK).view(-1, 2, 2)
+
+
+def space_back(left: Tensor) -> Tensor:
+    """The same for points (B, 3, 3): heights stay."""
+    return (left @ _SPACE_BACK + _UP).view(-1, 3, 3)
+
+
+def space(left: Tensor) -> Tensor:
+    """From a body's frame to the world, (B, 3, 3) for rows."""
+    return (left @ _SPACE + _UP).view(-1, 3, 3)
+
+
+_PLANE = torch.tensor([[1.0, 0, 0, 1], [0, 1, -1, 0]])
+_PLANE_BACK = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0]])
+_SPACE = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, -1, 0, 0]])
+_SPACE_BACK = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, -1, 0, 0, 0, 1, 0, 0]])
+_UP = torch.tensor([0.0, 0, 0, 0, 1, 0, 0, 0, 0])
+_GROUND = torch.tensor([1.0, 0.0, 1.0])
 
 
 def turned(vector: Tensor, left: Tensor) -> Tensor:
-    """left * vector: from a body's frame to the world. (..., 2) each."""
-    a, b, c, d = vector[..., 0], vector[..., 1], left[..., 0], left[..., 1]
-    return torch.stack([a * c - b * d, a * d + b * c], dim=-1)
+    """left * vector for rows (T, ..., 2) of as many bodies (T, 2)."""
+    return (vector.reshape(len(left), -1, 2) @ plane(left)).view(vector.shape)
 
 
 def seen_from(vector: Tensor, left: Tensor) -> Tensor:
-    """conj(left) * vector: from the world to a body's frame. (..., 2) each."""
-    a, b, c, d = vector[..., 0], vector[..., 1], left[..., 0], left[..., 1]
-    return torch.stack([a * c + b * d, b * c - a * d], dim=-1)
+    """conj(left) * vector for rows (T, ..., 2) of as many bodies (T, 2)."""
+    return (vector.reshape(len(left), -1, 2) @ plane_back(left)).view(vector.shape)
 
 
 def unit(vector: Tensor) -> Tensor:
-    return F.normalize(vector, dim=-1, eps=1e-6)
+    return vector / vector.norm(dim=-1, keepdim=True).clamp(min=1e-6)
 
 
 def lefts(positions: Tensor) -> Tensor:
     """The left (..., 2) of bodies (..., J, 3)."""
-    return unit(positions[..., LEFT_HIP, 0::2] - positions[..., RIGHT_HIP, 0::2])
+    return unit(positions.flatten(-2) @ _ACROSS)
 
 
 def points_seen(points: Tensor, root: Tensor, left: Tensor) -> Tensor:
-    """World points (..., P, 3) in the frame of a body at root (..., 2) with left (..., 2); heights stay."""
-    flat = seen_from(points[..., 0::2] - root[..., None, :], left[..., None, :])
-    return torch.stack([flat[..., 0], points[..., 1], flat[..., 1]], dim=-1)
+    """World points (B, P, 3) in the frames of bodies at root, left (B, 2); heights stay."""
+    return (points - (root @ _FLAT).unsqueeze(1)) @ space_back(left)
 
 
 def context(past: Tensor) -> Tensor:
     """The leader in its own frame, now and over the last second: past (B, LAGS, J, 3) world -> (B, 151)."""
     now, then = past[:, 0], past[:, [_AT[lag] for lag in CONTEXT_LAGS]]
-    root, left = now[:, 0, 0::2], lefts(now)
-    marks = points_seen(then[:, :, MARKS], root[:, None], left[:, None])
-    turns = seen_from(lefts(then), left[:, None])
-    return torch.cat([points_seen(now, root, left).flatten(1), marks.flatten(1), turns.flatten(1)], dim=-1)
+    left = lefts(now)
+    points = torch.cat([now, then[:, :, MARKS].flatten(1, 2)], dim=1)
+    points = (points - now[:, :1] * _GROUND) @ space_back(left)
+    turns = lefts(then) @ plane_back(left)
+    return torch.cat([points.flatten(1), turns.flatten(1)], dim=-1)
 
 
 def leader_seen(past: Tensor, root: Tensor, left: Tensor) -> Tensor:
     """The leader as the follower at root, left (B, 2) has it before their eyes: (B, 74)."""
     then = past[:, [_AT[lag] for lag in SEEN_LAGS]]
-    marks = points_seen(then[:, :, MARKS], root[:, None], left[:, None])  # (B, lags, 5, 3)
-    pelvis, limbs = marks[:, :, 0, 0::2], marks[:, :, 1:] - marks[:, :, :1]
-    turns = seen_from(lefts(then), left[:, None])
-    moved = (past[:, 0, MARKS[:3]] - past[:, 1, MARKS[:3]]) * RATE
-    moved = points_seen(moved, torch.zeros_like(root), left)
-    parts = [pelvis, 0.6 * limbs, 0.5 * turns, 0.25 * moved, 0.6 * speeds(past)[:, :1]]
-    return torch.cat([part.flatten(1) for part in parts], dim=-1)
+    marks = then[:, :, MARKS]  # (B, lags, 5, 3)
+    pelvis = marks[:, :, :1] - (root @ _FLAT)[:, None, None]
+    moved = (past[:, 0, MARKS[:3]] - past[:, 1, MARKS[:3]]) * (0.25 * RATE)
+    points = [pelvis.flatten(1, 2), (0.6 * (marks[:, :, 1:] - marks[:, :, :1])).flatten(1, 2), moved]
+    points = (torch.cat(points, dim=1) @ space_back(left)).flatten(1)
+    turns = 0.5 * (lefts(then) @ plane_back(left))
+    return torch.cat([points, turns.flatten(1), 0.6 * speeds(past)[:, :1]], dim=-1)
 
 
 def speeds(past: Tensor) -> Tensor:
@@ -106,7 +136,7 @@ def gliding(positions: Tensor) -> Tensor:
     """The velocity with which low toes travel over the floor, in the body's frame (T, 4) m/s; none for a slow one."""
     moving = velocities(positions[:, TOES])[..., 0::2]
     speed = moving.norm(dim=-1, keepdim=True)
-    return seen_from(moving * ((speed - 0.15) / 0.15).clamp(0.0, 1.0), lefts(positions)[:, None]).flatten(1)
+    return seen_from(moving * ((speed - 0.15) / 0.15).clamp(0.0, 1.0), lefts(positions)).flatten(1)
 
 
 def _widened(flags: Tensor) -> Tensor:

@@ -6,18 +6,23 @@ more than the clamp: a lock that would need more is dragged along. Bone lengths 
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from motion.skeleton import HUMANOID
-from training.match.features import seen_from, turned
+from training.match import quaternions
+from training.match.features import plane, space, unit
 
 _CHAIN = [
     [HUMANOID.index(f"{side}{bone}") for side in ("Left", "Right")] for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")
 ]
+
+_JOINTS = len(HUMANOID)
+_GROUND, _UP = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.0, 1.0, 0.0])
+_X0Z, _X0Z_2 = [0, 2, 1], [0, 0, 1]  # from (x, z, 0) and (x, z) to points on the floor
+_DIFFERENCES = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
+_EYE = torch.eye(3)
 
 
 class Feet(nn.Module):
@@ -26,15 +31,16 @@ class Feet(nn.Module):
     def __init__(self, clamp: float, release: float) -> None:
         super().__init__()
         self.clamp, self.release = clamp, release
+        self.lift, self.highest = 0.3, 0.03  # of the way left, metres
+        self.register_buffer("longest", torch.tensor(clamp))
         offsets = torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(_CHAIN)]  # (4 bones, 2 sides, 3)
         self.register_buffer("offsets", offsets[..., None])
         self.thigh, self.shin = (float(offsets[bone, 0].norm()) for bone in (1, 2))
 
     def forward(
         self,
-        matrices: Tensor,
-        height: Tensor,
-        clip: tuple[Tensor, Tensor],
+        turns: Tensor,
+        heights: Tensor,
         root: Tensor,
         left: Tensor,
         contacts: Tensor,
@@ -44,51 +50,69 @@ class Feet(nn.Module):
         jump: Tensor,
         started: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """The changed matrices and the next state.
+        """The body's changed matrices (B, J, 3, 3) and the next state.
 
-        matrices (B, J, 3, 3) local, the hips without yaw, and the hips' height (B, 1): the body shown; clip: the
-        same of the clip alone, whose toes are followed. contacts (B, 2); gliding (B, 4) how low toes travel, m/s in
-        the body's frame; root and left (B, 2) of the body.
+        turns (B, 2 J, 3, 3) local, the hips without yaw: the body shown, and the clip alone, whose toes are followed;
+        heights (B, 2) of their hips. contacts (B, 2); gliding (B, 4) how low toes travel, m/s in the body's frame.
         """
-        ours = self._leg(matrices, height)
-        toes = self._leg(*clip)["toes"]
-        place = self._world(toes, root, left)  # (B, 2, 3)
+        both = turns.view(-1, 2, _JOINTS, 3, 3)
+        matrices = both[:, 0]
+        hips = both[:, :, :1]
+        upper = hips @ both[:, :, _CHAIN[0]]  # (B, 2 bodies, 2 sides, 3, 3)
+        lower = upper @ both[:, :, _CHAIN[1]]
+        foot = lower @ both[:, :, _CHAIN[2]]
+        hip = F.pad(heights.unsqueeze(-1), (1, 1)).unsqueeze(2) + (hips @ self.offsets[0])[..., 0]
+        knee = hip + (upper @ self.offsets[1])[..., 0]
+        ankle = knee + (lower @ self.offsets[2])[..., 0]
+        toes = ankle + (foot @ self.offsets[3])[..., 0]
+        into = space(left)
+        toes = (toes.flatten(1, 2) @ into).view(-1, 2, 2, 3) + F.pad(root, (0, 1))[:, None, None][..., _X0Z]
+        shown, place = toes[:, 0], toes[:, 1]  # (B, 2 sides, 3) in the world
+
         stood, target, velocity, shift = state.view(-1, 2, 10).split([1, 3, 3, 3], dim=-1)
         dt, jump, started = dt.unsqueeze(1), jump.unsqueeze(1), started.unsqueeze(1)
-        fade = torch.exp(-0.693147 * dt / self.release)
+        fade = torch.exp(dt * (-0.693147 / self.release))
         free = torch.where(jump, target + velocity * dt - place, shift * fade)
         stands = (contacts.unsqueeze(-1) > 0.5) & started
-        glide = turned(gliding.view(-1, 2, 2), left.unsqueeze(1)) * dt
-        held = torch.where(stands & (stood > 0.5), target[..., 0::2] + glide - place[..., 0::2], free[..., 0::2])
-        size = held.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        most = torch.maximum(shift[..., 0::2].norm(dim=-1, keepdim=True) * fade, torch.full_like(size, self.clamp))
-        held = torch.where(jump, held, held * (most / size).clamp(max=1.0))
-        moved = torch.stack([held[..., 0], free[..., 1], held[..., 1]], dim=-1) * started
+        travel = (gliding.view(-1, 2, 2) @ plane(left)) * dt
+        held = target + travel[..., _X0Z_2] * _GROUND - place
+        wide = torch.where(stands & (stood > 0.5) & ~jump, held, free) * _GROUND  # horizontal
+        size = wide.norm(dim=-1, keepdim=True).clamp(min=1e-6)
+        most = (shift * _GROUND).norm(dim=-1, keepdim=True) * fade
+        limit = (torch.maximum(most, self.longest) / size).clamp(max=1.0)
+        wide = torch.where(jump, wide, wide * limit)
+        # A foot on its way steps: it is lifted while it has further to go than it may be held by.
+        lift = torch.relu((size - self.clamp) * self.lift).clamp(max=self.highest) * stands
+        rise = free * _UP + _UP * torch.where(jump, 0.0 * lift, lift * (1.0 - torch.exp(dt * -25.0)))
+        moved = (wide + rise) * started
         wanted = place + moved
-        speed = torch.where(
-            stood + shift.abs().sum(-1, keepdim=True) + target.abs().sum(-1, keepdim=True) > 0.0,
-            (wanted - target) / dt,
-            0.0 * target,
+        known = started & (dt > 0.0)
+        state = torch.cat(
+            [stands.to(moved), wanted, torch.where(known, (wanted - target) / dt, 0.0 * moved), moved], -1
         )
-        state = torch.cat([stands.to(moved), wanted, speed, moved], dim=-1)
 
-        upper_turn, lower_turn, foot_turn = ours["turns"]
-        hips, hip, knee, ankle = matrices[:, :1], ours["hip"], ours["knee"], ours["ankle"]
-        change = wanted - self._world(ours["toes"], root, left)
-        flat = seen_from(change[..., 0::2], left.unsqueeze(1))
-        target = ankle + torch.stack([flat[..., 0], change[..., 1], flat[..., 1]], dim=-1)
+        upper_turn, lower_turn, foot_turn = upper[:, 0], lower[:, 0], foot[:, 0]
+        hips, hip, knee, ankle = hips[:, 0], hip[:, 0], knee[:, 0], ankle[:, 0]
+        target = ankle + (wanted - shown) @ into.transpose(-1, -2)
 
         # The knee that reaches there (the law of cosines, before and after, so no shift is no change).
         leg, reach = ankle - hip, target - hip
         before, after = leg.norm(dim=-1, keepdim=True), reach.norm(dim=-1, keepdim=True)
         after = _soft(after, before, self.thigh + self.shin)
-        bend = torch.linalg.cross(knee - hip, leg)
+        bend = quaternions.cross(knee - hip, leg)
         bent = bend.norm(dim=-1, keepdim=True)
         hinge = torch.where(bent > 1e-3, bend / bent.clamp(min=1e-6), upper_turn[..., 0])
-        hip_angle = _corner(self.thigh, before, self.shin) - _corner(self.thigh, after, self.shin)
-        knee_angle = _corner2(self.thigh, self.shin, before) - _corner2(self.thigh, self.shin, after)
-        thigh_turn = _between(leg, reach) @ _about(hinge, hip_angle)
-        shin_turn = thigh_turn @ _about(hinge, knee_angle)
+        sides = torch.cat([before, after], dim=-1)  # (B, 2, 2)
+        squares = sides * sides
+        at_hip = (squares + (self.thigh**2 - self.shin**2)) / (sides * (2.0 * self.thigh))
+        at_knee = (self.thigh**2 + self.shin**2 - squares) * (0.5 / (self.thigh * self.shin))
+        angles = torch.acos(torch.cat([at_hip, at_knee], dim=-1).clamp(-0.99999, 0.99999))
+        angles = angles @ _DIFFERENCES  # (B, 2, 2): before less after, at the hip and at the knee
+        bends = quaternions.matrices(
+            quaternions.exp(torch.cat([hinge * angles[..., :1], hinge * angles[..., 1:]], dim=1))
+        )
+        thigh_turn = _between(leg, reach) @ bends[:, :2]
+        shin_turn = thigh_turn @ bends[:, 2:]
         new_upper, new_lower = thigh_turn @ upper_turn, shin_turn @ lower_turn
         legs = torch.cat(
             [
@@ -98,30 +122,9 @@ class Feet(nn.Module):
             ],
             dim=1,
         )  # (B, 6, 3, 3): both thighs, both shins, both feet
-        first, second = min(_CHAIN[0]), max(_CHAIN[0])
-        order = {joint: place for place, joint in enumerate([*_CHAIN[0], *_CHAIN[1], *_CHAIN[2]])}
-        parts = [matrices[:, :first]]
-        parts += [
-            legs[:, order[joint]].unsqueeze(1) if joint in order else matrices[:, joint : joint + 1]
-            for joint in range(first, second + 4)
-        ]
-        parts.append(matrices[:, second + 4 :])
+        parts = [matrices[:, : _CHAIN[0][0]], legs[:, 0::2], matrices[:, _CHAIN[3][0] : _CHAIN[3][0] + 1]]
+        parts += [legs[:, 1::2], matrices[:, _CHAIN[3][1] :]]
         return torch.cat(parts, dim=1), state.flatten(1)
-
-    def _leg(self, matrices: Tensor, height: Tensor) -> dict[str, Any]:
-        """Forward kinematics of both legs, in the body's frame: joints (B, 2, 3), and the three bones' turns."""
-        upper = matrices[:, :1] @ matrices[:, _CHAIN[0]]  # (B, 2, 3, 3)
-        lower = upper @ matrices[:, _CHAIN[1]]
-        foot = lower @ matrices[:, _CHAIN[2]]
-        hip = F.pad(height, (1, 1)).unsqueeze(1) + (matrices[:, :1] @ self.offsets[0])[..., 0]
-        knee = hip + (upper @ self.offsets[1])[..., 0]
-        ankle = knee + (lower @ self.offsets[2])[..., 0]
-        toes = ankle + (foot @ self.offsets[3])[..., 0]
-        return {"turns": (upper, lower, foot), "hip": hip, "knee": knee, "ankle": ankle, "toes": toes}
-
-    def _world(self, points: Tensor, root: Tensor, left: Tensor) -> Tensor:
-        flat = root.unsqueeze(1) + turned(points[..., 0::2], left.unsqueeze(1))
-        return torch.stack([flat[..., 0], points[..., 1], flat[..., 1]], dim=-1)
 
 
 def _soft(wanted: Tensor, before: Tensor, leg: float) -> Tensor:
@@ -131,29 +134,9 @@ def _soft(wanted: Tensor, before: Tensor, leg: float) -> Tensor:
     return torch.where(wanted > start, start + room * (1.0 - torch.exp(-torch.relu(wanted - start) / room)), wanted)
 
 
-def _corner(a: float, b: Tensor, opposite: float) -> Tensor:
-    return torch.acos(((a * a - opposite * opposite + b * b) / (2.0 * a * b)).clamp(-0.99999, 0.99999))
-
-
-def _corner2(a: float, b: float, opposite: Tensor) -> Tensor:
-    return torch.acos(((a * a + b * b - opposite * opposite) / (2.0 * a * b)).clamp(-0.99999, 0.99999))
-
-
-def _about(axis: Tensor, angle: Tensor) -> Tensor:
-    """Rotation matrices about unit axes (..., 3) by angles (..., 1), Rodrigues."""
-    x, y, z = axis.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-    sine, cosine = torch.sin(angle)[..., None], torch.cos(angle)[..., None]
-    eye = torch.eye(3, dtype=axis.dtype)
-    return eye + sine * cross + (1.0 - cosine) * (cross @ cross)
-
-
 def _between(a: Tensor, b: Tensor) -> Tensor:
-    """The shortest turn (..., 3, 3) from direction a to b; they are less than a right angle apart."""
-    a, b = F.normalize(a, dim=-1), F.normalize(b, dim=-1)
-    x, y, z = torch.linalg.cross(a, b).unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    """The shortest turn (B, 2, 3, 3) from direction a to b (B, 2, 3); they are less than a right angle apart."""
+    a, b = unit(a), unit(b)
+    cross = quaternions.skew(quaternions.cross(a, b))
     cosine = (a * b).sum(-1)[..., None, None]
-    return torch.eye(3, dtype=a.dtype) + cross + cross @ cross / (1.0 + cosine).clamp(min=0.1)
+    return _EYE + cross + cross @ cross / (1.0 + cosine).clamp(min=0.1)

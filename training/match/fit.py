@@ -80,7 +80,7 @@ def _unshrink(model: DuetMatch, x: Tensor, want: Tensor, take: Tensor, generator
 def _fill(model: DuetMatch, played: list[Side]) -> None:
     """The database: poses, spans and the table of features on their axes."""
     config = model.config
-    poses, spans, entry, own, rows = [], [], [], [], []
+    poses, ends, doors, own, rows = [], [], [], [], []
     start = 0
     for side in played:
         parts, past = features.body(side.positions), features.past_of(side.given)
@@ -89,9 +89,10 @@ def _fill(model: DuetMatch, played: list[Side]) -> None:
         own.append(features.own(parts))
         rows.append(database.row_groups(side, parts, past, context))
         frames = len(side.given)
-        spans.append(torch.tensor([[start, start + frames - 1]]).expand(frames, 2))
+        ends.append(torch.full((frames,), float(start + frames - 1)))
         frame = torch.arange(frames)
-        entry.append(1e4 * ((frame < database.FIRST_ENTRY) | (frame >= frames - database.LAST_ENTRY)))
+        inside = (frame >= database.FIRST_ENTRY) & (frame < frames - database.LAST_ENTRY)
+        doors.append(start + frame[inside & (frame % 2 == 0)])
         start += frames
     scales, tables = [], []
     for group in GROUPS:
@@ -106,8 +107,8 @@ def _fill(model: DuetMatch, played: list[Side]) -> None:
     count = min(config.axes, rest.shape[1])
     turn, spread = vectors[:, -count:].flip(1), values[-count:].flip(0).clamp(min=0.0).sqrt()
     table = torch.cat([(rest - mean) @ turn, scaled], dim=1)
-    model.poses, model.spans, model.table = torch.cat(poses), torch.cat(spans).float(), table.contiguous()
-    model.norms, model.entry = 0.5 * table.square().sum(1), torch.cat(entry)
+    model.poses, model.ends, model.table = torch.cat(poses), torch.cat(ends), table.contiguous()
+    model.doors = torch.cat(doors).float()
     model.scale, model.mean, model.turn = torch.cat(scales), mean, turn
     wander = torch.zeros(config.noise, count)
     first = min(config.noise, count)

@@ -14,15 +14,19 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
 from training import checkpoint
-from training.match import database, features
+from training.match import features
 from training.match.fit import fit
 from training.match.regressors import KernelRidge, Network
 
 if TYPE_CHECKING:
     from training.run import Run
+
+
+_DATABASE = ("poses", "ends", "table", "doors", "scale", "mean", "turn", "wander")
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,11 @@ class Config:
     drift_seconds: float = 1.0
     search_seconds: float = 1 / 6
     lead: float = 0.02  # plans are read this far ahead: it cancels the lag that averaging adds
-    ripen: bool = True
     forget_seconds: float = 0.2
     far: float = 0.8  # m; partners further away are predicted too near
     stretch: float = 0.15
     near: float = 0.45  # m; nearer ones are held off, softly
-    steer_seconds: float = 0.2
+    steer_seconds: float = 0.3
     steer_speed: float = 1.5  # m/s
     steer_smooth: float = 0.1  # s
     turn_seconds: float = 0.3
@@ -64,7 +67,7 @@ class Config:
     lock_width: float = 0.02
     rate_gain: float = 0.5
     hurry: float = 0.3
-    foot_clamp: float = 0.10  # m
+    foot_clamp: float = 0.15  # m
     foot_release: float = 0.1
 
     learned: bool = False  # networks that learned database and player go into the file, no recordings
@@ -117,11 +120,11 @@ class DuetMatch(nn.Module):
         self.register_buffer("wants_mean", torch.zeros(wants))
         self.register_buffer("wants_gain", torch.ones(wants))
         self.own_width = 46
-        for name in ("poses", "spans", "table", "norms", "entry", "scale", "mean", "turn", "wander"):
+        for name in _DATABASE:
             self.register_buffer(name, torch.zeros(0))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
-        for name in ("poses", "spans", "table", "norms", "entry", "scale", "mean", "turn", "wander"):
+        for name in _DATABASE:
             if prefix + name in state_dict:
                 setattr(self, name, torch.empty_like(state_dict[prefix + name]))
         super()._load_from_state_dict(state_dict, prefix, *rest)
@@ -144,45 +147,40 @@ class DuetMatch(nn.Module):
         said = sum(ridge(seen) for ridge in self.intents) / len(self.intents)
         return self.wants_mean + self.wants_gain * (said - self.wants_mean)
 
-    # The database.
-
-    def query(self, seen: Tensor, trajectory: Tensor, before: Tensor, leader_speeds: Tensor) -> tuple[Tensor, Tensor]:
-        """The query (B, axes) and the follower's speed, m/s (B, 1)."""
-        wants = self.wants(seen)
-        speed = wants.unflatten(-1, (len(features.AHEAD), 45))[..., -1] / 0.6
-        groups = [trajectory, before, wants, self.placers[0].project(seen), database.speed_group(leader_speeds, speed)]
-        raw = torch.cat(groups, dim=-1) * self.scale - self.mean
-        return raw @ self.turn, speed[:, :1]
-
-    def rows(self, row: Tensor) -> Tensor:
-        """The pose rows (B, 4, columns) around row (B, 1): one before, itself, two after, within its take."""
-        return self.poses[self._near(row, torch.arange(-1, 3, dtype=row.dtype))]
+    # The database. A row that plays has four more of its take on either side.
 
     def last_of(self, row: Tensor) -> Tensor:
         """The last row of its take, (B, 1)."""
-        return self.spans[row.long()[:, 0], 1:]
+        return self.ends[row.long()]
 
-    def search(self, rest: Tensor, row: Tensor, fraction: Tensor, started: Tensor) -> tuple[Tensor, Tensor]:
-        """The best row (B, 1) and whether it beats staying (B, 1)."""
-        now = row.long()[:, 0]
-        own = self.table[:, -self.own_width :]
-        mine = own[now] + fraction * (own[now + 1] - own[now])
-        query = torch.cat([rest, mine * started], dim=-1)
-        costs = self.norms - query @ self.table.T  # (B, N), half the squared distance but for a constant
-        best = (costs + self.entry).argmin(dim=-1, keepdim=True)
-        near = (now + (fraction[:, 0] >= 0.5).long())[:, None]
-        return best.to(rest.dtype), costs.gather(1, best) < costs.gather(1, near)
+    def at(self, row: Tensor, fraction: Tensor) -> Tensor:
+        """The pose row (B, columns) a fraction after row (B, 1), Catmull-Rom between its neighbours."""
+        four = self.poses[row.long() + _FOUR]  # (B, 4, columns)
+        powers = torch.cat([torch.ones_like(fraction), fraction, fraction**2, fraction**3], dim=-1)
+        return ((powers @ _CATMULL_ROM).unsqueeze(1) @ four)[:, 0]
+
+    def search(self, rest: Tensor, row: Tensor, started: Tensor, doors: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
+        """The best row (B, 1) to jump to, and whether it beats staying at row (B, 1).
+
+        doors (N, D) are the table's entries where one may jump to, norms (N,) half their squares.
+        """
+        now = self.table[row.long()[:, 0]]
+        query = torch.cat([rest, now[:, -self.own_width :] * started], dim=-1)
+        costs = F.linear(-query, doors, norms)  # (B, N), half the squared distance but for a constant
+        best = costs.argmin(dim=-1, keepdim=True)
+        stay = (now * (0.5 * now - query)).sum(-1, keepdim=True)
+        return self.doors[best], costs.gather(1, best) < stay
 
     def slip(self, rest: Tensor, row: Tensor) -> Tensor:
         """By how many rows (B, 1) the clip should be ahead of where it is: the foot of a parabola through the costs."""
-        reach = torch.arange(-4.0, 5.0)
-        near = self.table[self._near(row, reach)][..., : -self.own_width]  # (B, 9, axes)
+        near = self.table[row.long() + _NINE][:, :, : self.config.axes]  # (B, 9, axes)
         costs = (near - rest.unsqueeze(1)).square().sum(-1)
-        slope = (costs * (reach / 60.0)).sum(-1, keepdim=True)
-        bend = (costs * ((reach * reach - 60.0 / 9.0) / 308.0)).sum(-1, keepdim=True)
-        least = self.config.lock_width * costs.mean(-1, keepdim=True)
-        return (-0.5 * slope / torch.maximum(bend + least, least)).clamp(-4.0, 4.0)
+        slope, bend, mean = (costs @ _PARABOLA).split([1, 1, 1], dim=-1)
+        least = self.config.lock_width * mean
+        return (-0.5 * slope / (torch.relu(bend) + least)).clamp(-4.0, 4.0)
 
-    def _near(self, row: Tensor, steps: Tensor) -> Tensor:
-        span = self.spans[row.long()[:, 0]]  # (B, 2)
-        return torch.minimum(torch.maximum(row + steps, span[:, :1]), span[:, 1:]).long()
+
+_FOUR, _NINE = torch.arange(-1, 3), torch.arange(-4, 5)
+_CATMULL_ROM = 0.5 * torch.tensor([[0.0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]])
+_STEPS = torch.arange(-4.0, 5.0)
+_PARABOLA = torch.stack([_STEPS / 60.0, (_STEPS**2 - 60.0 / 9.0) / 308.0, torch.ones(9) / 9.0], dim=-1)
