@@ -49,7 +49,7 @@ def test_the_glued_body_keeps_its_place_in_the_leaders_frame(read):
 
 def test_the_ridge_sees_no_future(read):
     take, partner = read[0], baselines.fit_ridge(read[1:])
-    cut = takes.Take(take.name, take.hashes, take.lead, take.given[:80], take.leader[:80], take.follower[:80], 0.0)
+    cut = takes.Take(take.name, take.hashes, take.lead, take.given[:80], take.leader[:80], take.follower[:80])
     np.testing.assert_allclose(partner(cut, 0)[0].points, partner(take, 0)[0].points[:80], atol=1e-9)
 
 

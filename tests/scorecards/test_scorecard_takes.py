@@ -12,17 +12,18 @@ from training.scorecards import takes
 from training.scorecards.quick import Judge
 
 
-def test_frames_are_compared_at_thirty_a_second_after_the_dropped_ones(read, make_dancer):
-    partner = make_dancer(0, 1)
-    np.testing.assert_allclose(read[0].compared(partner), joints.body_points(partner[10::4]))
-    assert len(read[0]) == len(partner[10::4])
+def test_the_first_frames_are_left_out_and_the_rest_compared_at_thirty_a_second(read, make_dancer):
+    partner = make_dancer(0, 1)[10:]
+    np.testing.assert_allclose(read[0].compared(partner), joints.body_points(partner[::4]))
+    assert len(read[0].lead) == len(partner)
+    assert len(read[0]) == len(partner[::4])
 
 
 def test_another_rate_is_interpolated_to_thirty():
     clip = Clip(HUMANOID, 50.0, np.linspace(0, 1, 101)[:, None] * [1.0, 0, 0], np.tile(IDENTITY, (101, 22, 1)))
-    thirty = takes.at_thirty(clip, start=0.2)
+    thirty = takes.at_thirty(clip)
     assert thirty.fps == 30.0
-    np.testing.assert_allclose(thirty.root_positions[:, 0], 0.1 + np.arange(len(thirty)) / 60.0, atol=1e-12)
+    np.testing.assert_allclose(thirty.root_positions[:, 0], np.arange(len(thirty)) / 60.0, atol=1e-12)
 
 
 def test_takes_of_different_length_are_refused(folder, tmp_path, make_dancer):
@@ -40,7 +41,7 @@ def judge_of_takes(folder) -> Judge:
 def test_poses_in_memory_are_judged_like_the_model_they_will_be(judge_of_takes, read, make_dancer):
     true = {take.name: make_dancer(seed, 1) for seed, take in enumerate(read)}
     at_thirty = {name: (clip.rotations[10::4], clip.root_positions[10::4]) for name, clip in true.items()}
-    live = {name: (clip.rotations, clip.root_positions) for name, clip in true.items()}
+    live = {name: (clip.rotations[10:], clip.root_positions[10:]) for name, clip in true.items()}
     row, same = judge_of_takes.figures([at_thirty]), judge_of_takes.figures([live])
     assert row["root_ade_m"] < 0.01  # the truth is smoothed, the made-up takes hardly
     assert {key: value for key, value in row.items() if value == value} == {k: v for k, v in same.items() if v == v}

@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more folders with the model's training takes",
     )
     parser.add_argument("--fps", type=float, default=120.0, help="the rate at which the dancer's frames arrive")
-    parser.add_argument("--drop-first", type=int, default=10, help="frames of each take that are danced but not judged")
+    parser.add_argument("--drop-first", type=int, default=10, help="frames at the start of each take that are left out")
     parser.add_argument("--scale", default="auto", help="metres per unit of the files")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1, help="takes rendered at once")
     parser.add_argument("--cache", type=Path, default=Path("runs/cache/scorecard"), help="folder of takes already read")
@@ -184,8 +184,8 @@ def _about(options: argparse.Namespace, truth: Truth, cast: Cast) -> list[str]:
     ]
     about = [
         f"{', '.join(path.name for path in options.model)}: frame by frame at {options.fps:g} fps through the live "
-        f"pipeline, seeds 0..{options.seeds - 1}; {seconds:.0f} s are judged, after the first {options.drop_first} "
-        f"frames of each take",
+        f"pipeline, seeds 0..{options.seeds - 1}; {seconds:.0f} s, the first {options.drop_first} frames of each take "
+        f"left out",
         f"seen in training: {', '.join(marks) or 'none'}",
         f"judged: {', '.join(take.name for take in cast.takes)}",
         "± is half the spread over seeds; a ratio to a floor is the median over seeds and named splits, with the 10th "

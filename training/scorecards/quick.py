@@ -81,9 +81,9 @@ class Judge:
         """All figures of what was danced to each take, by its name, once a seed.
 
         Poses (rotations, roots), a Clip, or points (T, 24, 3). With as many frames as `take.given` they are at 30 fps
-        beside it; with as many as `take.lead` they are at the live rate, from the recording's first frame on, and
-        are compared as a model's are. Means over seeds, KEY_low and KEY_high. Raises ValueError for a take without
-        poses, another number of frames, or numbers that are not finite.
+        beside it; with as many as `take.lead` they are at the live rate and compared as a model's are. Means over
+        seeds, KEY_low and KEY_high. Raises ValueError for a take without poses, another number of frames, or numbers
+        that are not finite.
         """
         made = [[[Piece(0, self._points(take, poses))] for take in self.takes] for poses in by_seed]
         return rows.model_row(self.truth, made, self.places) | self.truth.fold_ratios(made, self.places)

@@ -26,7 +26,10 @@ from motion.skeleton import HUMANOID, Array
 
 @dataclass(frozen=True)
 class Reading:
-    """How takes are read: fps the partner lives at, frames dropped at the start before comparing, metres per unit."""
+    """How takes are read: fps the partner lives at, frames left out at the start, metres per unit.
+
+    Exporters blend in over the first frames: a partner who met those would rush to where the dancer really is.
+    """
 
     fps: float = 120.0
     drop_first: int = 10
@@ -37,8 +40,8 @@ class Reading:
 class Take:
     """One take of two dancers.
 
-    lead: the raw dancer on HUMANOID at the live rate, whole. The rest is (T, 24, 3) at 30 fps after `start` seconds:
-    given, the lead as a live partner sees it; leader and follower, the truth.
+    lead: the raw dancer on HUMANOID at the live rate. The rest is (T, 24, 3) at 30 fps: given, the lead as a live
+    partner sees it; leader and follower, the truth. All begin after the frames that are left out.
     """
 
     name: str
@@ -47,14 +50,13 @@ class Take:
     given: Array
     leader: Array
     follower: Array
-    start: float
 
     def __len__(self) -> int:
         return len(self.follower)
 
     def compared(self, partner: Clip) -> Array:
         """The points of a partner danced to `lead`, frame for frame, at the frames of the truth, (T, 24, 3)."""
-        return body_points(at_thirty(partner, self.start))[: len(self)]
+        return body_points(at_thirty(partner))[: len(self)]
 
 
 def read_takes(pairs: Sequence[tuple[Path, Path]], reading: Reading, cache: Path | None = None) -> list[Take]:
@@ -74,30 +76,30 @@ def read_take(lead: Path, follow: Path, reading: Reading) -> Take:
             f"{lead.name} and {follow.name} must be one take, frame for frame: {lengths[0]} frames at {rates[0]:g} fps "
             f"against {lengths[1]} at {rates[1]:g}"
         )
-    start = reading.drop_first / rates[0]
+    clips = [clip[reading.drop_first :] for clip in clips]
     live = at_rate(clips[0], reading.fps)
-    given = body_points(at_thirty(trailing_median(live), start))
-    truth = [body_points(at_thirty(smooth_truth(clip), start)) for clip in clips]
+    given = body_points(at_thirty(trailing_median(live)))
+    truth = [body_points(at_thirty(smooth_truth(clip))) for clip in clips]
     frames = min(len(given), *map(len, truth))
     if frames < 2 * FPS:
-        raise ValueError(f"{lead.name} is too short to judge: {frames / FPS:.1f} s after the first frames are dropped")
+        raise ValueError(f"{lead.name} is too short to judge: {frames / FPS:.1f} s after the first frames are left out")
     hashes = (digest(lead), digest(follow))
-    return Take(lead.stem, hashes, live, given[:frames], truth[0][:frames], truth[1][:frames], start)
+    return Take(lead.stem, hashes, live, given[:frames], truth[0][:frames], truth[1][:frames])
 
 
 def _cached(lead: Path, follow: Path, reading: Reading, cache: Path) -> Take:
     """`read_take`, kept under the hash of the two files, of how they are read, and of the code that reads them."""
     hashes = (digest(lead), digest(follow))
-    key = hashlib.sha256(f"{hashes} {reading} {_code()}".encode()).hexdigest()[:24]
+    key = hashlib.sha256(f"2 {hashes} {reading} {_code()}".encode()).hexdigest()[:24]
     file = cache / f"{key}.npz"
     if file.is_file():
         with np.load(file) as kept:
             clip = Clip(HUMANOID, reading.fps, kept["root"], kept["rotations"])
-            return Take(lead.stem, hashes, clip, kept["given"], kept["leader"], kept["follower"], float(kept["start"]))
+            return Take(lead.stem, hashes, clip, kept["given"], kept["leader"], kept["follower"])
     take = read_take(lead, follow, reading)
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=cache, suffix=".part", delete=False) as part:
-        values = {"given": take.given, "leader": take.leader, "follower": take.follower, "start": take.start}
+        values = {"given": take.given, "leader": take.leader, "follower": take.follower}
         np.savez(part, root=take.lead.root_positions, rotations=take.lead.rotations, **values)
     Path(part.name).replace(file)
     return take
@@ -117,13 +119,12 @@ def at_rate(clip: Clip, fps: float) -> Clip:
     return resample(clip, fps)
 
 
-def at_thirty(clip: Clip, start: float = 0.0) -> Clip:
-    """The clip from `start` seconds on at 30 fps: whole frames where the rate is a multiple, else interpolated."""
-    kept = clip[round(start * clip.fps) :]
+def at_thirty(clip: Clip) -> Clip:
+    """The clip at 30 fps: whole frames where the rate is a multiple, else interpolated."""
     step = round(clip.fps / FPS)
     if step >= 1 and abs(clip.fps - step * FPS) < 1e-3 * clip.fps:
-        return Clip(clip.skeleton, FPS, kept.root_positions[::step], kept.rotations[::step])
-    return resample(kept, FPS)
+        return Clip(clip.skeleton, FPS, clip.root_positions[::step], clip.rotations[::step])
+    return resample(clip, FPS)
 
 
 def digest(path: Path) -> str:
