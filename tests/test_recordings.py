@@ -14,6 +14,7 @@ from motion.skeleton import HUMANOID, Skeleton
 from training import cache as caching
 from training import dataset, reading
 from training.mirror import opposite_joints
+from training.models import duet
 
 SNAKE = Skeleton(("Tail", "Belly", "Tongue"), (-1, 0, 1), np.array([[0, 0.1, 0], [0, 0.8, 0], [0, 0.8, 0]]))
 
@@ -250,3 +251,8 @@ def test_native_mirroring_mirrors_positions(shared: Path) -> None:
     plain = kinematics.global_positions(pair.skeleton, pair.lead.root, pair.lead.rotations)
     mirrored = kinematics.global_positions(pair.skeleton, pair.lead.root * flat, turned)
     np.testing.assert_allclose(mirrored, plain[:, opposite] * flat, atol=6e-3)  # the body itself is 5 mm uneven
+
+
+def test_a_model_of_the_standard_body_refuses_another() -> None:
+    with pytest.raises(ValueError, match=r"no LeftUpperLeg, .*needs: set data: skeleton: humanoid"):
+        duet.Duet(duet.Config(), SNAKE)

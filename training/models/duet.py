@@ -75,6 +75,11 @@ class Duet(nn.Module):
     def __init__(self, config: Config, skeleton: Skeleton) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
+        sides = [side + part for side in ("Left", "Right") for part in ("UpperLeg", "Foot", "Toes")]
+        if missing := [name for name in dict.fromkeys([*sides, *config.marks]) if name not in skeleton.names]:
+            raise ValueError(
+                f"the skeleton has no {', '.join(missing)}, which duet needs: set data: skeleton: humanoid"
+            )
         joints, marks = len(skeleton), len(config.marks) + 1  # the last mark is the nose: one metre ahead of the hips
         features = 3 * (joints + marks * len(config.lags))
         horizons, code, latent = len(config.horizons), config.code, config.latent
