@@ -23,15 +23,17 @@ _GROUND, _UP = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.0, 1.0, 0.0])
 _X0Z, _X0Z_2 = [0, 2, 1], [0, 0, 1]  # from (x, z, 0) and (x, z) to points on the floor
 _DIFFERENCES = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
 _EYE = torch.eye(3)
+_RISING = 0.04  # half-life, seconds, of a foot's way up and down
 
 
 class Feet(nn.Module):
-    """clamp: metres a standing toe may be held from where its clip has it; release: half-life, s, of the way back."""
+    """clamp: metres a standing toe may be held from where its clip has it; release: half-life, s, of
+    the way back; highest: metres a foot is lifted that has far to go."""
 
-    def __init__(self, clamp: float, release: float) -> None:
+    def __init__(self, clamp: float, release: float, highest: float) -> None:
         super().__init__()
         self.clamp, self.release = clamp, release
-        self.lift, self.highest = 0.3, 0.03  # of the way left, metres
+        self.lift, self.highest = 0.5, highest  # of the way left, metres
         self.register_buffer("longest", torch.tensor(clamp))
         offsets = torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(_CHAIN)]  # (4 bones, 2 sides, 3)
         self.register_buffer("offsets", offsets[..., None])
@@ -83,7 +85,7 @@ class Feet(nn.Module):
         wide = torch.where(jump, wide, wide * limit)
         # A foot on its way steps: it is lifted while it has further to go than it may be held by.
         lift = torch.relu((size - self.clamp) * self.lift).clamp(max=self.highest) * stands
-        rise = free * _UP + _UP * torch.where(jump, 0.0 * lift, lift * (1.0 - torch.exp(dt * -25.0)))
+        rise = torch.where(jump, free, lift + (shift - lift) * torch.exp(dt * (-0.693147 / _RISING))) * _UP
         moved = (wide + rise) * started
         wanted = place + moved
         known = started & (dt > 0.0)

@@ -27,6 +27,7 @@ PERIOD = 1.0 / features.RATE
 _EARLY, _SETTLE = 1e-3, 0.1  # s: a push may come early by rounding; trackers begin with rubbish
 _FADED = 0.04
 _JOINTS = len(HUMANOID)
+_ROOT = CLIP["quats"]  # where a pose row's root x z, height and yaw begin
 _FLOOR_SPEED = 0.05  # m/s
 MARGIN = 5.0  # rows at a take's end that do not play: the phase lock looks four rows ahead
 
@@ -38,9 +39,8 @@ class Player(nn.Module):
         super().__init__()
         self.model, self.config = model, model.config
         self.folded = Folded(model)
-        self.register_buffer("doors", model.table[model.doors.long()].contiguous())
-        self.register_buffer("norms", 0.5 * self.doors.square().sum(1))
-        self.feet = Feet(self.config.foot_clamp, self.config.foot_release)
+        self._remember()
+        self.feet = Feet(self.config.foot_clamp, self.config.foot_release, self.config.foot_lift)
         horizons = torch.tensor(self.config.horizons, dtype=torch.float32) * PERIOD
         self.register_buffer("horizons", horizons)
         self.register_buffer("lags", torch.tensor(features.LAGS, dtype=torch.float32)[:, None] * PERIOD)
@@ -52,6 +52,10 @@ class Player(nn.Module):
         difference[range(HISTORY), range(1, HISTORY + 1)] = 1.0
         self.register_buffer("ramp_difference", difference)
         self.register_buffer("ramp_start", torch.eye(HISTORY + 1)[:1])
+
+    def _remember(self) -> None:
+        self.register_buffer("doors", self.model.table[self.model.doors.long()].contiguous())
+        self.register_buffer("norms", 0.5 * self.doors.square().sum(1))
 
     def ports(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         """Shapes without the batch axis of (inputs, states)."""
@@ -68,7 +72,7 @@ class Player(nn.Module):
             "state_history": (HISTORY, 3 * _JOINTS),
             "state_plans": (PLANS, 5 * len(self.config.horizons)),
             "state_latent": (self.config.noise,),
-            "state_clip": (6,),  # row, fraction, rate, clip root x z, clip yaw
+            "state_clip": (1 + self.memory,),  # the clip's rate and where in it the player is
             "state_body": (10,),  # inner root, left; the last jump's root velocity, yaw rate; steering; floor
             "state_offset": (2 * (3 * _JOINTS + 1),),  # rotation vectors and height, then their velocities
             "state_feet": (2 * 10,),  # each: stands; target, its velocity, its shift from the clip
@@ -124,16 +128,11 @@ class Player(nn.Module):
         facing = unit(placed[:, :, 2:])  # (B, 3, 2)
 
         # 3. The clip, a little further on; the root under it, drawn to where it should be.
-        row, fraction, rate, clip_root, clip_yaw = state_clip.split([1, 1, 1, 2, 1], dim=-1)
-        last = model.last_of(row) - MARGIN
-        onward = fraction + rate * features.RATE * dt
-        whole = onward.floor()
-        row = torch.maximum(torch.minimum(row + whole, last), self.lowest)
-        fraction = onward - whole
-        flat = model.at(row, fraction)
+        rate, place_in_clip = state_clip.split([1, state_clip.shape[1] - 1], dim=-1)
+        flat, at, moved, turned, ended = self._onward(place_in_clip, rate * dt)
         old = self._named(flat)
         inner, left, root_offset, yaw_offset, steering, floor = state_body.split([2, 2, 2, 1, 2, 1], dim=-1)
-        moved = ((old["root"] - clip_root).unsqueeze(1) @ plane_back(_left_of(clip_yaw)))[:, 0] + root_offset * dt
+        moved = moved + root_offset * dt
         inner = inner + (moved.unsqueeze(1) @ plane(left))[:, 0] + steering * dt
         inner = torch.where(started, inner, target)
         gap = target - inner
@@ -143,7 +142,7 @@ class Player(nn.Module):
         steering = torch.where(started, steering + smooth * (pull - steering), 0.0 * pull)
         aside = (facing[:, :1] @ plane_back(left))[:, 0]
         angle = torch.atan(aside[:, 1:] / (1.0 + aside[:, :1]).clamp(min=1e-3)) * (2.0 / config.turn_seconds)
-        angle = old["yaw"] - clip_yaw + (yaw_offset - angle.clamp(-config.turn_speed, config.turn_speed)) * dt
+        angle = turned + (yaw_offset - angle.clamp(-config.turn_speed, config.turn_speed)) * dt
         left = unit((_left_of(angle).unsqueeze(1) @ plane(left))[:, 0])
         left = torch.where(started, left, facing[:, 0])
         root = inner + config.ride * gap
@@ -158,16 +157,12 @@ class Player(nn.Module):
         )
         rest = rest + (variety * latent) @ model.wander
         searched = searched + dt
-        ending = (row >= last) | ~started
+        ending = ended | ~started
         due = (searched >= config.search_seconds - _EARLY) | ending
-        best, better = model.search(rest, row, started, self.doors, self.norms)
-        jump = (due & better & ((best - row).abs() > 4.0)) | ending
+        flat, at, jump = self._choose(rest, flat, at, due, ending, started)
         searched = torch.where(due, 0.0 * dt, searched)
-        row = torch.where(jump, best, row)
-        fraction = torch.where(jump, 0.0 * dt, fraction)
 
         # 5. The jump: the difference becomes an offset that melts.
-        flat = torch.where(jump, model.poses[best.long()[:, 0]], flat)
         new = self._named(flat)
         y = 2.0 * math.log(2.0) / config.jump_half_life
         place, pace = state_offset.split([3 * _JOINTS + 1, 3 * _JOINTS + 1], dim=-1)
@@ -189,7 +184,7 @@ class Player(nn.Module):
         floor = self._floor(past[:, 0], floor, dt, started)
 
         # 6. The phase lock: is the leader ahead of the clip or behind it? And is the partner to be faster?
-        slip = model.slip(rest, row)
+        slip = self._slip(rest, at)
         hurry = (speed / new["speed"].clamp(min=0.05)).clamp(0.4, 2.5) ** config.hurry
         goal = ((1.0 + (config.lock_gain * slip).clamp(-0.25, 0.25)) * hurry).clamp(0.65, 1.4)
         follow = 1.0 - torch.exp(dt * (features.RATE * math.log(1.0 - config.rate_gain)))
@@ -216,11 +211,44 @@ class Player(nn.Module):
             torch.where(ready, samples[:, :HISTORY], history),
             torch.where(started.unsqueeze(-1), kept_plans, torch.zeros_like(kept_plans)),
             latent,
-            torch.cat([row, fraction, rate, new["root"], new["yaw"]], dim=-1),
+            torch.cat([rate, self._kept(at, new)], dim=-1),
             torch.cat([inner, left, drift, steering, floor], dim=-1),
             torch.cat([place, pace], dim=-1),
             feet,
         )
+
+    # The clip and where in it the player is: what a player without a database does otherwise.
+
+    memory = 5  # row, fraction, the clip's root x z and yaw there
+
+    def _onward(self, kept: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
+        """The pose row after `seconds` of the clip, where that is, the root's way (B, 2) and turn, whether it ends."""
+        model = self.model
+        row, fraction, clip_root, clip_yaw = kept.split([1, 1, 2, 1], dim=-1)
+        last = model.last_of(row) - MARGIN
+        onward = fraction + features.RATE * seconds
+        whole = onward.floor()
+        row = torch.maximum(torch.minimum(row + whole, last), self.lowest)
+        flat = model.at(row, onward - whole)
+        root, yaw = flat[:, _ROOT : _ROOT + 2], flat[:, _ROOT + 3 : _ROOT + 4]
+        moved = ((root - clip_root).unsqueeze(1) @ plane_back(_left_of(clip_yaw)))[:, 0]
+        return flat, torch.cat([row, onward - whole], dim=-1), moved, yaw - clip_yaw, row >= last
+
+    def _choose(
+        self, rest: Tensor, flat: Tensor, at: Tensor, due: Tensor, ending: Tensor, started: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The pose row and place to go on from, and whether that is a jump."""
+        row = at[:, :1]
+        best, better = self.model.search(rest, row, started, self.doors, self.norms)
+        jump = (due & better & ((best - row).abs() > 4.0)) | ending
+        flat = torch.where(jump, self.model.poses[best.long()[:, 0]], flat)
+        return flat, torch.where(jump, F.pad(best, (0, 1)), at), jump
+
+    def _slip(self, rest: Tensor, at: Tensor) -> Tensor:
+        return self.model.slip(rest, at[:, :1])
+
+    def _kept(self, at: Tensor, pose: dict[str, Tensor]) -> Tensor:
+        return torch.cat([at, pose["root"], pose["yaw"]], dim=-1)
 
     def _floor(self, dancer: Tensor, floor: Tensor, dt: Tensor, started: Tensor) -> Tensor:
         """How high the dancer's lower toe is when it stands, (B, 1): a running 10th percentile. Both stand on one

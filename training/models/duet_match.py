@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from motion.skeleton import Skeleton
+from motion.skeleton import HUMANOID, Skeleton
 from training import checkpoint
 from training.match import features
 from training.match.fit import fit
@@ -34,12 +34,12 @@ class Config:
     """Regressors, group weights and the player's habits. Times in seconds, horizons in frames of 1/30 s."""
 
     horizons: tuple[int, ...] = (0, 3, 6, 9, 12, 16, 20, 26)
-    centres: int = 1800
+    centres: int = 900
     placement_dims: tuple[int, ...] = (60, 40, 90)
     intention_dims: tuple[int, ...] = (60, 40)
-    intention_centres: int = 1500
+    intention_centres: int = 600
     networks: int = 2
-    axes: int = 96  # numbers a database row is found by, besides its own group
+    axes: int = 64  # numbers a database row is found by, besides its own group
     weight_own: float = 1.4
     weight_trajectory: float = 1.0
     weight_seen: float = 1.0
@@ -69,6 +69,7 @@ class Config:
     hurry: float = 0.3
     foot_clamp: float = 0.15  # m
     foot_release: float = 0.1
+    foot_lift: float = 0.06
 
     learned: bool = False  # networks that learned database and player go into the file, no recordings
 
@@ -93,6 +94,8 @@ def train(run: Run) -> Path:
     """Fits a DuetMatch to the run's takes and returns its checkpoint. Raises ValueError for takes too short."""
     if run.resume:
         raise ValueError("a duet_match is fitted within minutes, in one go: start it without --resume")
+    if run.skeleton.topology_hash != HUMANOID.topology_hash:
+        raise ValueError("duet_match moves the standard body: set data: skeleton: humanoid")
     model = DuetMatch(run.model, run.skeleton)
     fit(model, run.trained, run.data.mirror, run.data.swap_roles, run.seed, run.training.epochs)
     whole = {**checkpoint.describe(run.name, model), "about": run.about, "run": {"seed": run.seed}}
