@@ -176,6 +176,7 @@ def test_a_still_partner_has_no_lag(random):
 def test_sensitivity_counts_only_when_seeds_differ():
     assert placement.leader_sensitivity(0.2, 0.1, seed_difference=0.05) == pytest.approx(2.0)
     assert np.isnan(placement.leader_sensitivity(0.2, 0.1, seed_difference=0.049))
+    assert placement.leader_sensitivity(0.2, 0.0, seed_difference=0.05) == pytest.approx(200.0)  # at least
 
 
 def test_places_are_compared_as_their_leaders_see_them(random):

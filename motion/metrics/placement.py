@@ -10,6 +10,7 @@ from motion.skeleton import Array
 
 FAR = 1.2  # metres between leader and true follower
 LEAST_SEED_DIFFERENCE = 0.05  # metres
+LEAST_CHANGE = 1e-3  # metres
 _GROUND = [0, 2]
 
 
@@ -93,9 +94,12 @@ def leader_sensitivity(other_leader: float, other_seed: float, seed_difference: 
     """How much more another leader changes than another seed: ‖f(L)−f(L′)‖ / ‖f(L)−f(L,ε)‖, both in metres.
 
     seed_difference: by how much two seeds' poses differ (`pose_difference`). NaN when that is under 0.05 m: the ratio
-    would flatter a partner that hardly varies. Source: counterfactual sensitivity of the BRAID audit.
+    would flatter a partner that hardly varies. A seed that changes less than a millimetre counts as one, so a figure of
+    hundreds says "at least". Source: counterfactual sensitivity of the BRAID audit.
     """
-    return other_leader / other_seed if seed_difference >= LEAST_SEED_DIFFERENCE and other_seed > 0 else float("nan")
+    if not seed_difference >= LEAST_SEED_DIFFERENCE:
+        return float("nan")
+    return other_leader / max(other_seed, LEAST_CHANGE)
 
 
 def _correlation(a: Array, b: Array, lag: int) -> float:
