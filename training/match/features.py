@@ -28,6 +28,31 @@ WRISTS = [_JOINT("LeftHand"), _JOINT("RightHand")]
 HEAD = _JOINT("Head")
 MARKS = [0, *ANKLES, *WRISTS]
 _AT = {lag: place for place, lag in enumerate(LAGS)}
+_REMEMBERED = [*range(len(HUMANOID)), *(_AT[lag] * len(HUMANOID) + mark for lag in CONTEXT_LAGS for mark in MARKS)]
+
+
+def _seen_table() -> tuple[Tensor, Tensor]:
+    """(23, LAGS J) and (23, 1): the leader's points that a follower sees, and which of them are places."""
+    joints, rows = len(HUMANOID), []
+    point = torch.eye(len(LAGS) * joints).view(len(LAGS), joints, -1)
+    for lag in SEEN_LAGS:
+        rows.append(point[_AT[lag], 0])
+    for lag in SEEN_LAGS:
+        rows += [0.6 * (point[_AT[lag], mark] - point[_AT[lag], 0]) for mark in MARKS[1:]]
+    rows += [0.25 * RATE * (point[0, mark] - point[1, mark]) for mark in MARKS[:3]]
+    return torch.stack(rows), (torch.arange(len(rows)) < len(SEEN_LAGS)).float()[:, None]
+
+
+def _moved_table() -> Tensor:
+    """(SPEED_LAGS, LAGS): velocities at those lags."""
+    table = torch.zeros(len(SPEED_LAGS), len(LAGS))
+    for row, lag in enumerate(SPEED_LAGS):
+        table[row, _AT[lag]], table[row, _AT[lag + 1]] = RATE, -RATE
+    return table
+
+
+_SEEN, _FROM_ROOT = _seen_table()
+_MOVED = _moved_table()
 _FLAT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # x z -> a point on the floor
 _ACROSS = torch.zeros(3 * len(HUMANOID), 2)
 for _row, _coordinate in enumerate((0, 2)):
@@ -88,30 +113,23 @@ def points_seen(points: Tensor, root: Tensor, left: Tensor) -> Tensor:
 
 def context(past: Tensor) -> Tensor:
     """The leader in its own frame, now and over the last second: past (B, LAGS, J, 3) world -> (B, 151)."""
-    now, then = past[:, 0], past[:, [_AT[lag] for lag in CONTEXT_LAGS]]
-    left = lefts(now)
-    points = torch.cat([now, then[:, :, MARKS].flatten(1, 2)], dim=1)
-    points = (points - now[:, :1] * _GROUND) @ space_back(left)
-    turns = lefts(then) @ plane_back(left)
+    left = lefts(past)  # (B, LAGS, 2)
+    points = (past.flatten(1, 2)[:, _REMEMBERED] - past[:, 0, :1] * _GROUND) @ space_back(left[:, 0])
+    turns = left[:, [_AT[lag] for lag in CONTEXT_LAGS]] @ plane_back(left[:, 0])
     return torch.cat([points.flatten(1), turns.flatten(1)], dim=-1)
 
 
 def leader_seen(past: Tensor, root: Tensor, left: Tensor) -> Tensor:
-    """The leader as the follower at root, left (B, 2) has it before their eyes: (B, 74)."""
-    then = past[:, [_AT[lag] for lag in SEEN_LAGS]]
-    marks = then[:, :, MARKS]  # (B, lags, 5, 3)
-    pelvis = marks[:, :, :1] - (root @ _FLAT)[:, None, None]
-    moved = (past[:, 0, MARKS[:3]] - past[:, 1, MARKS[:3]]) * (0.25 * RATE)
-    points = [pelvis.flatten(1, 2), (0.6 * (marks[:, :, 1:] - marks[:, :, :1])).flatten(1, 2), moved]
-    points = (torch.cat(points, dim=1) @ space_back(left)).flatten(1)
-    turns = 0.5 * (lefts(then) @ plane_back(left))
-    return torch.cat([points, turns.flatten(1), 0.6 * speeds(past)[:, :1]], dim=-1)
+    """The leader as the follower at root, left (B, 2) has it before their eyes: (B, 78)."""
+    points = _SEEN @ past.flatten(1, 2) - _FROM_ROOT * (root @ _FLAT).unsqueeze(1)  # (B, 23, 3)
+    turns = lefts(past)[:, [_AT[lag] for lag in SEEN_LAGS]] @ plane_back(0.5 * left)
+    return torch.cat([(points @ space_back(left)).flatten(1), turns.flatten(1), 0.6 * speeds(past)[:, :1]], dim=-1)
 
 
 def speeds(past: Tensor) -> Tensor:
     """The leader's mean joint speed at SPEED_LAGS, m/s: (B, 8)."""
-    now, before = [past[:, [_AT[lag + step] for lag in SPEED_LAGS]] for step in (0, 1)]
-    return (now - before).norm(dim=-1).mean(dim=-1) * RATE
+    moved = (_MOVED @ past.flatten(2)).view(-1, len(SPEED_LAGS), len(HUMANOID), 3)
+    return moved.norm(dim=-1).mean(dim=-1)
 
 
 def velocities(points: Tensor) -> Tensor:
