@@ -29,7 +29,8 @@ WARM_UP = 200
 def measure(path: Path, device: str = "cpu", steps: int = 3000, checkpoint: Path | None = None) -> dict[str, Any]:
     """The figures of one model. Raises ModelError when it cannot run on the device."""
     model = OnnxModel(path, device)
-    one, many = step_times(model, steps), step_times(OnnxModel(path, device, batch=64), steps // 10)
+    steps = max(steps // model.manifest.window, 20)  # a window is as much work as its frames
+    one, many = step_times(model, steps), step_times(OnnxModel(path, device, batch=64), max(steps // 10, 5))
     return {
         "step_p50_us": round(float(np.percentile(one, 50)), 1),
         "step_p99_us": round(float(np.percentile(one, 99)), 1),
@@ -48,7 +49,8 @@ def step_times(model: OnnxModel, count: int, seed: int = 0) -> np.ndarray:
         name: random.normal(0.0, 0.5, model.inputs[name].shape) for name, role in roles.items() if role == "motion"
     }
     times = []
-    for number in range(WARM_UP + count):
+    warm_up = min(WARM_UP, count)
+    for number in range(warm_up + count):
         for name, role in roles.items():
             values = model.inputs[name]
             if role == "motion":
@@ -60,7 +62,7 @@ def step_times(model: OnnxModel, count: int, seed: int = 0) -> np.ndarray:
         begun = time.perf_counter()
         model.step()
         times.append((time.perf_counter() - begun) * 1e6)
-    return np.array(times[WARM_UP:])
+    return np.array(times[warm_up:])
 
 
 def parity(path: Path, manifest: Manifest, checkpoint: Path | None) -> float | None:
