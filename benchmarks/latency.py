@@ -6,9 +6,9 @@ The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes. T
 send and stops after its receive has parsed. The floor is the least any server could do in the same run: the same
 datagrams through an echo process on loopback, plus the model's step alone.
 
-The client stands for another computer: it has a core of its own where there are two, and neither sleeps nor lets its
-own decoder grow cold while it waits for an answer, so that the wire
-and the server are timed, not its own waking.
+The client stands for another computer: where there are two cores it has one to itself and stays awake and warm, so that
+the wire and the server are timed, not its own waking; the floor's echo stays awake as well. Its sender is punctual;
+--jitter makes it less so.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ import yaml
 from benchmarks import report
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
-from server.clock import MonotonicClock, Pacer
+from server.clock import MonotonicClock
 from server.onnx_model import OnnxModel
+from server.preset import PresetError, load
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.bvh_player import BvhPlayer
@@ -45,7 +46,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 0.5  # an answer later than this is lost
 FLOOR_SECONDS = 5.0
-AHEAD_SECONDS = 0.0005  # the client stops listening so long before it gets ready to send, and that before sending
+AHEAD_SECONDS = 0.0005  # the client stops listening so long before it sends
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 _CLIENT_CORES, _SERVER_CORES = (set(_CORES[:1]), set(_CORES[1:])) if len(_CORES) > 1 else (set(), set())
 
@@ -60,20 +61,22 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--busy", type=int, default=0, help="keep so many cores busy meanwhile")
     parser.add_argument("--dancers", type=int, default=1)
+    parser.add_argument("--jitter", type=float, default=0.0, help="standard deviation of the sending times, ms")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    try:
+        load(options.preset)
+    except PresetError as error:
+        parser.error(str(error))
 
     frames = list(BvhPlayer(load_humanoid(options.take).clip, options.fps, loop=False).frames())
     with contextlib.ExitStack() as stack:
         for _ in range(options.busy):
             stack.enter_context(_process(_spin))
-        with _on_cores(_SERVER_CORES):
-            echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
-        assert echo.is_alive()
-        floor = _measure(frames, [(port, None)], options.fps, FLOOR_SECONDS)
+        floor = _floor(frames, options.fps)
         model_us = _model_step_us(options.preset)
         ports = stack.enter_context(_server(options.preset, options.dancers, options.fps))
-        result = _measure(frames, ports, options.fps, options.seconds)
+        result = _measure(frames, ports, options.fps, options.seconds, options.jitter / 1e3)
     floor_ms = float(np.percentile(floor["latencies"], 50)) * 1e3 + model_us / 1e3
     latencies = np.array(result["latencies"]) * 1e3
     p50 = float(np.percentile(latencies, 50)) if len(latencies) else None
@@ -91,19 +94,35 @@ def main() -> None:
     report.show("wire to wire, VMC in -> VMC out", {options.preset.stem: figures}, options.json)
 
 
+def _floor(frames: list[PoseFrame], fps: float) -> dict[str, Any]:
+    """As `_measure`, of a process that sends every datagram back at once."""
+    with contextlib.ExitStack() as stack:
+        with _on_cores(_SERVER_CORES):
+            echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
+        time.sleep(0.5)  # until it has bound its port
+        assert echo.is_alive()
+        return _measure(frames, [(port, None)], fps, FLOOR_SECONDS)
+
+
 def _measure(
-    frames: list[PoseFrame], ports: list[tuple[int, int | None]], fps: float, seconds: float
+    frames: list[PoseFrame], ports: list[tuple[int, int | None]], fps: float, seconds: float, jitter: float = 0.0
 ) -> dict[str, Any]:
-    """Sends to each (in, out) pair of ports at once and times the answers. An out port of None: the echo's own."""
-    client, clock = _Client(ports), MonotonicClock()
-    pacer = Pacer(clock, fps)
+    """Sends to each (in, out) pair of ports in turn, evenly spread over a frame's time, and times the answers.
+
+    jitter: standard deviation of the sending times, seconds. An out port of None: the echo's own.
+    """
+    client, clock, random = _Client(ports), MonotonicClock(), np.random.default_rng(0)
     send_errors = []
+    begin = clock.now() + 0.01
     with _on_cores(_CLIENT_CORES):
-        for frame in frames[: int(seconds * fps)]:
-            deadline = pacer.wait()
-            send_errors.append(abs(clock.now() - deadline))
-            client.send(frame)
-            client.receive(deadline + 1.0 / fps - AHEAD_SECONDS)
+        for number, frame in enumerate(frames[: int(seconds * fps)]):
+            for place in range(len(ports)):
+                due = begin + (number + place / len(ports)) / fps
+                deadline = due + float(np.clip(random.normal(0.0, jitter), -0.25 / fps, 0.25 / fps))
+                client.receive(deadline - AHEAD_SECONDS)
+                clock.sleep_until(deadline)
+                send_errors.append(abs(clock.now() - due))
+                client.send(frame, place)
         client.receive(clock.now() + GRACE_SECONDS)
     client.close()
     return {"latencies": client.latencies, "sent": client.sent, "send_errors": send_errors}
@@ -131,14 +150,15 @@ class _Client:
         self._spare = VmcDecoder("partner")
         self._answers: deque[bytes] = deque(maxlen=4)  # the last ones, to stay warm with
 
-    def send(self, frame: PoseFrame) -> None:
+    def send(self, frame: PoseFrame, place: int) -> None:
         datagrams = self._encoder.encode(frame)
-        mark = struct.pack(">f", frame.sender_time or 0.0)
-        for place, (port, _) in enumerate(self._ports):
-            self._pending[place, mark] = time.perf_counter()
-            for datagram in datagrams:
-                self._sender.sendto(datagram, (LOOPBACK, port))
-            self.sent += 1
+        begun = time.perf_counter()
+        for key in [key for key, since in self._pending.items() if begun - since > GRACE_SECONDS]:
+            del self._pending[key]  # lost
+        self._pending[place, struct.pack(">f", frame.sender_time or 0.0)] = begun
+        for datagram in datagrams:
+            self._sender.sendto(datagram, (LOOPBACK, self._ports[place][0]))
+        self.sent += 1
 
     def receive(self, until: float) -> None:
         while (remaining := until - time.perf_counter()) > 0:
@@ -245,9 +265,11 @@ def _spin() -> None:
 def _echo(port: int) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as echo:
         echo.bind((LOOPBACK, port))
+        echo.setblocking(False)
         while True:
-            data, address = echo.recvfrom(65536)
-            echo.sendto(data, address)
+            with contextlib.suppress(BlockingIOError):
+                data, address = echo.recvfrom(65536)
+                echo.sendto(data, address)
 
 
 def _free_ports(count: int) -> list[int]:

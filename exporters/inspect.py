@@ -9,23 +9,23 @@ import argparse
 import sys
 from pathlib import Path
 
-import onnx
+import onnxruntime
 
 from motion.manifest import METADATA_KEY, Manifest, Port
 
 
 def read_manifest(path: str | Path) -> Manifest:
     """The manifest in a model file. Raises ValueError for a file that is no model or has no label, and OSError."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
     try:
-        proto = onnx.load(str(path), load_external_data=False)
-    except OSError:
-        raise
-    except Exception as error:  # protobuf's own error classes differ between its versions
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises many types of its own for a file it cannot use
         raise ValueError(f"{path} is no ONNX model: {error}") from None
-    for entry in proto.metadata_props:
-        if entry.key == METADATA_KEY:
-            return Manifest.from_json(entry.value)
-    raise ValueError(f"{path} has no {METADATA_KEY!r} label; was it exported by exporters.onnx?")
+    label = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+    if label is None:
+        raise ValueError(f"{path} has no {METADATA_KEY!r} label; was it exported by exporters.onnx?")
+    return Manifest.from_json(label)
 
 
 def describe(path: str | Path) -> str:
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("\n\n".join(describe(path) for path in options.models))
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2
     return 0
 
 

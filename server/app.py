@@ -54,7 +54,7 @@ class Show:
         self.preset = preset
         clock = preset.clock
         pipeline = build_pipeline(preset, path, seed, threaded)
-        twin = build_pipeline(preset, path, seed, idle) if clock.follow and clock.ready_ms else None
+        twin = build_pipeline(preset, path, seed, idle) if _may_rehearse(preset) else None
         self.outputs: list[ActorOutput] = []
         self.publishers: list[Publisher] = []
         self._receivers: dict[str, Receiver] = {}
@@ -79,7 +79,7 @@ class Show:
             )
             for name, dancer in preset.dancers.items():
                 receive = _RECEIVERS[type(dancer)]
-                rehearse = partial(self.tick.rehearse, name) if self.tick.rehearses else None
+                rehearse = partial(self.tick.rehearse, name) if twin is not None else None
                 self._receivers[name] = receive(name, dancer, clock, partial(self.tick.arrive, name), rehearse)
             self._check_page()
         except (OSError, ValueError) as error:
@@ -177,6 +177,12 @@ def _from_here(address: str) -> str:
     return re.sub(r"(^|//)0\.0\.0\.0:", rf"\g<1>{LOOPBACK}:", address)
 
 
+def _may_rehearse(preset: Preset) -> bool:
+    """Two dancers' frames keep each other warm, and one's rehearsal would be in the way of the other's frame."""
+    dancer, *others = preset.dancers.values()
+    return bool(preset.clock.follow and preset.clock.ready_ms and isinstance(dancer, VmcDancer) and not others)
+
+
 def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
     try:
         return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, clock.fps, loop=dancer.loop, on_frame=on_frame)
@@ -185,9 +191,8 @@ def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse
 
 
 def _vmc(name: str, dancer: VmcDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
-    decoder = VmcDecoder(name)
-    ready = Readiness(decoder, rehearse, clock.ready_ms / 1000.0) if rehearse else None
-    return UdpReceiver(decoder, dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
+    ready = Readiness(VmcDecoder(name), rehearse, clock.ready_ms / 1000.0) if rehearse else None
+    return UdpReceiver(VmcDecoder(name), dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
 
 
 def _zmq(name: str, dancer: ZmqDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from motion.skeleton import HUMANOID
@@ -21,14 +21,13 @@ class Encoder(Protocol):
 
 
 class ActorOutput:
-    """One actor to one UDP address."""
+    """One actor to one UDP address. encoder: makes one, of which the output needs two, one to rehearse with."""
 
-    def __init__(self, actor: str, encoder: Encoder, host: str, port: int, label: str) -> None:
+    def __init__(self, actor: str, encoder: Callable[[], Encoder], host: str, port: int, label: str) -> None:
         self.actor = actor
         self.label = label
         self.sender = UdpSender(host, port)
-        self._encoder = encoder
-        self._twin = copy.deepcopy(encoder)
+        self._encoder, self._twin = encoder(), encoder()
 
     def send(self, frame: PoseFrame) -> None:
         self.sender.send(self._encoder.encode(frame))
@@ -60,13 +59,13 @@ class Publisher:
 
 
 def _vmc(output: VmcOutput) -> ActorOutput:
-    encoder = VmcEncoder(HUMANOID, output.actor, bundle=output.bundle)
+    encoder = partial(VmcEncoder, HUMANOID, output.actor, bundle=output.bundle)
     label = f"VMC {output.actor} -> {output.host}:{output.port}"
     return ActorOutput(output.actor, encoder, output.host, output.port, label)
 
 
 def _ai_toolbox(output: AiToolboxOutput) -> ActorOutput:
-    encoder = AiToolboxEncoder(HUMANOID, output.index, output.position_scale)
+    encoder = partial(AiToolboxEncoder, HUMANOID, output.index, output.position_scale)
     label = f"AI-Toolbox {output.actor} -> {output.host}:{output.port} /mocap/{output.index}/joint/..."
     return ActorOutput(output.actor, encoder, output.host, output.port, label)
 

@@ -57,7 +57,7 @@ class Tick:
             self._outputs.setdefault(output.actor, []).append(output)
         self._changes, self._clock = changes, clock
         self._fps, self._follows, self._delay = fps, follow, delay
-        self._rehearsal = Rehearsal(twin, self._outputs, clock) if twin is not None and follow else None
+        self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
         self._turn = threading.Lock()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
@@ -71,16 +71,11 @@ class Tick:
                 with self._turn:
                     self.step([(dancer, frame)])
                     self.stats.latency.add(self._clock.now() - frame.receive_time)
-                if self._rehearsal is not None:
-                    self._rehearsal.worked()
 
-    @property
-    def rehearses(self) -> bool:
-        return self._rehearsal is not None
-
-    def rehearse(self, dancer: str, frame: PoseFrame) -> bool:
-        """A receiver's thread has time before the next frame is due; whether it did well to use it."""
-        return self._rehearsal is not None and self._rehearsal.run(dancer, frame)
+    def rehearse(self, dancer: str, frame: PoseFrame) -> None:
+        """A receiver's thread has time before the next frame is due."""
+        if self._rehearsal is not None:
+            self._rehearsal.run(dancer, frame)
 
     def stop(self) -> None:
         self._running = False

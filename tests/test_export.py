@@ -105,7 +105,7 @@ def test_inspect_prints_the_label_for_people(exported: Path, capsys: pytest.Capt
 
 def test_inspect_refuses_what_is_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "x.onnx").write_bytes(b"\x00not a model")
-    assert inspect.main([str(tmp_path / "x.onnx")]) == 1
+    assert inspect.main([str(tmp_path / "x.onnx")]) == 2
     assert "x.onnx" in capsys.readouterr().err
 
 

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.clock import FakeClock
+from server.outputs import ActorOutput
 from server.preset import load
+from server.protocols import osc
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.cadence import REMEMBERED, Cadence
-from server.receivers.readiness import Readiness
-from server.rehearsal import REST_SECONDS, Rehearsal
+from server.receivers.readiness import Readiness, Times
+from server.rehearsal import Rehearsal
 from server.show import build_pipeline
 
 LIVE = Path("presets/live_vmc.yaml")
@@ -62,80 +64,91 @@ def test_a_slow_or_silent_sender_is_not_waited_for():
 
 
 class Wings:
-    """A readiness on a fake clock, fed at 120 fps; a rehearsal takes 0.3 ms."""
+    """A readiness on a fake clock, fed at 120 fps; a rehearsal takes so many seconds, `waiting` of them for a core."""
 
-    def __init__(self, useful: bool = True, datagrams=lambda frame: VmcEncoder().encode(frame)) -> None:
-        self.clock, self.rehearsed, self.useful = FakeClock(), [], useful
-        self.readiness = Readiness(VmcDecoder("dancer1"), self._rehearse, 0.004, self.clock.now)
-        self.frames = 0
-        self._datagrams = datagrams
+    def __init__(self, takes: float = 0.0003, waiting: float = 0.0, fault: bool = False) -> None:
+        self.clock, self.rehearsed = FakeClock(), []
+        self.takes, self.waiting, self.fault = takes, waiting, fault
+        self._worked = 0.0
+        times = Times(self.clock.now, lambda: self._worked)
+        self.readiness = Readiness(VmcDecoder("dancer1"), self._rehearse, 0.004, times)
+        self.frames = self.late = 0
 
-    def _rehearse(self, frame: PoseFrame) -> bool:
+    def _rehearse(self, frame: PoseFrame) -> None:
         self.rehearsed.append(frame)
-        self.clock.advance(0.0003)
-        return self.useful
+        self.clock.advance(self.takes)
+        self._worked += self.takes - self.waiting
+        if self.fault:
+            raise RuntimeError
 
-    def frame(self) -> None:
-        self.clock.sleep_until(self.frames * INTERVAL)
-        for datagram in self._datagrams(pose(self.frames)):
-            self.readiness.heard(datagram)
-        self.readiness.came(self.clock.now())
-        self.frames += 1
-
-    def wait(self) -> None:
-        """Until the next frame is due, rehearsing as a receiver does."""
-        while self.readiness.begins < self.frames * INTERVAL:
-            self.clock.sleep_until(self.readiness.begins)
-            self.readiness.rehearse()
+    def dance(self, frames: int, datagrams=lambda frame: VmcEncoder().encode(frame)) -> None:
+        """Frames one interval apart, rehearsing in between as a receiver does."""
+        for _ in range(frames):
+            self.late += self.clock.now() > self.frames * INTERVAL + 1e-9
+            self.clock.sleep_until(self.frames * INTERVAL)
+            for datagram in datagrams(pose(self.frames)):
+                self.readiness.heard(datagram)
+            self.readiness.came(self.clock.now())
+            self.frames += 1
+            while self.readiness.begins < self.frames * INTERVAL:
+                self.clock.sleep_until(self.readiness.begins)
+                self.readiness.rehearse()
 
 
 def test_the_last_frame_is_rehearsed_until_the_next_is_due_and_no_longer():
     wings = Wings()
-    for _ in range(200):
-        wings.frame()
-        wings.rehearsed.clear()
-        wings.wait()
-        assert wings.clock.now() <= wings.frames * INTERVAL
+    wings.dance(199)
+    wings.rehearsed.clear()
+    wings.dance(1)
     assert len(wings.rehearsed) > 8  # 4 ms, 0.3 ms each
     assert {round(frame.root_position[2] / 0.01) for frame in wings.rehearsed} == {199}
     assert wings.readiness.ends > wings.frames * INTERVAL  # awake when the frame comes
+    assert wings.late == 0
 
 
-def test_nobody_stays_awake_for_a_rehearsal_that_was_no_use():
-    wings = Wings(useful=False)
-    for _ in range(200):
-        wings.frame()
-        wings.wait()
+def test_a_rehearsal_too_long_for_its_time_delays_hardly_a_frame():
+    wings = Wings(takes=0.006)
+    wings.dance(2000)
+    assert wings.late <= 0.02 * 2000
+
+
+def test_where_others_need_the_core_rehearsals_pause():
+    wings = Wings(takes=0.0008, waiting=0.0006)
+    wings.dance(1200)
+    assert len(wings.rehearsed) < 100
+    wings.waiting = 0.0
+    wings.dance(600)
+    assert len(wings.rehearsed) > 500  # and begin again
+
+
+def test_blend_shapes_beside_the_bones_are_no_hindrance():
+    shapes = osc.Template([("/VMC/Ext/Blend/Val", (f"shape{n}", 0.5)) for n in range(9)], bundle=False)
+    wings = Wings()
+    wings.dance(200, lambda frame: [*shapes.fill(np.empty(0)), *VmcEncoder().encode(frame)])
     assert wings.rehearsed
-    assert wings.readiness.ends == 0.0
 
 
 def test_garbage_is_not_rehearsed():
-    wings = Wings(datagrams=lambda frame: [b"garbage", b""])
-    for _ in range(200):
-        wings.frame()
-        wings.wait()
+    wings = Wings()
+    wings.dance(200, lambda frame: [b"garbage", b""])
     assert not wings.rehearsed
 
 
-def test_a_rehearsal_leaves_the_show_as_it_is():
-    preset, clock = load(LIVE), FakeClock()
+def test_a_rehearsal_that_raises_is_counted_and_given_a_rest():
+    wings = Wings(fault=True)
+    wings.dance(600)
+    assert 1 <= wings.readiness.faults <= 4
+
+
+def test_a_rehearsal_leaves_the_show_as_it_is_and_sends_nothing():
+    preset = load(LIVE)
     alone, rehearsed = (build_pipeline(preset, LIVE) for _ in range(2))
-    rehearsal = Rehearsal(build_pipeline(preset, LIVE), {}, clock)
+    output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", 39538, "VMC")
+    rehearsal = Rehearsal(build_pipeline(preset, LIVE), {"partner1": [output]})
     for number in range(30):
         expected = [(p.root_position, p.rotations) for p in alone.step("dancer1", pose(number))]
-        clock.advance(2 * REST_SECONDS)
-        assert rehearsal.run("dancer1", pose(number))
+        rehearsal.run("dancer1", pose(number))
         seen = [(p.root_position, p.rotations) for p in rehearsed.step("dancer1", pose(number))]
         np.testing.assert_equal(seen, expected)
-
-
-def test_who_has_just_danced_needs_no_rehearsal():
-    clock = FakeClock()
-    rehearsal = Rehearsal(build_pipeline(load(LIVE), LIVE), {}, clock)
-    clock.advance(1.0)
-    rehearsal.worked()
-    assert not rehearsal.run("dancer1", pose(1))
-    clock.advance(2 * REST_SECONDS)
-    assert rehearsal.run("dancer1", pose(1))
-    assert rehearsal.run("dancer1", pose(1))  # over and over
+    assert not output.sender.counts
+    output.close()

@@ -69,6 +69,26 @@ def test_a_frame_sent_arrives_with_the_time_of_its_arrival():
     assert stage.receiver.counts == {"packets": 1, "frames": 1}
 
 
+def test_a_frame_whose_end_waited_in_the_socket_is_not_torn_in_two():
+    entered, go_on = threading.Event(), threading.Event()
+    arrived: SimpleQueue[PoseFrame] = SimpleQueue()
+
+    def slow(frame: PoseFrame) -> None:
+        arrived.put(frame)
+        entered.set()
+        go_on.wait(PATIENCE)
+
+    with closing(Stage(on_frame=slow)) as stage:
+        stage.sender.send(whole(pose(1)))
+        entered.wait(PATIENCE)
+        opens, ends = VmcEncoder().encode(pose(2))
+        stage.sender.send([opens, ends])
+        threading.Event().wait(0.005)  # longer than a frame may stay open
+        go_on.set()
+        frames = [arrived.get(timeout=PATIENCE) for _ in range(2)]
+        assert [frame.sender_time for frame in frames] == [1.0, 2.0]
+
+
 def test_a_frame_without_its_end_is_delivered_all_the_same():
     with closing(Stage()) as stage:
         stage.sender.send(VmcEncoder().encode(pose())[:1])  # the datagram with the time is lost

@@ -91,7 +91,7 @@ def test_the_live_server_gives_the_poses_of_the_offline_pipeline(take: Clip, mon
     stage = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     stage.bind(("127.0.0.1", 0))
     stage.settimeout(5.0)
-    output = ActorOutput("partner1", VmcEncoder(HUMANOID), "127.0.0.1", stage.getsockname()[1], "VMC")
+    output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", stage.getsockname()[1], "VMC")
     tick = Tick(pipeline(), [output], [], SimpleQueue(), MonotonicClock(), 120.0, follow=True)
     receiver = UdpReceiver(VmcDecoder("dancer1"), "127.0.0.1", 0, lambda frame: tick.arrive("dancer1", frame))
     thread = Thread(target=tick.run)

@@ -4,6 +4,7 @@ Always the newest tick, never a backlog: CONFLATE keeps one message. It must be 
 the bytes.
 """
 
+import signal
 import struct
 import sys
 
@@ -13,6 +14,7 @@ import zmq
 HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, 0, tick, unix time
 RECORD = struct.Struct("<16sdII")  # name, sender's time, frame number, flags (1: a generated partner)
 
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it
 socket = zmq.Context().socket(zmq.SUB)
 socket.setsockopt(zmq.CONFLATE, 1)
 socket.setsockopt(zmq.SUBSCRIBE, b"pose/00\0")

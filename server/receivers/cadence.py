@@ -30,8 +30,8 @@ class Cadence:
         self._gaps.append(gap)
         interval = median(self._gaps)
         error = arrival - self.due
-        if abs(error) > 0.5 * interval:  # out of step: a lost frame, or no prediction yet
-            self.due = arrival + interval
-        else:
-            self.due += interval + PHASE_GAIN * error
-            self.jitter += JITTER_GAIN * (abs(error) - self.jitter)
+        in_step = abs(error) <= 0.5 * interval
+        if math.isfinite(error):
+            self.jitter += JITTER_GAIN * (min(abs(error), 0.5 * interval) - self.jitter)
+        # Out of step: a lost frame, a burst, or no prediction yet.
+        self.due = self.due + interval + PHASE_GAIN * error if in_step else arrival + interval

@@ -67,7 +67,9 @@ class UdpReceiver:
         unknown = sum(dict(self._decoder.unknown).values())
         if unknown:
             counts["unknown_names"] = unknown
-        return counts
+        if self._ready is not None:
+            counts.update({"rehearsals": self._ready.count, "rehearsal_faults": self._ready.faults})
+        return +counts
 
     def start(self) -> None:
         self._thread.start()
@@ -98,9 +100,6 @@ class UdpReceiver:
     def _receive(self, buffer: bytearray, view: memoryview) -> None:
         """Waits for one datagram, for the end of the open frame, or for the moment to get ready for the next."""
         now, deadline = time.perf_counter(), self._decoder.deadline
-        if deadline is not None and now >= deadline:
-            self._deliver(self._decoder.flush(now))
-            return
         begins, awake = math.inf, False
         if self._ready is not None:
             if now >= self._ready.begins and deadline is None:
@@ -112,12 +111,15 @@ class UdpReceiver:
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except BlockingIOError:
+            self._deliver(self._decoder.flush(time.perf_counter()))
             return
         except OSError:  # Windows reports a peer's closed port here
             self._counts["socket_error"] += 1
             self._closing.wait(0.001)
             return
         receive_time = time.perf_counter()
+        if deadline is not None and receive_time >= deadline:
+            receive_time = math.nextafter(deadline, 0.0)  # it lay here while this thread waited for a core
         self._counts["packets"] += 1
         if self._allowed and not self._is_allowed(source[0]):
             self._counts["dropped_source"] += 1
