@@ -13,7 +13,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from exporters.graphs.duet import DuetStep
-from exporters.graphs.duet_match import MatchStep
+from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
 from motion.manifest import Manifest
 
@@ -28,7 +28,7 @@ class Graph(Protocol):
 
 GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the checkpoint
     "duet": DuetStep,
-    "duet_match": MatchStep,
+    "duet_match": match_step,
     "duet_window": DuetWindowStep,
     "deepfake": DeepfakeStep,
 }

@@ -1,25 +1,31 @@
 """What runs live of a duet_match: the player with its database, or with the networks that learned it.
 
-The database travels inside the file: `contains_recordings` says so, and its manifest with it.
+A database travels inside the file: `contains_recordings` says so, and its manifest with it. Networks hold none.
 """
 
 from __future__ import annotations
 
 from exporters.graphs import ports
 from motion.manifest import Manifest, Param, Port
+from training.match.learned_player import LearnedPlayer
 from training.match.player import Player
 from training.models.duet_match import DuetMatch
+
+
+def match_step(model: DuetMatch) -> MatchStep:
+    """The step of a model with its database, or of one that learned it."""
+    return LearnedStep(model) if model.config.learned else MatchStep(model)
 
 
 class MatchStep(Player):
     """See the module and training.match.player."""
 
     choices = ("state_clip",)  # first number: the row that plays; two runtimes may differ where two rows are as good
+    contains_recordings = True
 
     def __init__(self, model: DuetMatch) -> None:
         super().__init__(model)
         self.skeleton = model.skeleton
-        self.contains_recordings = not model.config.learned
 
     def label(self, name: str) -> Manifest:
         """The manifest, all but where the model comes from."""
@@ -47,3 +53,9 @@ class MatchStep(Player):
                 Param("lead", 0.0, 0.0, 0.5, 0.3, "seconds that the partner's place is read ahead"),
             ),
         )
+
+
+class LearnedStep(LearnedPlayer, MatchStep):
+    """The same without recordings. The first number of its place: how many rows ago it jumped."""
+
+    contains_recordings = False

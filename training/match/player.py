@@ -72,7 +72,7 @@ class Player(nn.Module):
             "state_history": (HISTORY, 3 * _JOINTS),
             "state_plans": (PLANS, 5 * len(self.config.horizons)),
             "state_latent": (self.config.noise,),
-            "state_clip": (1 + self.memory,),  # the clip's rate and where in it the player is
+            "state_clip": (self.memory + 1,),  # where in the clip the player is, and the clip's rate
             "state_body": (10,),  # inner root, left; the last jump's root velocity, yaw rate; steering; floor
             "state_offset": (2 * (3 * _JOINTS + 1),),  # rotation vectors and height, then their velocities
             "state_feet": (2 * 10,),  # each: stands; target, its velocity, its shift from the clip
@@ -128,7 +128,7 @@ class Player(nn.Module):
         facing = unit(placed[:, :, 2:])  # (B, 3, 2)
 
         # 3. The clip, a little further on; the root under it, drawn to where it should be.
-        rate, place_in_clip = state_clip.split([1, state_clip.shape[1] - 1], dim=-1)
+        place_in_clip, rate = state_clip.split([self.memory, 1], dim=-1)
         flat, at, moved, turned, ended = self._onward(place_in_clip, rate * dt)
         old = self._named(flat)
         inner, left, root_offset, yaw_offset, steering, floor = state_body.split([2, 2, 2, 1, 2, 1], dim=-1)
@@ -211,7 +211,7 @@ class Player(nn.Module):
             torch.where(ready, samples[:, :HISTORY], history),
             torch.where(started.unsqueeze(-1), kept_plans, torch.zeros_like(kept_plans)),
             latent,
-            torch.cat([rate, self._kept(at, new)], dim=-1),
+            torch.cat([self._kept(at, new), rate], dim=-1),
             torch.cat([inner, left, drift, steering, floor], dim=-1),
             torch.cat([place, pace], dim=-1),
             feet,

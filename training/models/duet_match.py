@@ -20,6 +20,8 @@ from motion.skeleton import HUMANOID, Skeleton
 from training import checkpoint
 from training.match import features
 from training.match.fit import fit
+from training.match.learned import Learned
+from training.match.learned_fit import learn
 from training.match.regressors import KernelRidge, Network
 
 if TYPE_CHECKING:
@@ -71,7 +73,12 @@ class Config:
     foot_release: float = 0.1
     foot_lift: float = 0.06
 
-    learned: bool = False  # networks that learned database and player go into the file, no recordings
+    learned: bool = False  # networks that learned the database go into the file, no recordings
+    learned_code: int = 96  # numbers that stand for a row
+    learned_width: int = 384
+    learned_places: int = 384  # of queries, from which the projector starts
+    learned_seconds: float = 1.5  # a code is not stepped for longer
+    learned_gain: float = 0.95  # the projector's find must cost less than this share of going on
 
     def __post_init__(self) -> None:
         if self.horizons[0] != 0 or list(self.horizons) != sorted(set(self.horizons)) or self.horizons[-1] < 20:
@@ -85,9 +92,10 @@ class Config:
 
 @dataclass(frozen=True)
 class Training:
-    """How it is fitted. epochs: of the placement networks."""
+    """How it is fitted. epochs: of the placement networks; learned_steps: of each network that learns the database."""
 
     epochs: int = 22
+    learned_steps: int = 1500
 
 
 def train(run: Run) -> Path:
@@ -98,6 +106,9 @@ def train(run: Run) -> Path:
         raise ValueError("duet_match moves the standard body: set data: skeleton: humanoid")
     model = DuetMatch(run.model, run.skeleton)
     fit(model, run.trained, run.data.mirror, run.data.swap_roles, run.seed, run.training.epochs)
+    if run.model.learned:
+        learn(model, run.training.learned_steps, run.seed)
+        model.forget()
     whole = {**checkpoint.describe(run.name, model), "about": run.about, "run": {"seed": run.seed}}
     run.out.mkdir(parents=True, exist_ok=True)
     torch.save(whole, run.out / "last.ckpt")
@@ -125,6 +136,16 @@ class DuetMatch(nn.Module):
         self.own_width = 46
         for name in _DATABASE:
             self.register_buffer(name, torch.zeros(0))
+        self.learned = (
+            Learned(config.axes, self.own_width, config.learned_code, config.learned_width, config.learned_places)
+            if config.learned
+            else None
+        )
+
+    def forget(self) -> None:
+        """Drops every recorded row: what has been learned plays on without them. Weights are as they are stored."""
+        for name in ("poses", "ends", "table", "doors"):
+            setattr(self, name, torch.zeros(0))
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *rest: object) -> None:
         for name in _DATABASE:
@@ -176,7 +197,10 @@ class DuetMatch(nn.Module):
 
     def slip(self, rest: Tensor, row: Tensor) -> Tensor:
         """By how many rows (B, 1) the clip should be ahead of where it is: the foot of a parabola through the costs."""
-        near = self.table[row.long() + _NINE][:, :, : self.config.axes]  # (B, 9, axes)
+        return self.slip_of(rest, self.table[row.long() + _NINE][:, :, : self.config.axes])
+
+    def slip_of(self, rest: Tensor, near: Tensor) -> Tensor:
+        """The same from the features near (B, 9, axes) of the nine rows around."""
         costs = (near - rest.unsqueeze(1)).square().sum(-1)
         slope, bend, mean = (costs @ _PARABOLA).split([1, 1, 1], dim=-1)
         least = self.config.lock_width * mean

@@ -1,0 +1,156 @@
+"""Trains the networks that stand for a database. The first codes are principal components, so there is little to learn.
+
+Decompressor: every row, its code a little off. Stepper: unrolled over pieces of takes, at any share of a row a step,
+never across a take's end. Projector: queries as they are met in play: what one row says of the leader and the plans,
+disturbed, with the body of another row that had been found for much the same; the answer is what a search finds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.match.database import CLIP
+from training.match.learned import UNLEARNED, Learned
+from training.match.regressors import kmeans
+
+if TYPE_CHECKING:
+    from training.models.duet_match import DuetMatch
+
+_IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toes": 0.1, "turning": 0.05, "moving": 0.1}
+_SLOPE, _BEND = 2.0, 10.0
+_FASTEST = 12.0  # rad/s and m/s; faster is a glitch of the recording
+_SHARPNESS = 0.5  # of the projector's first guess, in units of features
+_SCRAMBLED = 0.15  # share of queries whose body has nothing to do with the rest
+_NEAR = 4  # rows either side from which slope and bend are had
+
+
+def learn(model: DuetMatch, steps: int, seed: int) -> None:
+    """Fits model.learned to the model's database in `steps` gradient steps a network. Leaves the database alone."""
+    torch.manual_seed(seed)
+    learned, table, doors = model.learned, model.table, model.doors.long()
+    rows, weights = _rows(model)
+    code = _principal(learned, rows * weights, weights)
+    _run(learned.decompressor, steps, lambda: _decompressing(learned, code, rows * weights))
+    _run(learned.stepper, steps, lambda: _stepping(learned, code, model.ends))
+    _place(learned.projector, table[doors], code[doors], seed)
+    norms = 0.5 * table[doors].square().sum(1)
+    _run(learned.projector, steps, lambda: _projecting(learned, code, table, doors, norms))
+    learned.eval()
+
+
+@torch.no_grad()
+def _rows(model: DuetMatch) -> tuple[Tensor, Tensor]:
+    """What a code is to hold of every row (N, D), and how much each column counts (D,)."""
+    poses, table, axes = model.poses, model.table, model.config.axes
+    parts, weights = [], []
+    for part, (name, size) in zip(poses.split(list(CLIP.values()), dim=-1), CLIP.items(), strict=True):
+        if name not in UNLEARNED:
+            parts.append(part.clamp(-_FASTEST, _FASTEST))
+            weights.append(torch.full((size,), _IMPORTANCE[name]))
+    last = model.ends
+    ends = last.unique()
+    first = torch.cat([torch.zeros(1), ends[:-1] + 1])[torch.searchsorted(ends, last)]
+    frames = torch.arange(len(table))
+    steps = torch.arange(-_NEAR, _NEAR + 1)
+    slope, bend = torch.zeros(len(table), axes), torch.zeros(len(table), axes)
+    square = steps**2 - (steps**2).float().mean()
+    for step, more in zip(steps, square, strict=True):
+        there = table[(frames + step).clamp(min=first, max=last).long(), :axes]
+        slope += there * (step / (steps**2).sum())
+        bend += there * (more / (square**2).sum())
+    parts += [table, slope, bend]
+    weights += [torch.ones(table.shape[1]), torch.full((axes,), _SLOPE), torch.full((axes,), _BEND)]
+    return torch.cat(parts, dim=1), torch.cat(weights)
+
+
+@torch.no_grad()
+def _principal(learned: Learned, rows: Tensor, weights: Tensor) -> Tensor:
+    """Codes (N, C), of mean square 1 a number; the decompressor begins as the way back."""
+    mean, net = rows.mean(0), learned.decompressor
+    values, vectors = torch.linalg.eigh(torch.cov(rows.T))
+    turn = vectors[:, -learned.code :].flip(1)
+    scale = (values[-learned.code :].sum() / learned.code).sqrt()
+    net.weights.copy_(weights)
+    net.linear.weight.copy_(turn * scale)
+    net.linear.bias.copy_(mean)
+    for last, share in ((net.rest[-1], 0.1), (learned.stepper.layers[-1], 0.3), (learned.projector.layers[-1], 0.3)):
+        last.weight.mul_(share)
+        last.bias.zero_()
+    return (rows - mean) @ turn / scale
+
+
+@torch.no_grad()
+def _place(projector: nn.Module, found: Tensor, code: Tensor, seed: int) -> None:
+    """The projector's places begin at k-means centres of what is searched, its codes at their mean codes."""
+    count = projector.places.out_features
+    centres = kmeans(found, count, torch.Generator().manual_seed(seed))
+    nearest = torch.cat([torch.cdist(part, centres).argmin(dim=1) for part in found.split(4096)])
+    codes = torch.zeros(count, code.shape[1]).index_add_(0, nearest, code)
+    projector.places.weight.copy_(centres / _SHARPNESS)
+    projector.places.bias.copy_(-centres.square().sum(1) / (2.0 * _SHARPNESS))
+    projector.codes.weight.copy_((codes / torch.bincount(nearest, minlength=count).clamp(min=1)[:, None]).T)
+
+
+def _run(net: nn.Module, steps: int, loss_of: Callable[[], Tensor], rate: float = 2e-3) -> None:
+    optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+    for _ in range(steps):
+        loss = loss_of()
+        if not torch.isfinite(loss):
+            raise ValueError(f"the loss of the learned {type(net).__name__.lower()} is not finite")
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+
+
+def _decompressing(learned: Learned, code: Tensor, rows: Tensor, batch: int = 384, noise: float = 0.05) -> Tensor:
+    chosen = torch.randint(len(code), (batch,))
+    given = code[chosen] + noise * torch.randn(batch, learned.code)
+    return (learned.decompressor(given) - rows[chosen]).square().sum(1).mean()
+
+
+def _stepping(learned: Learned, code: Tensor, ends: Tensor, batch: int = 128, unroll: int = 12) -> Tensor:
+    """Half of them at live rates, half at rows a step; a code between two rows lies on the line between theirs."""
+    step = torch.where(torch.rand(batch, 1) < 0.4, torch.rand(batch, 1) * 0.3 + 0.15, torch.rand(batch, 1) + 0.4)
+    chosen = torch.randint(len(code), (batch,))
+    at, last = chosen.float(), ends[chosen]
+    now = code[chosen] + 0.15 * torch.rand(batch, 1) * torch.randn(batch, learned.code)
+    total = torch.zeros(())
+    for _ in range(unroll):
+        now, at = learned.stepper(now, step), at + step[:, 0]
+        inside = (at <= last - 1).float()
+        row = at.long().clamp(max=len(code) - 2)
+        target = torch.lerp(code[row], code[row + 1], (at - row)[:, None].clamp(max=1.0))
+        total = total + ((now - target).square().sum(1) * inside).mean()
+    return total / unroll
+
+
+def _projecting(
+    learned: Learned, code: Tensor, table: Tensor, doors: Tensor, norms: Tensor, batch: int = 192
+) -> Tensor:
+    query, found = _queries(learned.axes, table, doors, norms, batch)
+    return (learned.projector(query) - code[found]).square().sum(1).mean()
+
+
+@torch.no_grad()
+def _queries(axes: int, table: Tensor, doors: Tensor, norms: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    """Queries (B, F) and the rows that a search finds for them (B,)."""
+
+    def best(query: Tensor) -> Tensor:
+        return doors[F.linear(-query, table[doors], norms).argmin(1)]
+
+    spread = table[:, :axes].std(0)
+    chosen = torch.randint(len(table), (batch,))
+    query, earlier = table[chosen].clone(), table[chosen].clone()
+    query[:, :axes] += torch.rand(batch, 1) * spread * torch.randn(batch, axes)
+    earlier[:, :axes] += 0.7 * spread * torch.randn(batch, axes)
+    playing = torch.where(torch.rand(batch) < _SCRAMBLED, torch.randint(len(table), (batch,)), best(earlier))
+    query[:, axes:] = table[playing, axes:]
+    return query, best(query)
