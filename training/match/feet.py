@@ -33,7 +33,7 @@ class Feet(nn.Module):
     def __init__(self, clamp: float, release: float, highest: float) -> None:
         super().__init__()
         self.clamp, self.release = clamp, release
-        self.lift, self.highest = 0.5, highest  # of the way left, metres
+        self.lift, self.highest = 0.7, highest  # of the way left, metres
         self.register_buffer("longest", torch.tensor(clamp))
         offsets = torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(_CHAIN)]  # (4 bones, 2 sides, 3)
         self.register_buffer("offsets", offsets[..., None])
