@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from motion import fbx, fbx_body, kinematics
+from motion import clean, fbx, fbx_body, kinematics
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.fbx_body import FbxError, Motion, Tree
 from motion.load import load_clip, load_humanoid
 from motion.skeleton import HUMANOID, Skeleton
+from training import dataset
 
 TICKS = 46_186_158_000  # of FBX's clock in a second
 
@@ -278,3 +279,14 @@ def test_corpus_files_are_read(shared: Path) -> None:
         clip = load_clip(path).clip
         assert len(clip) > 20
         assert np.isfinite(_joints(clip)).all()
+
+
+def test_both_dancers_of_one_file_make_a_pair(tmp_path: Path) -> None:
+    dancers = {"Anna": _dance(40, seed=1), "Ben": _dance(40, seed=2)}
+    write_fbx(tmp_path / "both_1.fbx", dancers, unit=0.01)
+    config = dataset.Config(
+        lead="both_*.fbx", follow="both_*.fbx", lead_skeleton="Anna", follow_skeleton="Ben", drop_first=0, fps=60.0
+    )
+    (pair,) = dataset.load_pairs(config, tmp_path, tmp_path / "cache")
+    for track, dance in ((pair.lead, dancers["Anna"]), (pair.follow, dancers["Ben"])):
+        np.testing.assert_allclose(track.given[20], _joints(clean.trailing_median(dance))[20], atol=1e-5)

@@ -83,6 +83,7 @@ def make(
     }
 
 
+_DOUBTFUL = ("no rest pose", "moving offsets")  # how a reader begins what somebody should look at
 _HEADS = ["file", "frames", "fps", "joints", "used", "dropped at start", "glitches", "resampled to", "raised by"]
 
 
@@ -121,8 +122,10 @@ def _remarks(name: str, lead: dict[str, Any], follow: dict[str, Any]) -> list[st
             remarks.append(
                 f"{facts['file']}: {_share(facts['glitch_frames'], _used(facts))} of the frames are glitches"
             )
-        if "no known unit" in facts["note"] or "no rest pose" in facts["note"]:
-            remarks.append(f"{facts['file']}: {facts['note']}")
+        clauses = facts["note"].split("; ")
+        remarks += [
+            f"{facts['file']}: {said}" for said in clauses if said.startswith(_DOUBTFUL) or "no known unit" in said
+        ]
     return remarks
 
 
