@@ -108,17 +108,15 @@ class Report:
 
 
 def status_line(figures: Mapping[str, Any]) -> str:
-    """One line that fits a terminal."""
+    """One line that fits a terminal; it ends with the latency's p50/p99."""
     dancers = " ".join(
         f"{name} {dancer['state']} {figures['fps_in'][name]:.0f} fps" for name, dancer in figures["dancers"].items()
     )
     partners = " ".join(f"{name} {partner['state']}{_timing(partner)}" for name, partner in figures["partners"].items())
     p50, p99 = figures["latency_p50_ms"], figures["latency_p99_ms"]
-    latency = "-" if p50 is None else f"{p50:.2f}/{p99:.2f} ms"
-    return (
-        f"{dancers} | {partners} | out {figures['fps_out']:.0f} fps | latency p50/p99 {latency} | "
-        f"late {figures['late']} dropped {figures['dropped']}"
-    )
+    latency = "-" if p50 is None else f"{p50:.1f}/{p99:.1f} ms"
+    lost = f"late {figures['late']} dropped {figures['dropped']}"
+    return f"{dancers} | {partners} | {lost} | out {figures['fps_out']:.0f} | {latency}"
 
 
 def _timing(partner: Mapping[str, Any]) -> str:
