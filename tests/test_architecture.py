@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What runs the show.
     "server/stats.py": (set(), {"numpy"}),
     "server/outputs.py": ({"motion", "server.preset", "server.protocols", "server.senders"}, set()),
-    "server/rehearsal.py": ({"server.clock", "server.outputs", "server.pipeline", "server.protocols"}, set()),
+    "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
         {"server.clock", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
         | {"server.rehearsal", "server.stats", "server.timeline"},
