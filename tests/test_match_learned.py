@@ -103,3 +103,8 @@ def test_a_model_that_forgets_keeps_no_rows(taught: DuetMatch) -> None:
     model.load_state_dict(taught.state_dict())
     model.forget()
     assert all(len(getattr(model, name)) == 0 for name in ("poses", "ends", "table", "doors"))
+
+
+def test_the_learned_version_is_under_six_megabytes() -> None:
+    model = DuetMatch(Config(learned=True), HUMANOID)
+    assert 4 * sum(tensor.numel() for tensor in model.state_dict().values()) < 5.8e6  # the graph itself: 0.2 MB

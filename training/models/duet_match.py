@@ -75,8 +75,8 @@ class Config:
 
     learned: bool = False  # networks that learned the database go into the file, no recordings
     learned_code: int = 96  # numbers that stand for a row
-    learned_width: int = 384
-    learned_places: int = 384  # of queries, from which the projector starts
+    learned_width: int = 256
+    learned_places: int = 256  # of queries, from which the projector starts
     learned_seconds: float = 1.5  # a code is not stepped for longer
     learned_gain: float = 0.95  # the projector's find must cost less than this share of going on
 
@@ -95,7 +95,7 @@ class Training:
     """How it is fitted. epochs: of the placement networks; learned_steps: of each network that learns the database."""
 
     epochs: int = 22
-    learned_steps: int = 1500
+    learned_steps: int = 1200
 
 
 def train(run: Run) -> Path:
