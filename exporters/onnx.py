@@ -72,7 +72,8 @@ def write(step: Graph, label: Manifest, out: Path) -> Path:
         raise ParityError(
             f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})"
         )
-    example = {"seed": 0, "steps": len(steps), "digest": digest(expected), "parity_max_abs": float(f"{worst:.3g}")}
+    done = digest(run_onnx(proto.SerializeToString(), steps) if choices else made)  # what the file does, left alone
+    example = {"seed": 0, "steps": len(steps), "digest": done, "parity_max_abs": float(f"{worst:.3g}")}
     entry = proto.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, replace(label, example=example).to_json()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -209,8 +210,13 @@ def parity(a: list[Values], b: list[Values], choices: tuple[str, ...] = ()) -> f
 
 
 def digest(results: list[Values]) -> str:
-    """A hash of the last step's pose to the millimetre, for telling whether a file still does what it did."""
-    rounded = np.round(results[-1]["partner"], 3) + 0.0
+    """A hash of the last step's pose to the millimetre, for telling whether a file still does what it did.
+
+    Of a window only the middle frame: among 64 frames of numbers one is always about to round the other way.
+    """
+    partner = results[-1]["partner"]
+    pose = partner if partner.ndim == 2 else partner[:, partner.shape[1] // 2]
+    rounded = np.round(pose, 3) + 0.0
     return hashlib.sha256(rounded.astype(np.float32).tobytes()).hexdigest()[:16]
 
 

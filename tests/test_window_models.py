@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import models as benchmark
 from exporters import inspect, onnx
 from exporters.graphs import graph_of
 from exporters.graphs.duet_window import APART
@@ -278,6 +279,7 @@ def test_a_windowed_model_is_exported_with_an_honest_label(model: torch.nn.Modul
     sizes = {param.name: param.size for param in label.params}
     assert sizes["latent_offset"] == sizes["latent_mix"] == 4
     steps = onnx.example_steps(label, 3, seed=1, batch=3)
+    assert 0.0 <= benchmark.parity(path, label, None) <= 1e-4  # it still does its example
     together = onnx.run_onnx(path.read_bytes(), steps)[-1]["partner"]
     alone = onnx.run_onnx(path.read_bytes(), [{n: v[1:2] for n, v in step.items()} for step in steps])[-1]["partner"]
     assert together.shape == (3, 8, 135)
