@@ -102,7 +102,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         given, low_in, low_state, active, cells, squashed, states = ctx.saved_tensors
         count, ways, batch, _, size = active.shape
-        arriving = _by_step(list(gradient.unflatten(-1, (ways, size)).unbind(2)))  # (T, W, B, H)
+        arriving = _by_step(list(gradient.float().unflatten(-1, (ways, size)).unbind(2)))  # (T, W, B, H)
 
         # How a step's gates and cell answer to its output and cell, for all steps at once.
         i, f, g, o = active.unbind(3)
@@ -115,24 +115,25 @@ class _Layer(torch.autograd.Function):
         torch.mul(squashed, o - o * o, out=on_o)
 
         raw = torch.empty(count, ways, batch, 4, size, dtype=_LOW)
-        cell = torch.zeros(ways, batch, size)
+        cell, on_output = torch.zeros(ways, batch, size), torch.zeros(ways, batch, size)
+        every_gate_but_o = cell[:, :, None]
         back = torch.zeros(ways, batch, size, dtype=_LOW)
         steps = zip(
             arriving.unbind(0),
             to_cell.unbind(0),
+            slopes.flatten(3).unbind(0),
             slopes[..., :3, :].unbind(0),
             on_o.unbind(0),
             raw.flatten(3).unbind(0),
-            raw[..., :3, :].unbind(0),
-            raw[..., 3, :].unbind(0),
             f.unbind(0),
             strict=True,
         )
-        for arrived, through, slope, slope_o, now, now_ifg, now_o, keep in reversed(list(steps)):
-            on_output = torch.add(back, arrived)
+        for arrived, through, slope, slope_ifg, slope_o, now, keep in reversed(list(steps)):
+            on_output.copy_(back).add_(arrived)
             cell.addcmul_(on_output, through)
-            torch.mul(slope, cell[:, :, None], out=now_ifg)
-            torch.mul(slope_o, on_output, out=now_o)
+            slope_ifg.mul_(every_gate_but_o)
+            slope_o.mul_(on_output)
+            now.copy_(slope)
             cell.mul_(keep)
             torch.bmm(now, low_state, out=back)
         raw = raw.flatten(3)  # (T, W, B, 4H)
