@@ -80,19 +80,21 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.onnx_model", "server.pipeline", "server.preset", "server.protocols", "server.show"},
         {"matplotlib", "numpy"},
     ),
+    "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
     "exporters/gif.py": ({"motion"}, {"PIL", "matplotlib", "numpy"}),
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
+    "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
     "clients/": (set(), {"numpy", "zmq"}),
 }
 # Where programs begin: nobody imports them but the files named here.
 ONLY_FOR = {
     "server.app": ("run_server.py",),
     "server.stage_view": ("server/stage_view/",),
-    "training.train": ("training/scorecards/",),
+    "training.train": ("training/scorecards/", "training/sweep.py"),
     "training.scorecard": (),
     "training.scorecards": ("training/scorecard", "training/train.py"),
     "training.examples": ("training/examples/",),
