@@ -33,7 +33,7 @@ class Feet(nn.Module):
     def __init__(self, clamp: float, release: float, highest: float) -> None:
         super().__init__()
         self.clamp, self.release = clamp, release
-        self.lift, self.highest = 0.7, highest  # of the way left, metres
+        self.lift, self.highest = 1.0, highest  # of the way left, metres
         self.register_buffer("longest", torch.tensor(clamp))
         offsets = torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(_CHAIN)]  # (4 bones, 2 sides, 3)
         self.register_buffer("offsets", offsets[..., None])
@@ -84,7 +84,7 @@ class Feet(nn.Module):
         limit = (torch.maximum(most, self.longest) / size).clamp(max=1.0)
         wide = torch.where(jump, wide, wide * limit)
         # A foot on its way steps: it is lifted while it has further to go than it may be held by.
-        lift = torch.relu((size - self.clamp) * self.lift).clamp(max=self.highest) * stands
+        lift = torch.relu((size - 0.92 * self.clamp) * self.lift).clamp(max=self.highest) * stands
         rise = torch.where(jump, free, lift + (shift - lift) * torch.exp(dt * (-0.693147 / _RISING))) * _UP
         moved = (wide + rise) * started
         wanted = place + moved
