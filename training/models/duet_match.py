@@ -69,7 +69,7 @@ class Config:
     lock_width: float = 0.02
     rate_gain: float = 0.5
     hurry: float = 0.3
-    foot_clamp: float = 0.15  # m
+    foot_clamp: float = 0.17  # m
     foot_release: float = 0.1
     foot_lift: float = 0.06
 
