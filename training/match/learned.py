@@ -49,19 +49,19 @@ class Stepper(nn.Module):
 
 
 class Projector(nn.Module):
-    """Query -> code: the first layer asks how near the query is to learned places, then a network makes it exact."""
+    """Query -> code: the code that was learned for the place in the features' space that is nearest to the query.
 
-    def __init__(self, query: int, code: int, places: int, width: int) -> None:
+    Places are k-means centres of rows where one may jump to, codes the means of their rows' codes. A network trained on
+    distances answers with means of everything that fits, and the partner hardly moves: places answer with one thing.
+    """
+
+    def __init__(self, query: int, code: int, places: int) -> None:
         super().__init__()
         self.places = nn.Linear(query, places)
         self.codes = nn.Linear(places, code, bias=False)
-        self.layers = nn.Sequential(
-            nn.Linear(query + code, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code)
-        )
 
     def forward(self, query: Tensor) -> Tensor:
-        near = self.codes(self.places(query).softmax(dim=-1))
-        return near + self.layers(torch.cat([query, near], dim=-1))
+        return self.codes(self.places(query).softmax(dim=-1))
 
 
 class Learned(nn.Module):
@@ -73,7 +73,8 @@ class Learned(nn.Module):
         self.features = axes + own
         self.decompressor = Decompressor(code, POSE + self.features + 2 * axes, width)
         self.stepper = Stepper(code, width)
-        self.projector = Projector(self.features, code, places, width)
+        self.projector = Projector(self.features, code, places)
+        self.register_buffer("longest", torch.full((1,), 2.0 * code**0.5))  # no code gets away
         steps = torch.arange(-4.0, 5.0)
         self.register_buffer("steps", torch.stack([steps, steps**2 - 60.0 / 9.0], dim=1))
 

@@ -1,8 +1,7 @@
 """Trains the networks that stand for a database. The first codes are principal components, so there is little to learn.
 
 Decompressor: every row, its code a little off. Stepper: unrolled over pieces of takes, at any share of a row a step,
-never across a take's end. Projector: queries as they are met in play: what one row says of the leader and the plans,
-disturbed, with the body of another row that had been found for much the same; the answer is what a search finds.
+never across a take's end. Projector: clusters of the rows that a search may find.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from training.match.database import CLIP
 from training.match.learned import UNLEARNED, Learned
@@ -24,22 +22,22 @@ if TYPE_CHECKING:
 _IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toes": 0.1, "turning": 0.05, "moving": 0.1}
 _SLOPE, _BEND = 2.0, 10.0
 _FASTEST = 12.0  # rad/s and m/s; faster is a glitch of the recording
-_SHARPNESS = 0.5  # of the projector's first guess, in units of features
-_SCRAMBLED = 0.15  # share of queries whose body has nothing to do with the rest
+_SHARPNESS = 0.02  # squares of features; places whose costs differ by more than a few of it do not mix
+_FEWEST = 3  # rows that a place's code is a mean of
 _NEAR = 4  # rows either side from which slope and bend are had
 
 
 def learn(model: DuetMatch, steps: int, seed: int) -> None:
     """Fits model.learned to the model's database in `steps` gradient steps a network. Leaves the database alone."""
     torch.manual_seed(seed)
-    learned, table, doors = model.learned, model.table, model.doors.long()
+    learned, table = model.learned, model.table
+    inside = torch.cat([model.doors, model.doors + 1]).long()
     rows, weights = _rows(model)
     code = _principal(learned, rows * weights, weights)
     _run(learned.decompressor, steps, lambda: _decompressing(learned, code, rows * weights))
     _run(learned.stepper, steps, lambda: _stepping(learned, code, model.ends))
-    _place(learned.projector, table[doors], code[doors], seed)
-    norms = 0.5 * table[doors].square().sum(1)
-    _run(learned.projector, steps, lambda: _projecting(learned, code, table, doors, norms))
+    _place(learned.projector, table[inside], code[inside], seed)
+    learned.longest.copy_(code.norm(dim=-1).quantile(0.99))
     learned.eval()
 
 
@@ -50,7 +48,7 @@ def _rows(model: DuetMatch) -> tuple[Tensor, Tensor]:
     parts, weights = [], []
     for part, (name, size) in zip(poses.split(list(CLIP.values()), dim=-1), CLIP.items(), strict=True):
         if name not in UNLEARNED:
-            parts.append(part.clamp(-_FASTEST, _FASTEST))
+            parts.append(_one_sign(part) if name == "quats" else part.clamp(-_FASTEST, _FASTEST))
             weights.append(torch.full((size,), _IMPORTANCE[name]))
     last = model.ends
     ends = last.unique()
@@ -68,6 +66,13 @@ def _rows(model: DuetMatch) -> tuple[Tensor, Tensor]:
     return torch.cat(parts, dim=1), torch.cat(weights)
 
 
+def _one_sign(rows: Tensor) -> Tensor:
+    """Quaternions (N, 4 J) on each joint's usual side: of two takes one may have q where the other has -q."""
+    quats = rows.view(len(rows), -1, 4).transpose(0, 1)  # (J, N, 4)
+    usual = torch.linalg.eigh(quats.transpose(1, 2) @ quats)[1][..., -1:]
+    return torch.where(quats @ usual < 0.0, -quats, quats).transpose(0, 1).flatten(1)
+
+
 @torch.no_grad()
 def _principal(learned: Learned, rows: Tensor, weights: Tensor) -> Tensor:
     """Codes (N, C), of mean square 1 a number; the decompressor begins as the way back."""
@@ -78,7 +83,7 @@ def _principal(learned: Learned, rows: Tensor, weights: Tensor) -> Tensor:
     net.weights.copy_(weights)
     net.linear.weight.copy_(turn * scale)
     net.linear.bias.copy_(mean)
-    for last, share in ((net.rest[-1], 0.1), (learned.stepper.layers[-1], 0.3), (learned.projector.layers[-1], 0.3)):
+    for last, share in ((net.rest[-1], 0.1), (learned.stepper.layers[-1], 0.3)):
         last.weight.mul_(share)
         last.bias.zero_()
     return (rows - mean) @ turn / scale
@@ -86,14 +91,17 @@ def _principal(learned: Learned, rows: Tensor, weights: Tensor) -> Tensor:
 
 @torch.no_grad()
 def _place(projector: nn.Module, found: Tensor, code: Tensor, seed: int) -> None:
-    """The projector's places begin at k-means centres of what is searched, its codes at their mean codes."""
+    """Places are k-means centres of what is searched, their codes the means of their rows', three at the least."""
     count = projector.places.out_features
     centres = kmeans(found, count, torch.Generator().manual_seed(seed))
-    nearest = torch.cat([torch.cdist(part, centres).argmin(dim=1) for part in found.split(4096)])
-    codes = torch.zeros(count, code.shape[1]).index_add_(0, nearest, code)
+    distances = torch.cat([torch.cdist(part, found) for part in centres.split(256)])  # (places, rows)
+    owner = distances.argmin(dim=0)
+    codes = torch.zeros(count, code.shape[1]).index_add_(0, owner, code)
+    sizes = torch.bincount(owner, minlength=count)[:, None]
+    few = code[distances.topk(min(_FEWEST, len(found)), largest=False).indices].mean(dim=1)
     projector.places.weight.copy_(centres / _SHARPNESS)
     projector.places.bias.copy_(-centres.square().sum(1) / (2.0 * _SHARPNESS))
-    projector.codes.weight.copy_((codes / torch.bincount(nearest, minlength=count).clamp(min=1)[:, None]).T)
+    projector.codes.weight.copy_(torch.where(sizes >= _FEWEST, codes / sizes.clamp(min=1), few).T)
 
 
 def _run(net: nn.Module, steps: int, loss_of: Callable[[], Tensor], rate: float = 2e-3) -> None:
@@ -130,27 +138,3 @@ def _stepping(learned: Learned, code: Tensor, ends: Tensor, batch: int = 128, un
         target = torch.lerp(code[row], code[row + 1], (at - row)[:, None].clamp(max=1.0))
         total = total + ((now - target).square().sum(1) * inside).mean()
     return total / unroll
-
-
-def _projecting(
-    learned: Learned, code: Tensor, table: Tensor, doors: Tensor, norms: Tensor, batch: int = 192
-) -> Tensor:
-    query, found = _queries(learned.axes, table, doors, norms, batch)
-    return (learned.projector(query) - code[found]).square().sum(1).mean()
-
-
-@torch.no_grad()
-def _queries(axes: int, table: Tensor, doors: Tensor, norms: Tensor, batch: int) -> tuple[Tensor, Tensor]:
-    """Queries (B, F) and the rows that a search finds for them (B,)."""
-
-    def best(query: Tensor) -> Tensor:
-        return doors[F.linear(-query, table[doors], norms).argmin(1)]
-
-    spread = table[:, :axes].std(0)
-    chosen = torch.randint(len(table), (batch,))
-    query, earlier = table[chosen].clone(), table[chosen].clone()
-    query[:, :axes] += torch.rand(batch, 1) * spread * torch.randn(batch, axes)
-    earlier[:, :axes] += 0.7 * spread * torch.randn(batch, axes)
-    playing = torch.where(torch.rand(batch) < _SCRAMBLED, torch.randint(len(table), (batch,)), best(earlier))
-    query[:, axes:] = table[playing, axes:]
-    return query, best(query)

@@ -23,6 +23,7 @@ class LearnedPlayer(Player):
         age, code = kept.split([1, self.learned.code], dim=-1)
         rows = (features.RATE * seconds).clamp(max=_MOST_ROWS)
         code = self.learned.stepper(code, rows)
+        code = code * (self.learned.longest / code.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
         flat, found, around = self.learned.row(code)
         moving = flat[:, -4:] * seconds
         age = age + rows

@@ -76,7 +76,7 @@ class Config:
     learned: bool = False  # networks that learned the database go into the file, no recordings
     learned_code: int = 96  # numbers that stand for a row
     learned_width: int = 256
-    learned_places: int = 256  # of queries, from which the projector starts
+    learned_places: int = 1000  # among which the projector chooses
     learned_seconds: float = 1.5  # a code is not stepped for longer
     learned_gain: float = 0.95  # the projector's find must cost less than this share of going on
 
