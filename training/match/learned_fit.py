@@ -19,7 +19,7 @@ from training.match.regressors import kmeans
 if TYPE_CHECKING:
     from training.models.duet_match import DuetMatch
 
-_IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toes": 0.1, "turning": 0.05, "moving": 0.1}
+_IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toes": 0.1, "turning": 0.1, "moving": 0.3}
 _SLOPE, _BEND = 2.0, 10.0
 _FASTEST = 12.0  # rad/s and m/s; faster is a glitch of the recording
 _SHARPNESS = 0.02  # squares of features; places whose costs differ by more than a few of it do not mix

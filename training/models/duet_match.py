@@ -78,7 +78,7 @@ class Config:
     learned_width: int = 256
     learned_places: int = 1000  # among which the projector chooses
     learned_seconds: float = 1.5  # a code is not stepped for longer
-    learned_gain: float = 0.95  # the projector's find must cost less than this share of going on
+    learned_gain: float = 1.0  # the projector's find must cost less than this share of going on
 
     def __post_init__(self) -> None:
         if self.horizons[0] != 0 or list(self.horizons) != sorted(set(self.horizons)) or self.horizons[-1] < 20:
