@@ -10,7 +10,7 @@ SPACE.yaml says what to minimise and what may vary, by section and key of the co
       model.latent: {low: 8, high: 48, step: 8}
       model.pose_dropout: {choices: [0.0, 0.1, 0.2]}
 
-All that is known lies in OUT/sweep.journal. The same command goes on where it was stopped, in the middle of a trial too.
+All that is known lies in OUT/sweep.journal; the same command goes on where it was stopped, even within a trial.
 Trials that do worse than most are given up early, and those whose loss is no number. OUT/best.yaml is a config for
 training.train, OUT/trials.csv has all trials.
 """
