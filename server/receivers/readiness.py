@@ -27,7 +27,7 @@ WATCH_SECONDS = 0.0005  # the socket is watched without sleeping so long past th
 LOOSE_SECONDS = 0.002  # the jitter of a sender not worth being ready for
 MOST_DATAGRAMS = 32
 LONG_AGO = 1.0  # seconds: a frame that came so long ago is whole
-RELENT = 0.995  # a frame: how soon a rehearsal once too long is tried again
+FIRST_REST, LONGEST_REST = 10, 2000  # frames without a rehearsal after one that took too long; doubled each time
 CROWDED_SHARE, CROWDED_MEMORY = 0.3, 0.05  # of recent rehearsals that had to wait for the core
 PAUSE_SECONDS = 2.0
 
@@ -56,6 +56,7 @@ class Readiness:
         self._coming: deque[bytes] = deque(maxlen=MOST_DATAGRAMS)  # the datagrams of the frame that comes in
         self._last: deque[bytes] = deque(maxlen=MOST_DATAGRAMS)  # of the one before
         self._took = 0.0
+        self._rest, self._resting = FIRST_REST, 0
         self._crowded = 0.0
         self._paused_until = 0.0
 
@@ -69,8 +70,8 @@ class Readiness:
         self._coming.clear()
         self._cadence.learn(arrival)
         self.begins, self.ends = math.inf, 0.0
-        if self._took > self._seconds:
-            self._took *= RELENT
+        if self._resting:
+            self._resting -= 1
         elif self._cadence.jitter < LOOSE_SECONDS and arrival >= self._paused_until:
             self.begins = self._latest_end() - self._seconds
 
@@ -87,10 +88,12 @@ class Readiness:
             self._paused_until, self.begins = started + PAUSE_SECONDS, math.inf
             return
         took = self._times.now() - started
-        if took > self._seconds or not self._took:
-            self._took = took  # never again for a while
-        else:
-            self._took += (1.0 if took < self._took else 0.1) * (took - self._took)  # the first ones are slow
+        if took > self._seconds:
+            self._resting = self._rest = min(2 * self._rest, LONGEST_REST)
+            self.begins = math.inf
+            return
+        self._rest = FIRST_REST
+        self._took += (1.0 if took < self._took or not self._took else 0.1) * (took - self._took)  # the first are slow
         waited = took > 1.5 * (self._times.worked() - worked) + 0.0002
         self._crowded += CROWDED_MEMORY * (waited - self._crowded)
         if self._crowded > CROWDED_SHARE:
