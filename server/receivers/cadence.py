@@ -6,7 +6,7 @@ import math
 from collections import deque
 from statistics import median
 
-REMEMBERED = 9  # frames: their median gap is the interval, so a lost frame or a burst changes nothing
+REMEMBERED = 25  # frames: their median gap is the interval, so a lost frame or a burst changes nothing
 PHASE_GAIN, JITTER_GAIN = 0.2, 0.1
 LONGEST_INTERVAL = 0.1  # seconds: a slower sender's next frame is nobody's guess
 
