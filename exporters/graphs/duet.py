@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from exporters.graphs import ports
-from motion.manifest import Manifest, Param, Port
+from motion.manifest import Manifest, Param
 from training.models.duet import Duet
 
 HISTORY, PLANS = 32, 20  # pushes remembered: 1.03 s of the dancer, 0.67 s of plans
@@ -62,19 +62,10 @@ class DuetStep(nn.Module):
 
     def label(self, name: str) -> Manifest:
         """The manifest, all but where the model comes from."""
-        inputs, states = self.ports()
-        roles = {"dancer": "motion", "dt": "time", "noise": "noise", "variety": "condition", "distance": "condition"}
-        given = [
-            Port(port, role, ("batch", *inputs[port]), layout=("global_positions",) if role == "motion" else ())
-            for port, role in roles.items()
-        ]
-        remembered, kept = ports.states(states)
-        return Manifest(
+        return ports.frame_by_frame(
             name,
-            "duet",
             self.skeleton,
-            (*given, *remembered),
-            (ports.partner(self.skeleton), *kept),
+            self.ports(),
             (
                 Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
                 Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),

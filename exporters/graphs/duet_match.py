@@ -6,7 +6,7 @@ A database travels inside the file: `contains_recordings` says so, and its manif
 from __future__ import annotations
 
 from exporters.graphs import ports
-from motion.manifest import Manifest, Param, Port
+from motion.manifest import Manifest, Param
 from training.match.learned_player import LearnedPlayer
 from training.match.player import Player
 from training.models.duet_match import DuetMatch
@@ -29,24 +29,10 @@ class MatchStep(Player):
 
     def label(self, name: str) -> Manifest:
         """The manifest, all but where the model comes from."""
-        inputs, states = self.ports()
-        roles = {"dancer": "motion", "dt": "time", "noise": "noise"}
-        given = [
-            Port(
-                port,
-                roles.get(port, "condition"),
-                ("batch", *shape),
-                layout=("global_positions",) if port == "dancer" else (),
-            )
-            for port, shape in inputs.items()
-        ]
-        remembered, kept = ports.states(states)
-        return Manifest(
+        return ports.frame_by_frame(
             name,
-            "duet",
             self.skeleton,
-            (*given, *remembered),
-            (ports.partner(self.skeleton), *kept),
+            self.ports(),
             (
                 Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the likeliest moves"),
                 Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),

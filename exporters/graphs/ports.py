@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from motion.manifest import Port
+from motion.manifest import Manifest, Param, Port
 from motion.skeleton import Skeleton
 
 POSE = ("root_position", "rotations_6d")
@@ -23,3 +23,22 @@ def states(shapes: Shapes) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     given = tuple(Port(name, "state", ("batch", *shape)) for name, shape in shapes.items())
     kept = tuple(Port(f"{name}_next", "state", ("batch", *shape), feeds=name) for name, shape in shapes.items())
     return given, kept
+
+
+def frame_by_frame(name: str, skeleton: Skeleton, shapes: tuple[Shapes, Shapes], params: tuple[Param, ...]) -> Manifest:
+    """The manifest of a duet graph that steps frame by frame, all but where the model comes from.
+
+    shapes: of (inputs, states) without the batch axis; an input that is neither `dancer`, `dt` nor `noise` is a knob.
+    """
+    roles = {"dancer": "motion", "dt": "time", "noise": "noise"}
+    given = [
+        Port(
+            port,
+            roles.get(port, "condition"),
+            ("batch", *shape),
+            layout=("global_positions",) if port == "dancer" else (),
+        )
+        for port, shape in shapes[0].items()
+    ]
+    remembered, kept = states(shapes[1])
+    return Manifest(name, "duet", skeleton, (*given, *remembered), (partner(skeleton), *kept), params)
