@@ -7,6 +7,7 @@ from motion import kinematics as reference
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from training import kinematics
+from training.models import window_vae
 
 LEFT, RIGHT = HUMANOID.index("LeftUpperLeg"), HUMANOID.index("RightUpperLeg")
 OFFSETS = torch.tensor(HUMANOID.offsets)
@@ -49,6 +50,18 @@ def test_forward_kinematics_has_right_gradients() -> None:
     assert torch.autograd.gradcheck(
         lambda m: kinematics.global_positions(HUMANOID.parents, OFFSETS, torch.tensor(root), m), matrices
     )
+
+
+def test_joint_positions_agree_with_forward_kinematics_and_so_do_their_gradients() -> None:
+    given = torch.tensor(_poses((2, 3))[1]).permute(3, 2, 0, 1).requires_grad_()  # (4, J, 2, 3)
+    pull = torch.randn(3, len(HUMANOID), 2, 3, dtype=torch.float64)
+    q = torch.nn.functional.normalize(given, dim=0)
+    fast = kinematics.joint_positions(HUMANOID.parents, OFFSETS, q)
+    matrices = window_vae.matrices(q.permute(2, 3, 1, 0))
+    plain = kinematics.global_positions(HUMANOID.parents, OFFSETS, torch.zeros(2, 3, 3), matrices).permute(3, 2, 0, 1)
+    torch.testing.assert_close(fast, plain, atol=1e-12, rtol=0)
+    expected, made = (torch.autograd.grad((points * pull).sum(), given, retain_graph=True) for points in (plain, fast))
+    torch.testing.assert_close(made, expected, atol=1e-11, rtol=0)
 
 
 def test_a_body_turned_by_yaw_faces_there() -> None:

@@ -201,11 +201,11 @@ def _dense(sizes: list[int]) -> nn.Sequential:
 # ---- losses
 
 
-def half_angle(q: Tensor, truth: Tensor) -> Tensor:
-    """Half the angle between two rotations, radians (...); q and -q are one. q (..., 4) must be of length one."""
-    cosine = (q * truth).sum(-1).abs()
-    x = q[..., 3:] * truth[..., :3] - truth[..., 3:] * q[..., :3] - torch.linalg.cross(q[..., :3], truth[..., :3])
-    return torch.atan2(x.square().sum(-1).add(1e-12).sqrt(), cosine)
+def half_angle(q: Tensor, truth: Tensor, axis: int = -1) -> Tensor:
+    """Half the angle between two rotations, radians; q and -q are one. Quaternions along `axis`, of length one."""
+    near = torch.where((q * truth).sum(axis, keepdim=True) < 0, -truth, truth)
+    chord = (q - near).square().sum(axis).add(1e-12).sqrt()
+    return 2.0 * torch.asin(0.5 * chord)
 
 
 def divergence(mu: Tensor, sigma: Tensor) -> Tensor:
@@ -234,19 +234,25 @@ class PoseLoss(nn.Module):
 
         Parts: position and root in centimetres, rotation in radians of half the angle.
         """
-        raw, root = made
-        q = F.normalize(raw, dim=-1, eps=1e-8)
+        root, target = made[1], _by_component(truth[0])
+        raw = _by_component(made[0])  # (4, J, B, T)
+        length = raw.square().sum(0).add(1e-12).sqrt()
+        q = raw / length
+        weights = self.weights[:, None, None]
         parts = {
-            "norm": (raw.square().sum(-1).add(1e-12).sqrt() - 1.0).square().mean(),
-            "position": self._distance(self._points(q), self._points(truth[0])) * CENTIMETRES,
-            "rotation": (self.weights * half_angle(q, truth[0])).mean(),
+            "norm": (length - 1.0).square().mean(),
+            "position": (weights * self._apart(q, target)).mean() * CENTIMETRES,
+            "rotation": (weights * half_angle(q, target, axis=0)).mean(),
             "root": losses.distance(root, truth[1]) * CENTIMETRES,
         }
         return sum(scale * parts[name] for name, scale in self.scales.items()), parts
 
-    def _points(self, q: Tensor) -> Tensor:
-        """Joints (B, T, J, 3) with the hips at the origin, as in the research."""
-        return kinematics.global_positions(self.parents, self.offsets, q.new_zeros(*q.shape[:2], 3), matrices(q))
+    def _apart(self, q: Tensor, truth: Tensor) -> Tensor:
+        """Metres (J, B, T) between the joints of two poses (4, J, B, T), the hips at the origin as in the research."""
+        points, true = (kinematics.joint_positions(self.parents, self.offsets, each) for each in (q, truth))
+        return (points - true).square().sum(0).add(1e-12).sqrt()
 
-    def _distance(self, points: Tensor, truth: Tensor) -> Tensor:
-        return (self.weights * (points - truth).square().sum(-1).add(1e-12).sqrt()).mean()
+
+def _by_component(q: Tensor) -> Tensor:
+    """(B, T, J, 4) -> (4, J, B, T)."""
+    return q.permute(3, 2, 0, 1).contiguous()
