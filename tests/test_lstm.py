@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from training import lstm_steps
 from training.lstm import LSTM, set_precision
 
 
-def _both(inputs: int, ways: bool, layers: int) -> tuple[nn.LSTM, LSTM]:
+def _both(inputs: int, ways: bool, layers: int, size: int = 32) -> tuple[nn.LSTM, LSTM]:
     torch.manual_seed(0)
-    plain = nn.LSTM(inputs, 24, layers, batch_first=True, bidirectional=ways)
-    fast = LSTM(inputs, 24, layers, batch_first=True, bidirectional=ways)
+    plain = nn.LSTM(inputs, size, layers, batch_first=True, bidirectional=ways)
+    fast = LSTM(inputs, size, layers, batch_first=True, bidirectional=ways)
     fast.load_state_dict(plain.state_dict())
     set_precision(fast, "bfloat16")
     return plain, fast
@@ -27,12 +28,35 @@ def _run(network: nn.LSTM, values: Tensor, constant: bool) -> list[Tensor]:
 @pytest.mark.parametrize("constant", [False, True])
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("ways", [False, True])
-def test_outputs_and_gradients_are_those_of_the_plain_layer(ways: bool, layers: int, constant: bool) -> None:
-    plain, fast = _both(10, ways, layers)
-    values = torch.randn(6, 1 if constant else 12, 10)
+@pytest.mark.parametrize("size", [24, 32])  # the compiled steps take multiples of 16
+def test_outputs_and_gradients_are_those_of_the_plain_layer(size: int, ways: bool, layers: int, constant: bool) -> None:
+    plain, fast = _both(10, ways, layers, size)
+    values = torch.randn(21, 1 if constant else 12, 10)
     for expected, made in zip(_run(plain, values, constant), _run(fast, values, constant), strict=True):
         assert made.dtype == torch.float32
-        assert (made - expected).norm() < 0.02 * expected.norm()  # bfloat16 has 8 bits; measured up to 0.008
+        assert (made - expected).norm() < 0.02 * expected.norm()  # bfloat16 has 8 bits; measured up to 0.012
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_compiled_steps_are_those_of_the_loop(ways: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    if lstm_steps.compiled() is None:
+        pytest.skip("no C compiler here, or no bfloat16 in the CPU")
+    torch.manual_seed(1)
+    given, weights = torch.randn(9, 18, ways, 128).bfloat16(), torch.randn(ways, 128, 32).mul(0.2).bfloat16()
+    bias, arriving = torch.randn(ways, 128), torch.randn(9, 18, ways, 32).bfloat16()
+    results = []
+    for _ in range(2):
+        saved = lstm_steps.forward(given, bias, weights, 9)
+        results.append([*saved, lstm_steps.backward(arriving, weights, saved)])
+        monkeypatch.setattr(lstm_steps, "compiled", lambda: None)
+    for compiled, loop in zip(*results, strict=True):
+        assert (compiled.float() - loop.float()).norm() < 0.01 * loop.float().norm()  # what bfloat16 rounds: 0.004
+
+
+@pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])
+def test_without_a_working_compiler_there_are_no_compiled_steps(compiler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", compiler)
+    assert lstm_steps.compiled.__wrapped__() is None
 
 
 def test_it_is_the_plain_layer_outside_training() -> None:
