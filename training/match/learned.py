@@ -2,18 +2,22 @@
 Holden, Kanoun, Perepichka, Popa 2020).
 
 A code stands for a row of the database. The decompressor turns it into the row's pose and features, the stepper moves
-it on by any share of a row, and the projector answers a search: from a query to the code of the row that would be
-found. Nothing is stored per row.
+it on by a row, and the projector answers a search: from a query to the code of the row that would be found. Nothing is
+stored per row.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from training.match.database import CLIP
 
 UNLEARNED = ("root", "yaw")  # a code knows no place: it moves by its velocities
+_PARTS = [CLIP["quats"], 1, CLIP["contacts"] + CLIP["speed"], CLIP["toes"], CLIP["turning"] + CLIP["moving"]]
+_STILL = 0.3  # m/s; what is learned of a standing toe errs by as much
+KNOTS = 4  # codes in a row: the one before, the one that plays, the two after
 POSE = sum(size for name, size in CLIP.items() if name not in UNLEARNED)
 
 
@@ -36,20 +40,21 @@ class Decompressor(nn.Module):
 
 
 class Stepper(nn.Module):
-    """Code, rows ahead (B, 1) -> the code there."""
+    """Code -> the code a row on."""
 
     def __init__(self, code: int, width: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(code + 1, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code)
+            nn.Linear(code, width), nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, code)
         )
 
-    def forward(self, code: Tensor, rows: Tensor) -> Tensor:
-        return code + rows * self.layers(torch.cat([code, rows], dim=-1))
+    def forward(self, code: Tensor) -> Tensor:
+        return code + self.layers(code)
 
 
 class Projector(nn.Module):
-    """Query -> code: the code that was learned for the place in the features' space that is nearest to the query.
+    """Query -> knots (B, KNOTS, code): the code that was learned for the place in the features' space that is nearest
+    to the query, and how it goes on.
 
     Places are k-means centres of rows where one may jump to, codes the means of their rows' codes. A network trained on
     distances answers with means of everything that fits, and the partner hardly moves: places answer with one thing.
@@ -57,21 +62,23 @@ class Projector(nn.Module):
 
     def __init__(self, query: int, code: int, places: int) -> None:
         super().__init__()
-        self.places = nn.Linear(query, places)
-        self.codes = nn.Linear(places, code, bias=False)
+        self.nearness = nn.Linear(query, places)
+        self.codes = nn.Parameter(torch.zeros(places, KNOTS, code))
 
     def forward(self, query: Tensor) -> Tensor:
-        return self.codes(self.places(query).softmax(dim=-1))
+        return self.codes[self.nearness(query).argmax(dim=-1)]
 
 
 class Learned(nn.Module):
-    """The three networks. axes: numbers of a query, own: numbers of the body that a jump must fit."""
+    """The three networks. axes: numbers of a query, own: numbers of the body that a jump must fit; width: the
+    stepper's, which has the most to learn.
+    """
 
     def __init__(self, axes: int, own: int, code: int, width: int, places: int) -> None:
         super().__init__()
         self.axes, self.code = axes, code
         self.features = axes + own
-        self.decompressor = Decompressor(code, POSE + self.features + 2 * axes, width)
+        self.decompressor = Decompressor(code, POSE + self.features + 2 * axes, width // 2)
         self.stepper = Stepper(code, width)
         self.projector = Projector(self.features, code, places)
         self.register_buffer("longest", torch.full((1,), 2.0 * code**0.5))  # no code gets away
@@ -82,9 +89,11 @@ class Learned(nn.Module):
         """Of codes (B, C): pose rows as the database has them (at no place), features (B, F), slope and bend."""
         flat = self.decompressor(code) / self.decompressor.weights
         pose, found, around = flat.split([POSE, self.features, 2 * self.axes], dim=-1)
-        quats, height, rest = pose.split([CLIP["quats"], 1, POSE - CLIP["quats"] - 1], dim=-1)
-        nowhere = torch.zeros_like(quats[:, :2])
-        return torch.cat([quats, nowhere, height, nowhere[:, :1], rest], dim=-1), found, around
+        quats, height, stance, toes, rest = pose.split(_PARTS, dim=-1)
+        ways = toes.view(-1, 2, 2)
+        ways = ways * ((ways.norm(dim=-1, keepdim=True) - _STILL) / _STILL).clamp(0.0, 1.0)
+        placed = [F.pad(quats, (0, 2)), F.pad(height, (0, 1))]  # at the root and yaw 0
+        return torch.cat([*placed, stance, ways.flatten(1), rest], dim=-1), found, around
 
     def near(self, found: Tensor, around: Tensor) -> Tensor:
         """The features on the axes four rows back to four rows on, (B, 9, axes)."""

@@ -1,7 +1,7 @@
 """Trains the networks that stand for a database. The first codes are principal components, so there is little to learn.
 
-Decompressor: every row, its code a little off. Stepper: unrolled over pieces of takes, at any share of a row a step,
-never across a take's end. Projector: clusters of the rows that a search may find.
+Decompressor: every row, its code a little off. Stepper: unrolled over pieces of takes, first short ones, then half a
+second, never across a take's end. Projector: clusters of the rows that a search may find, and their codes stepped on.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toes": 0.1, "turning": 0.1, "moving": 0.3}
 _SLOPE, _BEND = 2.0, 10.0
 _FASTEST = 12.0  # rad/s and m/s; faster is a glitch of the recording
-_SHARPNESS = 0.02  # squares of features; places whose costs differ by more than a few of it do not mix
 _FEWEST = 3  # rows that a place's code is a mean of
+_UNROLLS = (3, 15)  # rows
 _NEAR = 4  # rows either side from which slope and bend are had
 
 
@@ -35,8 +35,9 @@ def learn(model: DuetMatch, steps: int, seed: int) -> None:
     rows, weights = _rows(model)
     code = _principal(learned, rows * weights, weights)
     _run(learned.decompressor, steps, lambda: _decompressing(learned, code, rows * weights))
-    _run(learned.stepper, steps, lambda: _stepping(learned, code, model.ends))
-    _place(learned.projector, table[inside], code[inside], seed)
+    for unroll in _UNROLLS:
+        _run(learned.stepper, steps, lambda rows=unroll: _stepping(learned, code, model.ends, rows))
+    _place(learned, table[inside], code[inside], seed)
     learned.longest.copy_(code.norm(dim=-1).quantile(0.99))
     learned.eval()
 
@@ -90,18 +91,23 @@ def _principal(learned: Learned, rows: Tensor, weights: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _place(projector: nn.Module, found: Tensor, code: Tensor, seed: int) -> None:
+def _place(learned: Learned, found: Tensor, code: Tensor, seed: int) -> None:
     """Places are k-means centres of what is searched, their codes the means of their rows', three at the least."""
-    count = projector.places.out_features
+    projector = learned.projector
+    count = projector.nearness.out_features
     centres = kmeans(found, count, torch.Generator().manual_seed(seed))
     distances = torch.cat([torch.cdist(part, found) for part in centres.split(256)])  # (places, rows)
     owner = distances.argmin(dim=0)
     codes = torch.zeros(count, code.shape[1]).index_add_(0, owner, code)
     sizes = torch.bincount(owner, minlength=count)[:, None]
     few = code[distances.topk(min(_FEWEST, len(found)), largest=False).indices].mean(dim=1)
-    projector.places.weight.copy_(centres / _SHARPNESS)
-    projector.places.bias.copy_(-centres.square().sum(1) / (2.0 * _SHARPNESS))
-    projector.codes.weight.copy_(torch.where(sizes >= _FEWEST, codes / sizes.clamp(min=1), few).T)
+    projector.nearness.weight.copy_(centres)
+    projector.nearness.bias.copy_(-0.5 * centres.square().sum(1))
+    start = torch.where(sizes >= _FEWEST, codes / sizes.clamp(min=1), few)
+    after = learned.stepper(start)
+    later = learned.stepper(after)
+    before = 3.0 * (start - after) + later
+    projector.codes.copy_(torch.stack([before, start, after, later], dim=1))
 
 
 def _run(net: nn.Module, steps: int, loss_of: Callable[[], Tensor], rate: float = 2e-3) -> None:
@@ -124,17 +130,13 @@ def _decompressing(learned: Learned, code: Tensor, rows: Tensor, batch: int = 38
     return (learned.decompressor(given) - rows[chosen]).square().sum(1).mean()
 
 
-def _stepping(learned: Learned, code: Tensor, ends: Tensor, batch: int = 128, unroll: int = 12) -> Tensor:
-    """Half of them at live rates, half at rows a step; a code between two rows lies on the line between theirs."""
-    step = torch.where(torch.rand(batch, 1) < 0.4, torch.rand(batch, 1) * 0.3 + 0.15, torch.rand(batch, 1) + 0.4)
+def _stepping(learned: Learned, code: Tensor, ends: Tensor, unroll: int, batch: int = 128) -> Tensor:
+    """Begun a little off, so that the stepper finds back."""
     chosen = torch.randint(len(code), (batch,))
-    at, last = chosen.float(), ends[chosen]
     now = code[chosen] + 0.15 * torch.rand(batch, 1) * torch.randn(batch, learned.code)
     total = torch.zeros(())
-    for _ in range(unroll):
-        now, at = learned.stepper(now, step), at + step[:, 0]
-        inside = (at <= last - 1).float()
-        row = at.long().clamp(max=len(code) - 2)
-        target = torch.lerp(code[row], code[row + 1], (at - row)[:, None].clamp(max=1.0))
-        total = total + ((now - target).square().sum(1) * inside).mean()
+    for row in range(1, unroll + 1):
+        now, at = learned.stepper(now), chosen + row
+        inside = (at <= ends[chosen]).float()
+        total = total + ((now - code[at.clamp(max=len(code) - 1)]).square().sum(1) * inside).mean()
     return total / unroll

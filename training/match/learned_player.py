@@ -7,27 +7,38 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.match import features
+from training.match.learned import KNOTS
 from training.match.player import Player
+from training.models.duet_match import CATMULL_ROM
 
-_MOST_ROWS = 3.0  # in one step: a live rate of 10 Hz
+_MOST_ROWS = 1.0  # in one step: below 42 Hz a hurried clip, below 30 Hz every clip plays slower than it was danced
 
 
 class LearnedPlayer(Player):
-    """Where Player remembers a row, this one remembers by how many rows it has come on, and a code."""
+    """Where Player remembers a row, this one remembers by how many rows it has come on, how far it is from one code to
+    the next, and the codes around. Between codes it goes as Player does between rows.
+    """
 
     def _remember(self) -> None:
         self.learned = self.model.learned
-        self.memory = self.learned.code + 1
+        self.memory = 2 + KNOTS * self.learned.code
 
     def _onward(self, kept: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
-        age, code = kept.split([1, self.learned.code], dim=-1)
+        age, fraction, knots = kept.split([1, 1, KNOTS * self.learned.code], dim=-1)
         rows = (features.RATE * seconds).clamp(max=_MOST_ROWS)
-        code = self.learned.stepper(code, rows)
-        code = code * (self.learned.longest / code.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
-        flat, found, around = self.learned.row(code)
+        onward = fraction + rows
+        code = self.learned.code
+        after = self.learned.stepper(knots[:, -code:])
+        after = after * (self.learned.longest / after.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
+        over = onward >= 1.0
+        knots = torch.where(over, torch.cat([knots[:, code:], after], dim=-1), knots)
+        fraction = torch.where(over, onward - 1.0, onward)
+        powers = torch.cat([torch.ones_like(fraction), fraction, fraction**2, fraction**3], dim=-1)
+        between = ((powers @ CATMULL_ROM).unsqueeze(1) @ knots.view(-1, KNOTS, code))[:, 0]
+        flat, found, around = self.learned.row(between)
         moving = flat[:, -4:] * seconds
         age = age + rows
-        at = torch.cat([age, code, found, around], dim=-1)
+        at = torch.cat([age, fraction, knots, found, around], dim=-1)
         return flat, at, moving[:, 1:3], moving[:, 3:], age > self.config.learned_seconds * features.RATE
 
     def _choose(
@@ -35,11 +46,11 @@ class LearnedPlayer(Player):
     ) -> tuple[Tensor, Tensor, Tensor]:
         found = at[:, self.memory : self.memory + self.learned.features]
         query = torch.cat([rest, found[:, self.learned.axes :] * started], dim=-1)
-        code = self.learned.projector(query)
-        best, there, around = self.learned.row(code)
+        knots = self.learned.projector(query)
+        best, there, around = self.learned.row(knots[:, 1])
         stay, go = ((query - row).square().sum(-1, keepdim=True) for row in (found, there))
         jump = (due & (go < stay * self.config.learned_gain)) | ending
-        best_at = torch.cat([F.pad(code, (1, 0)), there, around], dim=-1)
+        best_at = torch.cat([F.pad(knots.flatten(1), (2, 0)), there, around], dim=-1)
         return torch.where(jump, best, flat), torch.where(jump, best_at, at), jump
 
     def _slip(self, rest: Tensor, at: Tensor) -> Tensor:

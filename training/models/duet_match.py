@@ -75,7 +75,7 @@ class Config:
 
     learned: bool = False  # networks that learned the database go into the file, no recordings
     learned_code: int = 96  # numbers that stand for a row
-    learned_width: int = 256
+    learned_width: int = 512
     learned_places: int = 1000  # among which the projector chooses
     learned_seconds: float = 1.5  # a code is not stepped for longer
     learned_gain: float = 1.0  # the projector's find must cost less than this share of going on
@@ -95,7 +95,7 @@ class Training:
     """How it is fitted. epochs: of the placement networks; learned_steps: of each network that learns the database."""
 
     epochs: int = 22
-    learned_steps: int = 1200
+    learned_steps: int = 1500
 
 
 def train(run: Run) -> Path:
@@ -181,7 +181,7 @@ class DuetMatch(nn.Module):
         """The pose row (B, columns) a fraction after row (B, 1), Catmull-Rom between its neighbours."""
         four = self.poses[row.long() + _FOUR]  # (B, 4, columns)
         powers = torch.cat([torch.ones_like(fraction), fraction, fraction**2, fraction**3], dim=-1)
-        return ((powers @ _CATMULL_ROM).unsqueeze(1) @ four)[:, 0]
+        return ((powers @ CATMULL_ROM).unsqueeze(1) @ four)[:, 0]
 
     def search(self, rest: Tensor, row: Tensor, started: Tensor, doors: Tensor, norms: Tensor) -> tuple[Tensor, Tensor]:
         """The best row (B, 1) to jump to, and whether it beats staying at row (B, 1).
@@ -208,6 +208,6 @@ class DuetMatch(nn.Module):
 
 
 _FOUR, _NINE = torch.arange(-1, 3), torch.arange(-4, 5)
-_CATMULL_ROM = 0.5 * torch.tensor([[0.0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]])
+CATMULL_ROM = 0.5 * torch.tensor([[0.0, 2, 0, 0], [-1, 0, 1, 0], [2, -5, 4, -1], [-1, 3, -3, 1]])
 _STEPS = torch.arange(-4.0, 5.0)
 _PARABOLA = torch.stack([_STEPS / 60.0, (_STEPS**2 - 60.0 / 9.0) / 308.0, torch.ones(9) / 9.0], dim=-1)
