@@ -17,7 +17,7 @@ from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
-from training.models import MODELS, deepfake, describe, duet_window, window_vae
+from training.models import MODELS, carriage, deepfake, describe, duet_window, window_vae
 from training.sequences import Sequences
 
 SMALL = {"window": 8, "hop": 2, "fps": 30.0, "latent": 4, "layers": 1, "size": 8, "dense": (8,)}
@@ -102,6 +102,7 @@ def test_a_new_epoch_sets_the_weight(model: torch.nn.Module) -> None:
         ({"readout": "last"}, "attention, mean"),
         ({"kl_cycle": 30}, "do not fit"),
         ({"dense": ()}, "above 0"),
+        ({"carriage": 0.0}, "carriage"),
     ],
 )
 def test_values_that_cannot_be_are_refused(wrong: dict, said: str) -> None:
@@ -122,26 +123,28 @@ def test_a_rotation_and_its_negative_are_one() -> None:
 
 def test_the_truth_costs_nothing_however_long_its_quaternions_are() -> None:
     loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
-    truth = duet_window.views(_batch())[1]
+    truth, _ = window_vae.view(_batch(), "partner", window_vae.Config(**SMALL))
     _, parts = loss((-3.0 * truth[0], truth[1]), truth)
-    assert max(float(parts[name]) for name in ("position", "rotation", "root")) < 2e-3  # cm and radians, float32
+    assert max(float(parts[name]) for name in ("position", "rotation", "sway")) < 2e-3  # cm and radians, float32
     assert float(parts["norm"]) == pytest.approx(4.0, rel=1e-4)  # (3 - 1)²
 
 
 def test_positions_are_those_of_forward_kinematics_in_centimetres() -> None:
     loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
-    (a, root), (b, _) = duet_window.views(_batch())
+    (a, sway), (b, _) = (window_vae.view(_batch(), who, window_vae.Config(**SMALL))[0] for who in ("dancer", "partner"))
     points = [kinematics.global_positions(HUMANOID, np.zeros((*q.shape[:2], 3)), q.numpy()) for q in (a, b)]
-    _, parts = loss((a, root), (b, root))
-    assert float(parts["position"]) == pytest.approx(100 * np.linalg.norm(points[0] - points[1], axis=-1).mean(), 1e-4)
+    _, parts = loss((a, sway), (b.flip(1), sway))
+    assert float(parts["position"]) == pytest.approx(
+        100 * np.linalg.norm(points[0] - points[1][:, ::-1], axis=-1).mean(), 1e-4
+    )
 
 
 def test_joints_that_weigh_nothing_do_not_count() -> None:
     loss = window_vae.PoseLoss(window_vae.Config(joint_weights={"*": 0.0, "Head": 1.0}), HUMANOID)
-    q, root = duet_window.views(_batch())[0]
+    q, sway = window_vae.view(_batch(), "dancer", window_vae.Config(**SMALL))[0]
     other = q.clone()
     other[:, :, HUMANOID.index("LeftFoot")] = torch.tensor([1.0, 0.0, 0.0, 0.0])
-    assert float(loss((other, root), (q, root))[1]["rotation"]) < 1e-5  # 1e-6 a joint: the loss's own floor
+    assert float(loss((other, sway), (q, sway))[1]["rotation"]) < 1e-5  # 1e-6 a joint: the loss's own floor
 
 
 def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
@@ -150,7 +153,7 @@ def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
     total, parts = model.loss(_batch())
     total.backward()
     assert all(torch.isfinite(w.grad).all() and w.grad.abs().sum() > 0 for w in model.parameters())
-    assert set(parts) - {"cycle"} == {"norm", "position", "rotation", "root", "kl"}
+    assert set(parts) - {"cycle", "placement", "facing"} == {"norm", "position", "rotation", "sway", "kl"}
 
 
 def test_the_divergence_of_the_prior_is_zero() -> None:
@@ -173,9 +176,45 @@ def test_what_the_networks_see_does_not_depend_on_place_and_heading() -> None:
         q = batch[f"{who}_rotations"].clone()
         q[:, :, 0] = torch.tensor(rot.multiply(turn, q[:, :, 0])).float()
         moved[f"{who}_rotations"] = q
-    for (pose, root), (pose2, root2) in zip(duet_window.views(batch), duet_window.views(moved), strict=True):
-        torch.testing.assert_close(root2, root, atol=2e-6, rtol=0)  # float32, metres
-        assert window_vae.half_angle(pose2, pose).max() < 1e-3
+    config = window_vae.Config(**SMALL)
+    paths = []
+    for given in (batch, moved):
+        (pose, sway), path = window_vae.view(given, "dancer", config)
+        seen, way = window_vae.view(given, "partner", config)
+        paths.append((pose, sway, path.from_middle(), *seen, duet_window.relative(way, path)))
+    for here, there in zip(*paths, strict=True):
+        torch.testing.assert_close(there, here, atol=1e-5, rtol=0)  # float32; metres, quaternions, headings
+
+
+def test_a_body_seen_from_its_carriage_can_be_put_back_on_stage() -> None:
+    batch = _batch()
+    turns, root = window_vae.matrices(batch["dancer_rotations"]), batch["dancer_root"]
+    path = carriage.carried(root, turns[:, :, 0, :, 0], 1.0)
+    made, again = carriage.on_stage(*carriage.within(root, turns, path), path)
+    torch.testing.assert_close(made, root, atol=1e-5, rtol=0)  # float32
+    torch.testing.assert_close(again, turns, atol=1e-5, rtol=0)
+
+
+def test_a_straight_walk_and_an_even_spin_are_not_smoothed_away() -> None:
+    now = torch.arange(64.0)
+    root = torch.stack([0.02 * now, torch.full_like(now, 0.9), 1.0 - 0.01 * now], dim=-1)[None]
+    yaw = 3.0 + 0.2 * now  # two turns in a second at 50 fps
+    left = torch.stack([yaw.cos(), torch.zeros_like(now), -yaw.sin()], dim=-1)[None]
+    path = carriage.carried(root, left, 8.0)
+    torch.testing.assert_close(path.place, root[..., 0::2], atol=1e-5, rtol=0)  # float32
+    torch.testing.assert_close(path.left, left[..., 0::2], atol=1e-4, rtol=0)
+
+
+def test_where_the_partner_goes_is_learned_without_looking_ahead() -> None:
+    model = duet_window.DuetWindow(duet_window.Config(**SMALL), HUMANOID).eval()
+    batch = _batch()
+    (pose, sway), path = window_vae.view(batch, "dancer", model.config)
+    later = pose.clone()
+    later[:, 5:] = pose[:, :1]
+    with torch.no_grad():
+        one, two = (model.placement((q, sway), path) for q in (pose, later))
+    torch.testing.assert_close(two[:, :5], one[:, :5], atol=1e-6, rtol=0)
+    assert (two[:, 5:] - one[:, 5:]).abs().max() > 1e-4
 
 
 def test_signs_do_not_jump_within_a_window() -> None:
@@ -200,16 +239,17 @@ def test_quaternions_and_matrices_are_motions() -> None:
 
 def test_the_graph_says_what_the_network_says_in_the_world() -> None:
     torch.manual_seed(0)
-    model = duet_window.DuetWindow(window_vae.Config(**SMALL), HUMANOID).eval()
+    model = duet_window.DuetWindow(duet_window.Config(**SMALL), HUMANOID).eval()
     batch = Sequences([_pair()], HUMANOID, 8, 3).gather(torch.tensor([0]))
     with torch.no_grad():
-        q, way = deepfake.unit(model.decoder(model.encode(duet_window.views(batch)[0])[0]))
+        seen, path = window_vae.view(batch, "dancer", model.config)
+        q, sway = deepfake.unit(model.decoder(model.encoder(seen, path)[0]))
+        way = model.placed(seen, path, torch.zeros(1, 1))
     partner = _step(model, variety=0.0)[0].numpy()
     root, rotations = features.decode(("root_position", "rotations_6d"), 22, partner)
     assert rot.angle(rotations[:, 1:], q[0, :, 1:].numpy()).max() < 1e-3  # the other joints are local
-    away = np.linalg.norm((root - _clip(8).root_positions)[:, [0, 2]], axis=-1)
-    np.testing.assert_allclose(away, np.linalg.norm(way[0][:, [0, 2]], axis=-1), atol=1e-5)
-    np.testing.assert_allclose(root[:, 1], way[0, :, 1], atol=1e-6)
+    expected, _ = carriage.on_stage(window_vae.matrices(q), sway, way)
+    np.testing.assert_allclose(root, expected[0].numpy(), atol=1e-5)
 
 
 def test_turning_and_moving_the_dancer_turns_and_moves_the_partner(model: torch.nn.Module) -> None:
@@ -224,10 +264,15 @@ def test_turning_and_moving_the_dancer_turns_and_moves_the_partner(model: torch.
 
 
 def test_distance_is_metres() -> None:
-    model = duet_window.DuetWindow(window_vae.Config(**SMALL), HUMANOID).eval()
-    dancer = torch.tensor(_clip(8).root_positions).float()
-    near, far = (((_step(model, distance=metres)[0, :, :3] - dancer)[:, [0, 2]]).norm(dim=-1) for metres in (0.0, 0.5))
-    torch.testing.assert_close(far - near, torch.full((8,), 0.5), atol=1e-4, rtol=0)
+    model = duet_window.DuetWindow(duet_window.Config(**SMALL), HUMANOID).eval()
+    seen, path = window_vae.view(_batch(), "dancer", model.config)
+    with torch.no_grad():
+        away = model.placement(seen, path)[..., :2]
+        near, far = (model.placed(seen, path, torch.full((len(away), 1), metres)) for metres in (0.0, 0.5))
+    smooth = carriage.smoothing(8, 1.0)
+    further = (path.turns[:, :, 0::2, 0::2] @ (0.5 * away / away.norm(dim=-1, keepdim=True))[..., None])[..., 0]
+    torch.testing.assert_close(far.place - near.place, smooth @ further, atol=1e-5, rtol=0)  # float32
+    torch.testing.assert_close(far.left, near.left, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize(("mix", "decoder"), [(0.0, "decoder1"), (1.0, "decoder2")])
@@ -236,7 +281,8 @@ def test_the_ends_of_the_mix_are_the_two_decoders(mix: float, decoder: str) -> N
     model = deepfake.Deepfake(deepfake.Config(**SMALL), HUMANOID).eval()
     batch = Sequences([_pair()], HUMANOID, 8, 3).gather(torch.tensor([0]))
     with torch.no_grad():
-        q, _ = deepfake.unit(getattr(model, decoder)(model.encode(deepfake.view(batch, "dancer"))[0]))
+        seen = window_vae.view(batch, "dancer", model.config)
+        q, _ = deepfake.unit(getattr(model, decoder)(model.encoder(*seen)[0]))
     _, rotations = features.decode(("root_position", "rotations_6d"), 22, _step(model, mix=mix)[0].numpy())
     assert rot.angle(rotations[:, 1:], q[0, :, 1:].numpy()).max() < 1e-3
 

@@ -16,16 +16,17 @@ from motion import features
 from motion.manifest import Manifest, Param, Port
 from motion.skeleton import Skeleton
 from training import kinematics
-from training.models import deepfake, window_vae
+from training.models import carriage, deepfake, window_vae
+from training.models.carriage import Carriage
 from training.models.deepfake import Deepfake
-from training.models.duet_window import DuetWindow, Window
-from training.models.window_vae import Config
+from training.models.duet_window import DuetWindow
+from training.models.window_vae import Config, Window
 
 APART = 1.2  # metres between a dancer and who dances the same beside them
 
 
 class WindowStep(nn.Module):
-    """Everything but what comes out of the latent: `decode` is the models' own."""
+    """Everything but what comes out of the latent: `dance` is the models' own."""
 
     params: tuple[Param, ...] = ()
 
@@ -69,27 +70,22 @@ class WindowStep(nn.Module):
     def forward(self, dancer: Tensor, noise: Tensor, variety: Tensor, *knobs: Tensor) -> tuple[Tensor, Tensor]:
         """dancer (B, T, 3 + 6J) world, noise (B, latent) ... -> partner (B, T, 3 + 6J) world, the dancer's latent."""
         own, (offset, mix, other) = knobs[:-3], knobs[-3:]
-        # 1. The dancer in the window's frame.
-        root = dancer[..., :3]
+        # 1. The dancer, seen from their carriage.
+        root, spread = dancer[..., :3], self.config.carriage * self.config.window
         turns = kinematics.matrices_from_6d(dancer[..., 3:].reshape(-1, self.config.window, self.joints, 6))
-        middle = self.config.window // 2
-        origin, turn = root[:, middle], window_vae.heading(turns[:, middle, 0, :, 0])
-        hips = turn.transpose(-1, -2)[:, None] @ turns[:, :, 0]
-        seen = window_vae.quaternions(torch.cat([hips[:, :, None], turns[:, :, 1:]], dim=2))
-        place = window_vae.local_root(root, origin, turn)
+        path = carriage.carried(root, turns[:, :, 0, :, 0], spread)
+        turns, sway = carriage.within(root, turns, path)
+        seen = window_vae.quaternions(turns), sway
 
         # 2. The latent, and what hands change in it.
-        mu, sigma = self.model.encode((seen, place))
+        mu, sigma = self.model.encoder(seen, path)
         latent = mu + variety * sigma * noise
         latent = latent + mix * (other - latent) + offset
 
-        # 3. The partner in the window's frame, and back to the world.
-        q, at = self.decode(latent, place, *own)
-        turns = window_vae.matrices(q)
-        hips = turn[:, None] @ turns[:, :, 0]
-        sixd = kinematics.sixd_from_matrices(torch.cat([hips[:, :, None], turns[:, :, 1:]], dim=2)).flatten(2)
-        world = at @ turn.transpose(-1, -2) + (origin * origin.new_tensor([1.0, 0.0, 1.0]))[:, None]
-        return torch.cat([self.stand(world, *own), sixd], dim=-1), mu
+        # 3. The partner, and their carriage, in the world.
+        (q, sway), path = self.dance(latent, seen, path, *own)
+        at, turns = carriage.on_stage(window_vae.matrices(q), sway, path)
+        return torch.cat([at, kinematics.sixd_from_matrices(turns).flatten(2)], dim=-1), mu
 
 
 class DuetWindowStep(WindowStep):
@@ -97,17 +93,9 @@ class DuetWindowStep(WindowStep):
 
     params = (Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),)
 
-    def decode(self, latent: Tensor, dancer: Tensor, distance: Tensor) -> Window:
-        """Poses and roots in the window's frame; dancer (B, T, 3) are the dancer's roots there."""
-        q, way = deepfake.unit(self.model.decoder(latent))
-        flat = way * way.new_tensor([1.0, 0.0, 1.0])
-        length = flat.norm(dim=-1, keepdim=True).clamp(min=1e-3)
-        way = way + flat / length * distance[:, None]
-        return q, way + dancer * dancer.new_tensor([1.0, 0.0, 1.0])
-
-    def stand(self, world: Tensor, distance: Tensor) -> Tensor:
-        """Roots in the world (B, T, 3): where they are."""
-        return world
+    def dance(self, latent: Tensor, seen: Window, path: Carriage, distance: Tensor) -> tuple[Window, Carriage]:
+        """What the partner does, and where."""
+        return deepfake.unit(self.model.decoder(latent)), self.model.placed(seen, path, distance)
 
 
 class DeepfakeStep(WindowStep):
@@ -121,10 +109,9 @@ class DeepfakeStep(WindowStep):
         Param("distance", APART, -3.0, 3.0, 0.3, "metres along +X between the dancer and who dances the same"),
     )
 
-    def decode(self, latent: Tensor, dancer: Tensor, mix: Tensor, distance: Tensor) -> Window:
-        """Poses and roots in the window's frame."""
-        return deepfake.mixed(self.model.decoder1(latent), self.model.decoder2(latent), mix)
-
-    def stand(self, world: Tensor, mix: Tensor, distance: Tensor) -> Tensor:
-        """Roots in the world (B, T, 3), moved aside."""
-        return world + distance[:, None] * world.new_tensor([1.0, 0.0, 0.0])
+    def dance(
+        self, latent: Tensor, seen: Window, path: Carriage, mix: Tensor, distance: Tensor
+    ) -> tuple[Window, Carriage]:
+        """What they do, and where: on the dancer's path, moved aside."""
+        made = deepfake.mixed(self.model.decoder1(latent), self.model.decoder2(latent), mix)
+        return made, Carriage(path.place + distance[:, None] * path.place.new_tensor([1.0, 0.0]), path.left)

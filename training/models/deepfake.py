@@ -4,7 +4,8 @@ From the research (MotionDuet's vae-rnn_deepfake): x1 -> D1(E(x1)), x2 -> D2(E(x
 summed; D2(E(x1)) is dancer 1's motion danced by dancer 2. Which windows are paired does not matter. Added:
 * a cycle: x1 -> E -> D2 -> E -> D1 should be x1 again (and the other way round), so that what a translated window
   keeps is what the other decoder needs. Nothing in the research asks that of E and D2 together.
-* root channels: where the hips are in the window's own frame, so each decoder walks with its own legs.
+* the dancer's carriage (training.models.carriage) passes by the networks: whose dance it is goes on in the same
+  places, and the decoders say how it is danced there, with their own steps, sways and turns of the hips.
 * at run time both decoders are heard, and `mix` goes continuously from dancer 1's to dancer 2's.
 How far a translation goes is measured after training: training/results/style.py.
 """
@@ -23,13 +24,13 @@ from torch.nn import functional as F
 from motion.skeleton import Skeleton
 from training import dataset
 from training.models import duet_window, window_vae
-from training.models.window_vae import Decoder, Encoder, PoseLoss
+from training.models.carriage import Carriage
+from training.models.window_vae import Decoder, Encoder, PoseLoss, Window
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
     from training.run import Run
 
-Window = duet_window.Window
 Training = duet_window.Training
 train = duet_window.train
 
@@ -73,28 +74,23 @@ class Deepfake(nn.Module):
             ("dancer", self.decoder1, self.decoder2),
             ("partner", self.decoder2, self.decoder1),
         ):
-            truth = view(batch, who)
-            mu, sigma = self.encode(truth)
+            truth, path = window_vae.view(batch, who, self.config)
+            mu, sigma = self.encoder(truth, path)
             latent = mu + sigma * torch.randn_like(mu) if self.training else mu
             total, parts = self.pose_loss(own(latent), truth)
             parts["kl"] = window_vae.divergence(mu, sigma)
-            parts["cycle"] = self.cycle(latent, truth, own, other)
+            parts["cycle"] = self.cycle(latent, truth, path, own, other)
             totals.append(total + self.kl_weight * parts["kl"] + self.config.cycle_loss * parts["cycle"])
             sums = {name: sums.get(name, 0.0) + 0.5 * part for name, part in parts.items()}
         return 0.5 * sum(totals), sums
 
-    def cycle(self, latent: Tensor, truth: Window, own: Decoder, other: Decoder) -> Tensor:
+    def cycle(self, latent: Tensor, truth: Window, path: Carriage, own: Decoder, other: Decoder) -> Tensor:
         """The pose loss of a dancer's windows after the other dancer has danced them."""
         if not self.config.cycle_loss:
             return latent.new_zeros(())
         some = slice(math.ceil(len(latent) * self.config.cycle_share))
-        back, _ = self.encode(unit(other(latent[some])))
+        back, _ = self.encoder(unit(other(latent[some])), Carriage(path.place[some], path.left[some]))
         return self.pose_loss(own(back), (truth[0][some], truth[1][some]))[0]
-
-    def encode(self, seen: Window) -> tuple[Tensor, Tensor]:
-        """A window of either dancer -> mu and sigma (B, latent)."""
-        pose, root = seen
-        return self.encoder(window_vae.one_sign(pose).flatten(2), root)
 
 
 def unit(made: Window) -> Window:
@@ -105,18 +101,10 @@ def unit(made: Window) -> Window:
 def mixed(one: Window, two: Window, mix: Tensor) -> Window:
     """Between two windows, mix (B, 1): 0 is the first, 1 the second, exactly; rotations the short way (nlerp)."""
     share = mix[:, :, None]
-    (a, root_a), (b, root_b) = unit(one), unit(two)
+    (a, sway_a), (b, sway_b) = unit(one), unit(two)
     near = torch.where((a * b).sum(-1, keepdim=True) < 0, -b, b)
     q = F.normalize(a + share[..., None] * (near - a), dim=-1, eps=1e-8)
-    return q, root_a + share * (root_b - root_a)
-
-
-def view(batch: Batch, who: str) -> Window:
-    """The window of "dancer" or "partner" in its own frame."""
-    root, rotations = batch[f"{who}_root"], batch[f"{who}_rotations"]
-    middle = root.shape[1] // 2
-    turn = window_vae.heading(window_vae.matrices(rotations[:, middle, 0])[..., 0])
-    return window_vae.into_frame(rotations, turn), window_vae.local_root(root, root[:, middle], turn)
+    return q, sway_a + share * (sway_b - sway_a)
 
 
 def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> Sequences:

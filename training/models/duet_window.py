@@ -2,9 +2,9 @@
 
 From the research (MotionDuet's vae-rnn): windows of 64 frames of local joint quaternions, encoder and decoder as in
 training.models.window_vae, 0.1 norm + 0.1 position (by forward kinematics, hips at the origin) + 1.0 rotation +
-cyclic KL. Added, because a partner has to stand somewhere: three root channels. The dancer's are where the hips are in
-the window's frame; the partner's are the way from the dancer's hips to theirs, frame by frame of the two windows, and
-their height. The dancer's own path is known and is added outside the network. See window_vae for what else differs.
+cyclic KL. Added, because a partner has to stand somewhere: `Placement`, which says of every frame where the partner
+goes and faces, seen from the dancer. It does not pass through the latent: where somebody stands must be right, and 32
+numbers for what a whole window does leave half a metre open.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
-from training import dataset, loop
-from training.models import window_vae
-from training.models.window_vae import Decoder, Encoder, PoseLoss
+from training import dataset, kinematics, loop, losses
+from training.models import carriage, window_vae
+from training.models.carriage import Carriage
+from training.models.window_vae import CENTIMETRES, Decoder, Encoder, PoseLoss, Standard, Window
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
     from training.run import Run
 
-Window = tuple[Tensor, Tensor]  # pose quaternions (B, T, J, 4) and root channels (B, T, 3)
+PAST = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4)  # of a window: how long ago the dancer's poses are that place the partner
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class Config(window_vae.Config):
     """
 
     ahead: int = 0
+    placement_width: int = 256
+    placement_dropout: float = 0.3
+    placement_noise: float = 0.2  # on what it sees, in standardised units, while it trains
+    placement_loss: float = 0.1  # a centimetre
+    facing_loss: float = 3.0  # of the distance between unit vectors
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -50,13 +57,59 @@ class Training(loop.Config):
     stride: int = 2
 
 
+class Placement(nn.Module):
+    """From what the dancer does now and did before: the partner's place and heading as seen from the dancer's carriage.
+
+    A small network, frame by frame and with no look ahead: as good at a window's end, which is what is shown live.
+    """
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.parents, self.noise = skeleton.parents, config.placement_noise
+        self.lags = sorted({max(1, round(share * config.window)) for share in PAST})
+        seen, width = 3 * (len(skeleton) + (len(skeleton) + 1) * len(self.lags)), config.placement_width
+        self.standard = Standard(seen)
+        self.layers = nn.Sequential(
+            nn.Dropout(0.1),
+            nn.Linear(seen, width),
+            nn.SiLU(),
+            nn.Dropout(config.placement_dropout),
+            nn.Linear(width, width),
+            nn.SiLU(),
+            nn.Dropout(config.placement_dropout),
+            nn.Linear(width, 4),
+        )
+        self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32), persistent=False)
+
+    def forward(self, seen: Window, path: Carriage) -> Tensor:
+        """The dancer's window and carriage -> x, z and heading (B, T, 4)."""
+        features = self.standard(self.features(seen, path))
+        return self.layers(features + self.noise * torch.randn_like(features) if self.training else features)
+
+    @torch.no_grad()
+    def features(self, seen: Window, path: Carriage) -> Tensor:
+        """Joints now, and joints and a nose of a metre before, all seen from the carriage of now, (B, T, F) metres.
+
+        Before the window's beginning the dancer stands as in its first frame.
+        """
+        pose, sway = seen
+        now = kinematics.global_positions(self.parents, self.offsets, sway, window_vae.matrices(pose))  # (B, T, J, 3)
+        nose = torch.zeros_like(now[:, :, :1]) + now.new_tensor([0.0, 0.0, 1.0])
+        turns, origin = path.turns, path.origin[:, :, None]
+        world = torch.cat([now, nose], dim=2) @ turns.transpose(-1, -2) + origin
+        frames = torch.arange(now.shape[1], device=now.device)
+        past = [(world[:, (frames - lag).clamp(min=0)] - origin) @ turns for lag in self.lags]
+        return torch.cat([now, *past], dim=2).flatten(2)
+
+
 class DuetWindow(nn.Module):
-    """See the module. `loss` trains it; `encode`, `sample` and `decode` are what the exported graph is made of."""
+    """See the module. `loss` trains it; what else it has is what the exported graph is made of."""
 
     def __init__(self, config: Config, skeleton: Skeleton) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
         self.encoder, self.decoder = Encoder(config, len(skeleton)), Decoder(config, len(skeleton))
+        self.placement = Placement(config, skeleton)
         self.pose_loss = PoseLoss(config, skeleton)
         self.kl_weight = window_vae.kl_weight(config, 0)
 
@@ -66,29 +119,36 @@ class DuetWindow(nn.Module):
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total and parts; centimetres and radians as PoseLoss. In evaluation mode the latent is its mean."""
-        seen, truth = views(batch)
-        mu, sigma = self.encode(seen)
+        config = self.config
+        seen, path = window_vae.view(batch, "dancer", config)
+        truth, way = window_vae.view(batch, "partner", config)
+        mu, sigma = self.encoder(seen, path)
         latent = mu + sigma * torch.randn_like(mu) if self.training else mu
         total, parts = self.pose_loss(self.decoder(latent), truth)
-        kl = window_vae.divergence(mu, sigma)
-        return total + self.kl_weight * kl, parts | {"kl": kl}
+        made, target = self.placement(seen, path), relative(way, path)
+        parts |= {
+            "kl": window_vae.divergence(mu, sigma),
+            "placement": losses.distance(made[..., :2], target[..., :2]) * CENTIMETRES,
+            "facing": losses.distance(made[..., 2:], target[..., 2:]),
+        }
+        total = total + self.kl_weight * parts["kl"]
+        return total + config.placement_loss * parts["placement"] + config.facing_loss * parts["facing"], parts
 
-    def encode(self, seen: Window) -> tuple[Tensor, Tensor]:
-        """The dancer's window -> mu and sigma (B, latent)."""
-        pose, root = seen
-        return self.encoder(window_vae.one_sign(pose).flatten(2), root)
+    def placed(self, seen: Window, path: Carriage, distance: Tensor) -> Carriage:
+        """The partner's carriage beside a dancer's; distance (B, 1): metres added between the two."""
+        made = self.placement(seen, path)
+        away, left = made[..., :2], F.normalize(made[..., 2:], dim=-1, eps=1e-8)
+        away = away + away / away.norm(dim=-1, keepdim=True).clamp(min=1e-3) * distance[:, None]
+        back = path.turns[:, :, 0::2, 0::2].transpose(-1, -2)
+        place, left = ((each[:, :, None] @ back)[:, :, 0] for each in (away, left))
+        smooth = carriage.smoothing(self.config.window, self.config.carriage * self.config.window).to(place)
+        return Carriage(smooth @ (path.place + place), carriage.smooth_headings(left, smooth))
 
 
-def views(batch: Batch) -> tuple[Window, Window]:
-    """(dancer, partner) of a batch of training.sequences, in the window's frame, root channels as the module says."""
-    middle = batch["dancer_root"].shape[1] // 2
-    origin = batch["dancer_root"][:, middle]
-    hips = window_vae.matrices(batch["dancer_rotations"][:, middle, 0])
-    turn = window_vae.heading(hips[..., 0])
-    dancer, partner = (window_vae.local_root(batch[f"{who}_root"], origin, turn) for who in ("dancer", "partner"))
-    away = partner - dancer * dancer.new_tensor([1.0, 0.0, 1.0])
-    poses = [window_vae.into_frame(batch[f"{who}_rotations"], turn) for who in ("dancer", "partner")]
-    return (poses[0], dancer), (poses[1], away)
+def relative(way: Carriage, path: Carriage) -> Tensor:
+    """Places and headings (B, T, 4) of one carriage as seen from another, frame by frame."""
+    turns = path.turns[:, :, 0::2, 0::2]
+    return torch.cat([((each[:, :, None]) @ turns)[:, :, 0] for each in (way.place - path.place, way.left)], dim=-1)
 
 
 def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> Sequences:

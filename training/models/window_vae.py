@@ -2,8 +2,10 @@
 
 The design is MotionDuet's (Bisig et al.): local joint quaternions in and out, bidirectional LSTMs, a dense layer, a
 latent of 32, losses on the norm, the positions and the rotations, a cyclic KL weight. Ours, and added:
-* the network's frame: origin under the dancer's hips at the window's middle frame, +Z where they face. The research
-  has no heading and pins the root to the origin; here three root channels stand beside the quaternions.
+* poses are seen from the body's carriage (training.models.carriage), and beside the quaternions stand three channels
+  of sway. The research sees the hips from the world and pins them to the origin.
+* what the encoder is given is standardised, and dense layers begin with weights that keep a signal's size: without
+  both the latent said nothing for the first thousands of batches. The research trains for a million.
 * the encoder reads all steps (attention or mean); in the research the last step, where half of it has seen one frame.
 * rotations are compared up to sign, positions come from normalised quaternions.
 Shapes: B windows, T frames, J joints. Quaternions xyzw.
@@ -20,9 +22,14 @@ from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
 from training import joint_weights, kinematics, losses
+from training.layers import GlobalBatchNorm
 from training.lstm import LSTM
+from training.models import carriage
+from training.models.carriage import Carriage
+from training.sequences import Batch
 
 READOUTS = ("attention", "mean")
+Window = tuple[Tensor, Tensor]  # as networks see them: pose quaternions (B, T, J, 4) and sways (B, T, 3)
 CENTIMETRES = 100.0  # the research's losses of positions are in centimetres, and so are their scales
 
 
@@ -46,7 +53,8 @@ class Config:
     norm_loss: float = 0.1
     position_loss: float = 0.1  # a centimetre
     rotation_loss: float = 1.0  # a radian of half the angle
-    root_loss: float = 0.1  # a centimetre; added, see the module
+    sway_loss: float = 0.1  # a centimetre; added, see the module
+    carriage: float = 0.125  # of the window: how much path and heading are smoothed, a standard deviation
     joint_weights: str | dict = ""
     kl_cycle: int = 100  # epochs
     kl_low_epochs: int = 20  # at the start of a cycle at kl_low, then rising
@@ -73,6 +81,8 @@ class Config:
                 f"kl_low_epochs {self.kl_low_epochs} and kl_high_epochs {self.kl_high_epochs} do not fit in "
                 f"kl_cycle {self.kl_cycle}"
             )
+        if not 0.0 < self.carriage <= 1.0:
+            raise ValueError(f"carriage must be above 0 and at most 1 window, not {self.carriage}")
         if not self.dense or min(*self.dense, self.latent, self.layers, self.size) < 1:
             raise ValueError("dense, latent, layers and size need numbers above 0")
 
@@ -88,15 +98,14 @@ def kl_weight(config: Config, epoch: int) -> float:
 # ---- windows as the networks see them
 
 
-def heading(root_x_axis: Tensor) -> Tensor:
-    """Turn (B, 3, 3) about +Y of a dancer whose hips' x axis is (B, 3); a row vector times it goes into their frame."""
-    left = root_x_axis[:, 0::2] + root_x_axis.new_tensor([1e-6, 0.0])  # never zero
-    return kinematics.heading_matrix(F.normalize(left, dim=-1, eps=1e-8))
-
-
-def local_root(root: Tensor, origin: Tensor, turn: Tensor) -> Tensor:
-    """Roots (B, T, 3) in the frame at `origin` (B, 3), turned by `turn` (B, 3, 3); heights stay."""
-    return (root - origin[:, None] * origin.new_tensor([1.0, 0.0, 1.0])) @ turn
+def view(batch: Batch, who: str, config: Config) -> tuple[Window, Carriage]:
+    """The windows of "dancer" or "partner" in a batch of training.sequences, seen from their carriage, which is given
+    in the world.
+    """
+    root, rotations = batch[f"{who}_root"], matrices(batch[f"{who}_rotations"][:, :, :1])
+    path = carriage.carried(root, rotations[:, :, 0, :, 0], config.carriage * config.window)
+    hips, sway = carriage.within(root, rotations, path)
+    return (torch.cat([quaternions(hips), batch[f"{who}_rotations"][:, :, 1:]], dim=2), sway), path
 
 
 def one_sign(q: Tensor) -> Tensor:
@@ -139,31 +148,40 @@ def matrices(q: Tensor) -> Tensor:
     return torch.stack(rows, dim=-2)
 
 
-def into_frame(rotations: Tensor, turn: Tensor) -> Tensor:
-    """Local rotations (B, T, J, 4) with the root's seen from the frame of `turn` (B, 3, 3)."""
-    hips = quaternions(turn.transpose(-1, -2)[:, None] @ matrices(rotations[:, :, 0]))
-    return torch.cat([hips[:, :, None], rotations[:, :, 1:]], dim=2)
-
-
 # ---- networks
 
 
+class Standard(GlobalBatchNorm):
+    """Values (B, T, C) in standard units, by running statistics in training too: what is learned fits what is run."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=False)
+
+    def forward(self, values: Tensor) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                super().forward(values.flatten(0, 1))
+        return (values - self.running_mean) * (self.running_var + self.eps).rsqrt()
+
+
 class Encoder(nn.Module):
-    """Pose quaternions (B, T, 4J) and root channels (B, T, 3) -> mu and sigma (B, latent), tanh as in the research."""
+    """A window (B, T, ...) and the carriage it was seen from -> mu and sigma (B, latent), tanh as in the research."""
 
     def __init__(self, config: Config, joints: int) -> None:
         super().__init__()
-        width = config.size * (1 + config.bidirectional)
-        self.recurrent = LSTM(
-            4 * joints + 3, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
-        )
+        given, width = 4 * joints + 7, config.size * (1 + config.bidirectional)
+        self.standard = Standard(given)
+        self.recurrent = LSTM(given, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional)
         self.attention = nn.Linear(width, 1) if config.readout == "attention" else None
         self.dense = _dense([width, *config.dense])
         self.mu = nn.Linear(config.dense[-1], config.latent)
         self.sigma = nn.Linear(config.dense[-1], config.latent)
+        nn.init.xavier_normal_(self.mu.weight, 2.0)
 
-    def forward(self, pose: Tensor, root: Tensor) -> tuple[Tensor, Tensor]:
-        steps, _ = self.recurrent(torch.cat([pose, root], dim=-1))  # (B, T, width)
+    def forward(self, seen: Window, path: Carriage) -> tuple[Tensor, Tensor]:
+        pose, sway = seen
+        given = torch.cat([one_sign(pose).flatten(2), sway, path.from_middle()], dim=-1)
+        steps, _ = self.recurrent(self.standard(given))  # (B, T, width)
         if self.attention is None:
             seen = steps.mean(1)
         else:
@@ -173,7 +191,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """A latent (B, latent) -> raw pose quaternions (B, T, J, 4) and root channels (B, T, 3)."""
+    """A latent (B, latent) -> raw pose quaternions (B, T, J, 4) and sways (B, T, 3)."""
 
     def __init__(self, config: Config, joints: int) -> None:
         super().__init__()
@@ -184,8 +202,10 @@ class Decoder(nn.Module):
             sizes[-1], config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
         )
         self.out = nn.Linear(config.size * (1 + config.bidirectional), 4 * joints + 3)
+        with torch.no_grad():  # begin with joints at rest: no quaternion then has to grow out of nothing
+            self.out.bias[3 : 4 * joints : 4] = 1.0
 
-    def forward(self, latent: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, latent: Tensor) -> Window:
         hidden = self.dense(latent)[:, None].expand(-1, self.window, -1)
         made = self.out(self.recurrent(hidden)[0])
         return made[..., :-3].reshape(-1, self.window, self.joints, 4), made[..., -3:]
@@ -195,6 +215,7 @@ def _dense(sizes: list[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after in pairwise(sizes):
         layers += [nn.Linear(before, after), nn.ReLU()]
+        nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")
     return nn.Sequential(*layers)
 
 
@@ -214,7 +235,7 @@ def divergence(mu: Tensor, sigma: Tensor) -> Tensor:
 
 
 class PoseLoss(nn.Module):
-    """norm, position, rotation and root of a decoded window against the true one, and their weighted sum."""
+    """norm, position, rotation and sway of a decoded window against the true one, and their weighted sum."""
 
     def __init__(self, config: Config, skeleton: Skeleton) -> None:
         super().__init__()
@@ -222,19 +243,19 @@ class PoseLoss(nn.Module):
             "norm": config.norm_loss,
             "position": config.position_loss,
             "rotation": config.rotation_loss,
-            "root": config.root_loss,
+            "sway": config.sway_loss,
         }
         self.parents = skeleton.parents
         self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32), persistent=False)
         weights = joint_weights.of(skeleton, config.joint_weights)
         self.register_buffer("weights", weights, persistent=False)
 
-    def forward(self, made: tuple[Tensor, Tensor], truth: tuple[Tensor, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """made: raw quaternions (B, T, J, 4) and root channels (B, T, 3); truth the same, of length one.
+    def forward(self, made: Window, truth: Window) -> tuple[Tensor, dict[str, Tensor]]:
+        """made: raw quaternions (B, T, J, 4) and sways (B, T, 3); truth the same, of length one.
 
-        Parts: position and root in centimetres, rotation in radians of half the angle.
+        Parts: position and sway in centimetres, rotation in radians of half the angle.
         """
-        root, target = made[1], _by_component(truth[0])
+        sway, target = made[1], _by_component(truth[0])
         raw = _by_component(made[0])  # (4, J, B, T)
         length = raw.square().sum(0).add(1e-12).sqrt()
         q = raw / length
@@ -243,7 +264,7 @@ class PoseLoss(nn.Module):
             "norm": (length - 1.0).square().mean(),
             "position": (weights * self._apart(q, target)).mean() * CENTIMETRES,
             "rotation": (weights * half_angle(q, target, axis=0)).mean(),
-            "root": losses.distance(root, truth[1]) * CENTIMETRES,
+            "sway": losses.distance(sway, truth[1]) * CENTIMETRES,
         }
         return sum(scale * parts[name] for name, scale in self.scales.items()), parts
 
