@@ -12,7 +12,6 @@ How far a translation goes is measured after training: training/results/style.py
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ train = duet_window.train
 class Config(window_vae.Config):
     """cycle_loss: of the pose loss after going to the other dancer and back; 0 is the research's training.
 
-    cycle_share: of every batch, the windows that do so, because they cost four times the others.
+    cycle_share: of every batch, the windows that do so (one in two, in three, ...), because they cost more than others.
     """
 
     cycle_loss: float = 0.5
@@ -68,29 +67,46 @@ class Deepfake(nn.Module):
         self.kl_weight = window_vae.kl_weight(self.config, epoch)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
-        """Total and parts, means of the two dancers. In evaluation mode the latent is its mean."""
-        totals, sums = [], {}
-        for who, own, other in (
-            ("dancer", self.decoder1, self.decoder2),
-            ("partner", self.decoder2, self.decoder1),
-        ):
-            truth, path = window_vae.view(batch, who, self.config)
-            mu, sigma = self.encoder(truth, path)
-            latent = mu + sigma * torch.randn_like(mu) if self.training else mu
-            total, parts = self.pose_loss(own(latent), truth)
-            parts["kl"] = window_vae.divergence(mu, sigma)
-            parts["cycle"] = self.cycle(latent, truth, path, own, other)
-            totals.append(total + self.kl_weight * parts["kl"] + self.config.cycle_loss * parts["cycle"])
-            sums = {name: sums.get(name, 0.0) + 0.5 * part for name, part in parts.items()}
-        return 0.5 * sum(totals), sums
+        """Total and parts, means of the two dancers. In evaluation mode the latent is its mean.
 
-    def cycle(self, latent: Tensor, truth: Window, path: Carriage, own: Decoder, other: Decoder) -> Tensor:
-        """The pose loss of a dancer's windows after the other dancer has danced them."""
-        if not self.config.cycle_loss:
-            return latent.new_zeros(())
-        some = slice(math.ceil(len(latent) * self.config.cycle_share))
-        back, _ = self.encoder(unit(other(latent[some])), Carriage(path.place[some], path.left[some]))
-        return self.pose_loss(own(back), (truth[0][some], truth[1][some]))[0]
+        Both dancers' windows go through each network at once, and with a decoder's own those that the other dancer
+        is to dance: a network takes hardly longer for them.
+        """
+        count, config = len(batch["dancer_root"]), self.config
+        seen = [window_vae.view(batch, who, config) for who in ("dancer", "partner")]
+        truth, path = _joined([window for window, _ in seen]), Carriage(*_joined([path for _, path in seen]))
+        mu, sigma = self.encoder(truth, path)
+        chance = torch.randn(count, 2, config.latent, device=mu.device) if self.training else mu.new_zeros(count, 2, 1)
+        one, two = (mu + sigma * chance.transpose(0, 1).flatten(0, 1)).split(count)
+        some = _cycled(count, config)
+        made1, made2 = self.decoder1(torch.cat([one, two[some]])), self.decoder2(torch.cat([two, one[some]]))
+        total, parts = self.pose_loss(_joined([_first(made1, count), _first(made2, count)]), truth)
+        parts |= {"kl": window_vae.divergence(mu, sigma), "cycle": total.new_zeros(())}
+        if config.cycle_loss:
+            again = torch.cat([torch.arange(count)[some], torch.arange(count)[some] + count])
+            other = unit(_joined([_rest(made2, count), _rest(made1, count)]))
+            back1, back2 = self.encoder(other, Carriage(path.place[again], path.left[again]))[0].chunk(2)
+            back = _joined([self.decoder1(back1), self.decoder2(back2)])
+            parts["cycle"] = self.pose_loss(back, (truth[0][again], truth[1][again]))[0]
+        return total + self.kl_weight * parts["kl"] + config.cycle_loss * parts["cycle"], parts
+
+
+def _cycled(count: int, config: Config) -> slice:
+    """Of so many windows those that go to the other dancer and back: evenly spread, the same in any process."""
+    return slice(0, None if config.cycle_loss else 0, round(1.0 / config.cycle_share))
+
+
+def _joined(windows: Sequence[Window]) -> Window:
+    first, second = zip(*windows, strict=True)
+    return torch.cat(first), torch.cat(second)
+
+
+def _first(made: Window, count: int) -> Window:
+    return made[0][:count], made[1][:count]
+
+
+def _rest(made: Window, count: int) -> Window:
+    return made[0][count:], made[1][count:]
 
 
 def unit(made: Window) -> Window:

@@ -28,6 +28,7 @@ from training.sequences import Batch, Sequences
 if TYPE_CHECKING:
     from training.run import Run
 
+EVERY = 4  # frames of a window of which one trains the placement: its neighbours hardly differ
 PAST = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4)  # of a window: how long ago the dancer's poses are that place the partner
 
 
@@ -70,7 +71,6 @@ class Placement(nn.Module):
         seen, width = 3 * (len(skeleton) + (len(skeleton) + 1) * len(self.lags)), config.placement_width
         self.standard = Standard(seen)
         self.layers = nn.Sequential(
-            nn.Dropout(0.1),
             nn.Linear(seen, width),
             nn.SiLU(),
             nn.Dropout(config.placement_dropout),
@@ -81,25 +81,26 @@ class Placement(nn.Module):
         )
         self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32), persistent=False)
 
-    def forward(self, seen: Window, path: Carriage) -> Tensor:
-        """The dancer's window and carriage -> x, z and heading (B, T, 4)."""
-        features = self.standard(self.features(seen, path))
+    def forward(self, seen: Window, path: Carriage, every: int = 1) -> Tensor:
+        """The dancer's window and carriage -> x, z and heading (B, T / every, 4)."""
+        features = self.standard(self.features(seen, path, every))
         return self.layers(features + self.noise * torch.randn_like(features) if self.training else features)
 
     @torch.no_grad()
-    def features(self, seen: Window, path: Carriage) -> Tensor:
-        """Joints now, and joints and a nose of a metre before, all seen from the carriage of now, (B, T, F) metres.
+    def features(self, seen: Window, path: Carriage, every: int = 1) -> Tensor:
+        """Joints now, and joints and a nose of a metre before, all seen from the carriage of now, metres.
 
-        Before the window's beginning the dancer stands as in its first frame.
+        (B, T / every, F), one frame of so many. Before the window's beginning the dancer stands as in its first frame.
         """
         pose, sway = seen
         now = kinematics.global_positions(self.parents, self.offsets, sway, window_vae.matrices(pose))  # (B, T, J, 3)
         nose = torch.zeros_like(now[:, :, :1]) + now.new_tensor([0.0, 0.0, 1.0])
         turns, origin = path.turns, path.origin[:, :, None]
         world = torch.cat([now, nose], dim=2) @ turns.transpose(-1, -2) + origin
-        frames = torch.arange(now.shape[1], device=now.device)
+        frames = torch.arange(0, now.shape[1], every, device=now.device)
+        turns, origin = turns[:, frames], origin[:, frames]
         past = [(world[:, (frames - lag).clamp(min=0)] - origin) @ turns for lag in self.lags]
-        return torch.cat([now, *past], dim=2).flatten(2)
+        return torch.cat([now[:, frames], *past], dim=2).flatten(2)
 
 
 class DuetWindow(nn.Module):
@@ -125,7 +126,8 @@ class DuetWindow(nn.Module):
         mu, sigma = self.encoder(seen, path)
         latent = mu + sigma * torch.randn_like(mu) if self.training else mu
         total, parts = self.pose_loss(self.decoder(latent), truth)
-        made, target = self.placement(seen, path), relative(way, path)
+        every = EVERY if self.training else 1
+        made, target = self.placement(seen, path, every), relative(way, path)[:, ::every]
         parts |= {
             "kl": window_vae.divergence(mu, sigma),
             "placement": losses.distance(made[..., :2], target[..., :2]) * CENTIMETRES,
