@@ -5,9 +5,10 @@
 Windows of 64 frames, encoder and decoder of 2 x 256 bidirectional LSTM, dense 512, latent 32, batch 16, one made-up
 pair of --minutes at 50 fps, every window of it. Ours: the training loop over windows that are views, as the shipped
 preset trains, its LSTMs in bfloat16 where the CPU has it. The baseline: the same network, losses and optimiser in
-float32; every window copied first (as the research does: to a NumPy array, from it to a tensor), a DataLoader that
-shuffles them, eager. Each side is a process of its own, its memory that process's largest (ru_maxrss, PyTorch and all
-that is imported included), its speed the best of some rounds, which the two sides run in turns.
+float32 with nn.LSTM, eager; forward kinematics joint by joint, as the research has it; every window copied first (as
+the research does: to a NumPy array, from it to a tensor), a DataLoader that shuffles them. A test holds the two to the
+same loss and gradients. Each side is a process of its own, its memory that process's largest (ru_maxrss, PyTorch and
+all that is imported included), its speed the best of some rounds, which the two sides run in turns.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -29,9 +32,10 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks import report
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
+from training import kinematics
 from training.dataset import Pair, Track
-from training.models.duet_window import DuetWindow
-from training.models.window_vae import Config
+from training.models.duet_window import Config, DuetWindow
+from training.models.window_vae import matrices
 from training.sequences import Sequences
 
 BATCH, FPS, CLIP = 16, 50.0, 5.0
@@ -89,30 +93,46 @@ def ours(options: argparse.Namespace) -> dict[str, float]:
 
 def baseline(options: argparse.Namespace) -> dict[str, float]:
     """The textbook way: every window a row of large tensors, a DataLoader, a loop."""
-    pair, config = made_up_pair(options.minutes), Config()
-    starts = range(len(pair.lead) - config.window + 1)
-    arrays = {}
-    for name, track in (("dancer", pair.lead), ("partner", pair.follow)):
-        for part in ("root", "rotations"):
-            frames = getattr(track, part)
-            windows = np.stack([frames[start : start + config.window] for start in starts])
-            arrays[f"{name}_{part}"] = torch.tensor(windows, dtype=torch.float32)
-            del windows
+    arrays = every_window(made_up_pair(options.minutes), Config().window)
     loader = DataLoader(TensorDataset(*arrays.values()), BATCH, shuffle=True, drop_last=True)
     network = model()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE, weight_decay=0.0)
     network.train()
-    for number, rows in enumerate(loader):
-        if number == options.batches:  # as many to warm up as are counted, as ours has
-            begun = time.perf_counter()
-        total, _ = network.loss(dict(zip(arrays, rows, strict=True)))
-        optimizer.zero_grad()
-        total.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-        optimizer.step()
-        if number == 2 * options.batches - 1:
-            break
+    with patch.object(kinematics, "joint_positions", joint_by_joint):
+        for number, rows in enumerate(loader):
+            if number == options.batches:  # as many to warm up as are counted, as ours has
+                begun = time.perf_counter()
+            total, _ = network.loss(dict(zip(arrays, rows, strict=True)))
+            optimizer.zero_grad()
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            optimizer.step()
+            if number == 2 * options.batches - 1:
+                break
     return _figures(options.batches * BATCH, time.perf_counter() - begun)
+
+
+def every_window(pair: Pair, window: int) -> dict[str, torch.Tensor]:
+    """What Sequences gathers, for all windows at once, every one a copy."""
+    starts = range(len(pair.lead) - window + 1)
+    arrays = {}
+    for name, track in (("dancer", pair.lead), ("partner", pair.follow)):
+        for part in ("root", "rotations"):
+            frames = getattr(track, part)
+            windows = np.stack([frames[start : start + window] for start in starts])
+            arrays[f"{name}_{part}"] = torch.tensor(windows, dtype=torch.float32)
+            del windows
+    return arrays
+
+
+def joint_by_joint(parents: Sequence[int], offsets: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """kinematics.joint_positions as one writes it down: every joint from its parent's turn and place."""
+    local = matrices(q.movedim(0, -1))  # (J, B, T, 3, 3)
+    turns, places = [local[0]], [torch.zeros_like(local[0, ..., 0])]
+    for joint, parent in enumerate(parents[1:], 1):
+        places.append(places[parent] + turns[parent] @ offsets[joint])
+        turns.append(turns[parent] @ local[joint])
+    return torch.stack(places).movedim(-1, 0)
 
 
 SIDES = {"ours": ours, "baseline": baseline}
