@@ -29,17 +29,20 @@ def model() -> duet.Duet:
     return model.eval()
 
 
+_KNOBS = {"variety": 1.0, "distance": 0.0, "lead": 0.0}
+
+
 def _walk(step: DuetStep, clip: Clip, noise_seed: int | None = None, **knobs: float) -> torch.Tensor:
     """Every output (frames, D) of a dancer's clip, the partner first and the states behind."""
     positions = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations)
     dancer = torch.tensor(positions, dtype=torch.float32).flatten(1)
     random = torch.Generator().manual_seed(noise_seed or 0)
     state = [torch.zeros(1, *shape) for shape in step.ports()[1].values()]
-    variety, distance = torch.ones(1, 1), torch.full((1, 1), knobs.get("distance", 0.0))
+    settings = [torch.full((1, 1), knobs.get(name, usual)) for name, usual in _KNOBS.items()]
     outputs = []
     for frame in dancer:
         noise = torch.randn(1, step.latent, generator=random) * (noise_seed is not None)
-        partner, *state = step(frame[None], torch.full((1, 1), 1 / clip.fps), noise, variety, distance, *state)
+        partner, *state = step(frame[None], torch.full((1, 1), 1 / clip.fps), noise, *settings, *state)
         outputs.append(torch.cat([partner[0], *(values.flatten() for values in state)]))
     return torch.stack(outputs)
 
@@ -63,13 +66,14 @@ def test_targets_put_back_on_stage_are_the_partner(model: duet.Duet) -> None:
     np.testing.assert_allclose(world.numpy(), expected, atol=1e-5)  # float32
 
 
-def test_the_first_step_says_what_the_networks_say(model: duet.Duet) -> None:
+@pytest.mark.parametrize("lead", [0.0, 0.05])
+def test_the_first_step_says_what_the_networks_say(model: duet.Duet, lead: float) -> None:
     batch = _windows().gather(torch.tensor([0]))  # a take's start: its past is its first frame, as the step assumes
     seen = model.standardise(model.features(batch["dancer"]))
     codes = model.codes(seen, torch.zeros(1, 4), torch.zeros(1, 1))
-    ahead = LEAD / CONFIG.horizons[1]
+    ahead = (LEAD + lead) / CONFIG.horizons[1]
     height, _ = model.decode(LIVELY * (codes[:, 0] * (1 - ahead) + codes[:, 1] * ahead))
-    partner = _walk(DuetStep(model), made_up_clip(1 / 120, 120))[0]
+    partner = _walk(DuetStep(model), made_up_clip(1 / 120, 120), lead=lead)[0]
     torch.testing.assert_close(partner[1:2], height[0], atol=1e-5, rtol=0)
 
 
@@ -152,5 +156,5 @@ def test_a_broken_clock_gives_finite_poses(model: duet.Duet, dt: float) -> None:
     state = [torch.zeros(1, *shape) for shape in step.ports()[1].values()]
     knob = torch.zeros(1, 1)
     for _ in range(4):
-        partner, *state = step(torch.zeros(1, 66), torch.full((1, 1), dt), torch.zeros(1, 4), knob, knob, *state)
+        partner, *state = step(torch.zeros(1, 66), torch.full((1, 1), dt), torch.zeros(1, 4), knob, knob, knob, *state)
     assert all(torch.isfinite(values).all() for values in (partner, *state))

@@ -50,7 +50,14 @@ class DuetStep(nn.Module):
 
     def ports(self) -> tuple[dict[str, tuple[int, ...]], dict[str, tuple[int, ...]]]:
         """Shapes without the batch axis of (inputs, states)."""
-        inputs = {"dancer": (3 * self.joints,), "dt": (1,), "noise": (self.latent,), "variety": (1,), "distance": (1,)}
+        inputs = {
+            "dancer": (3 * self.joints,),
+            "dt": (1,),
+            "noise": (self.latent,),
+            "variety": (1,),
+            "distance": (1,),
+            "lead": (1,),
+        }
         states = {
             "state_clock": (3 + HISTORY,),
             "state_latent": (self.latent,),
@@ -69,6 +76,7 @@ class DuetStep(nn.Module):
             (
                 Param("variety", 1.0, 0.0, 2.0, 0.3, "how far the partner strays from the mean partner"),
                 Param("distance", 0.0, -0.5, 1.5, 0.3, "metres added between dancer and partner"),
+                Param("lead", 0.0, 0.0, 0.5, 0.3, "seconds that the partner's moves are read ahead"),
             ),
         )
 
@@ -79,6 +87,7 @@ class DuetStep(nn.Module):
         noise: Tensor,
         variety: Tensor,
         distance: Tensor,
+        lead: Tensor,
         state_clock: Tensor,
         state_latent: Tensor,
         state_root: Tensor,
@@ -86,9 +95,9 @@ class DuetStep(nn.Module):
         state_plans: Tensor,
     ) -> tuple[Tensor, ...]:
         """dancer (B, 3J) world metres, dt (B, 1) seconds ... -> partner (B, 3 + 6J) and the next states."""
-        # 1. The clock: everything that is linear in (ages, dt) comes out of one table.
+        # 1. The clock: everything that is linear in (ages, dt, lead) comes out of one table.
         dt = dt.clamp(0.0, 10.0)
-        clock = torch.cat([state_clock, dt], dim=-1)
+        clock = torch.cat([state_clock, dt, lead], dim=-1)
         linear = F.linear(clock, self.clock_weight, self.clock_bias).split(self.clock_split, dim=-1)
         absent, awake, log_keep, elapsed, since, reach, ages, gaps, *rest = linear
         rising, falling, log_weight, ripe, if_pushed, if_not, if_waiting = rest
@@ -212,10 +221,11 @@ class DuetStep(nn.Module):
         step = horizons.diff()
 
         def clock(values: Tensor) -> Tensor:
-            started, since, elapsed, ages, dt = values[0], values[1], values[2] + values[-1], values[3:-1], values[-1]
+            started, since, ages, dt, lead = values[0], values[1], values[3:-2], values[-2], values[-1]
+            elapsed = values[2] + dt
             since = since + dt + (1.0 - started) * _PERIOD
             ages = torch.cat([ages.new_zeros(1), ages + dt + (1.0 - started) * grid])
-            read = (ages[: PLANS + 1] + LEAD)[:, None]  # when a plan of that age is read, seconds after it was made
+            read = (ages[: PLANS + 1] + LEAD + lead)[:, None]  # seconds after it was made
             ones = torch.ones_like(read)
             rising = torch.cat([ones, (read - horizons[:-1]) / step], dim=1)
             falling = torch.cat([(horizons[1:] - read) / step, ones], dim=1)
@@ -225,10 +235,10 @@ class DuetStep(nn.Module):
             parts = {
                 "absent": 1.0 - values[:1],  # until a history is kept
                 "awake": values[2:3] * 1e4,  # 1 or more after the first frame
-                "log_keep": -values[-1:] / _DRIFT,
+                "log_keep": -dt[None] / _DRIFT,
                 "elapsed": elapsed[None],
                 "since": since[None],
-                "reach": _FASTEST * values[-1:] + _ANYWHERE * (1.0 - started),
+                "reach": _FASTEST * dt[None] + _ANYWHERE * (1.0 - started),
                 "ages": ages[:-1],
                 "gaps": ages.diff(),
                 "rising": rising.flatten(),
@@ -242,7 +252,7 @@ class DuetStep(nn.Module):
             self.clock_split = [len(part) for part in parts.values()]
             return torch.cat(list(parts.values()))
 
-        weight, bias = _tabulate(clock, HISTORY + 4)
+        weight, bias = _tabulate(clock, HISTORY + 5)
         self.register_buffer("clock_weight", weight)
         self.register_buffer("clock_bias", bias)
         # Interpolation: weight of sample k = ramp k-1 - ramp k, with ramp -1 = 1 and none after the last.
