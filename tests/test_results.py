@@ -1,6 +1,7 @@
 """What a training run leaves to look at opens again and shows what was danced."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -220,6 +221,39 @@ def test_a_dancer_has_their_own_style_and_not_the_others() -> None:
     assert figures["d1_to_d2_style_from_d2"] == pytest.approx(1.0, abs=1e-3)
     assert figures["d1_to_d2_kept_m"] == 0.0
     assert len(style.sentences(figures)) == 5
+
+
+def test_every_take_may_have_a_dancer_of_its_own() -> None:
+    class Copies:
+        def dance(self, dancer: Clip, **knobs: float) -> Clip:
+            return dancer
+
+    class Stands:
+        def dance(self, dancer: Clip, **knobs: float) -> Clip:
+            return Clip(
+                HUMANOID,
+                dancer.fps,
+                dancer.root_positions[:1].repeat(len(dancer), 0),
+                dancer.rotations[:1].repeat(len(dancer), 0),
+            )
+
+    takes = [_clip(12.0), _clip(9.0)]
+    figures = style.distances([Copies(), Stands()], takes, takes[::-1])
+    assert figures["d1_to_d1_kept_m"] > 0.0
+    assert style.distances([Copies(), Copies()], takes, takes[::-1])["d1_to_d1_kept_m"] == 0.0
+
+
+def test_style_joins_a_scorecard_once(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"model": {"bed": 0.4}}')
+    (tmp_path / "a.md").write_text("# Scorecard\n")
+    for _ in range(2):
+        for name in ("a.json", "a.md"):
+            style.add_to(tmp_path / name, {"style_between_dancers": None})
+    assert json.loads((tmp_path / "a.json").read_text()) == {
+        "model": {"bed": 0.4},
+        "style": {"style_between_dancers": None},
+    }
+    assert (tmp_path / "a.md").read_text().count("## Style") == 1
 
 
 def test_style_of_takes_too_short_is_not_made_up() -> None:

@@ -3,11 +3,19 @@
 Style distance: the Fréchet distance between the kinetic features (FID_k, motion.metrics) of windows of 2 s danced by
 the model and of the true dancer's, over that between the two true dancers. 0: not to be told from the target; 1: as far
 from them as the other dancer is. Kept: the mean distance of joints, in the body's own frame, from the original's.
+
+    python -m training.results.style FOLD1.onnx FOLD2.onnx ... --data RECORDINGS [--add-to scorecard.json scorecard.md]
+
+measures a recipe: every take is danced by the model of the fold that has not seen it. The figures join a scorecard.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -15,14 +23,21 @@ from motion.clip import Clip
 from motion.metrics import distributions, joints
 from motion.metrics.window_features import kinetic_features
 from motion.skeleton import HUMANOID, Array
+from training import dataset
 from training.results.player import Player
 from training.results.sequences import at_rate
 
 Figures = dict[str, float | None]
 
+_CHAPTER = "\n## Style\n\n"
 
-def distances(player: Player, leads: Sequence[Clip], follows: Sequence[Clip]) -> Figures:
-    """Figures by name; null where they cannot be had: takes under two windows of 2 s, or a body of other joints."""
+
+def distances(player: Player | Sequence[Player], leads: Sequence[Clip], follows: Sequence[Clip]) -> Figures:
+    """Figures by name; null where they cannot be had: takes under two windows of 2 s, or a body of other joints.
+
+    player: who dances all takes, or one for each.
+    """
+    players = player if isinstance(player, Sequence) else [player] * len(leads)
     if not set(HUMANOID.names) <= set(leads[0].skeleton.names):
         return {"style_between_dancers": None}
     true = {1: [_points(clip) for clip in leads], 2: [_points(clip) for clip in follows]}
@@ -34,7 +49,8 @@ def distances(player: Player, leads: Sequence[Clip], follows: Sequence[Clip]) ->
     figures: Figures = {"style_between_dancers": between}
     for source, clips in ((1, leads), (2, follows)):
         for target in (1, 2):
-            made = [_points(player.dance(clip, mix=target - 1.0, variety=0.0)) for clip in clips]
+            dances = zip(players, clips, strict=True)
+            made = [_points(each.dance(clip, mix=target - 1.0, variety=0.0)) for each, clip in dances]
             name = f"d{source}_to_d{target}"
             for dancer in (1, 2):
                 distance = distributions.fid(features[dancer], _features(made), reference)
@@ -71,3 +87,54 @@ def _apart(a: Array, b: Array) -> float:
     frames = min(len(a), len(b))
     difference = joints.own_frame(a[:frames]) - joints.own_frame(b[:frames])
     return float(np.linalg.norm(difference, axis=-1).mean())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line. Returns 0, or 1 for an error that has been printed."""
+    parser = argparse.ArgumentParser(prog="python -m training.results.style", description=__doc__.splitlines()[0])
+    parser.add_argument("models", nargs="+", type=Path, help="the exported models of all folds")
+    parser.add_argument("--data", type=Path, required=True, help="the folder of the recordings")
+    parser.add_argument("--add-to", nargs="+", type=Path, default=[], help="scorecards (.json, .md) that get them too")
+    options = parser.parse_args(arguments)
+    try:
+        players = [Player(path) for path in options.models]
+        pairs = dataset.load_pairs(dataset.Config(fps=players[0].rate(60.0)), options.data)
+        chosen = [_unseen_by(players, pair) for pair in pairs]
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    tracks = [[pair.lead for pair in pairs], [pair.follow for pair in pairs]]
+    clips = [[Clip(HUMANOID, players[0].rate(60.0), each.root, each.rotations) for each in side] for side in tracks]
+    figures = distances(chosen, *clips)
+    print(*sentences(figures), sep="\n")
+    for path in options.add_to:
+        add_to(path, figures)
+    return 0
+
+
+def add_to(path: Path, figures: Figures) -> None:
+    """Figures become the key "style" of a JSON object, or a chapter at the end of a page."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        text = json.dumps(json.loads(text) | {"style": figures}, indent=1) + "\n"
+    else:
+        first, *others = sentences(figures)
+        lines = "\n".join(f"- {line.strip()}" for line in others)
+        text = f"{text.partition(_CHAPTER)[0].rstrip()}\n{_CHAPTER}{first}\n\n{lines}\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def _unseen_by(players: Sequence[Player], pair: dataset.Pair) -> Player:
+    hashes = {file["sha256"] for file in pair.files()}
+    free = [
+        player
+        for player in players
+        if hashes.isdisjoint(file["sha256"] for file in player.manifest.made_from.get("takes", []))
+    ]
+    if len(free) != 1:
+        raise ValueError(f"{pair.name} must be unseen by one model, not by {len(free)} of {len(players)}")
+    return free[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
