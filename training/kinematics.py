@@ -125,13 +125,8 @@ def _matrices(q: Tensor) -> Tensor:
     xx, yy, zz = double[:3] * q[:3]
     xy, xz, yz = double[0] * y, double[0] * z, double[1] * z
     wx, wy, wz = double[:3] * w
-    made = q.new_empty(3, 3, *q.shape[1:])
-    for place, one, other in ((0, yy, zz), (1, xx, zz), (2, xx, yy)):
-        torch.add(one, other, out=made[place, place]).neg_().add_(1.0)
-    for row, column, one, other in ((0, 1, xy, wz), (2, 0, xz, wy), (1, 2, yz, wx)):
-        torch.sub(one, other, out=made[row, column])
-        torch.add(one, other, out=made[column, row])
-    return made
+    rows = [1 - yy - zz, xy - wz, xz + wy, xy + wz, 1 - xx - zz, yz - wx, xz - wy, yz + wx, 1 - xx - yy]
+    return torch.stack(rows).unflatten(0, (3, 3))
 
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
