@@ -59,7 +59,8 @@ def describe(path: str | Path) -> str:
             lines.append(f"  {key:<16} {value}")
     for title, values in (("scorecard", manifest.scorecard), ("example", manifest.example)):
         if values:
-            lines += [title, *(f"  {key:<16} {value}" for key, value in values.items())]
+            shown = {key: f"{len(it)} numbers" if isinstance(it, list) else it for key, it in values.items()}
+            lines += [title, *(f"  {key:<16} {value}" for key, value in shown.items())]
     return "\n".join(lines)
 
 
