@@ -160,6 +160,29 @@ def test_the_divergence_of_the_prior_is_zero() -> None:
     assert float(window_vae.divergence(torch.zeros(3, 4), torch.ones(3, 4))) == 0.0
 
 
+# ---- networks
+
+
+def test_lstms_begin_with_memories_up_to_a_window_long() -> None:
+    torch.manual_seed(0)
+    config = window_vae.Config(window=64)
+    forget = window_vae.Decoder(config, 22).recurrent.bias_ih_l0[config.size : 2 * config.size]
+    frames = 1.0 / (1.0 - torch.sigmoid(forget))  # until a memory is gone, with no input
+    assert 2.0 <= frames.min() < 5.0
+    assert 55.0 < frames.max() <= 64.0
+
+
+def test_what_the_encoder_sees_is_in_standard_units_once_it_has_trained() -> None:
+    torch.manual_seed(0)
+    standard = window_vae.Standard(2)
+    values = torch.randn(16, 30, 2) * torch.tensor([0.1, 20.0]) + 3.0
+    for _ in range(100):
+        trained = standard(values)
+    torch.testing.assert_close(standard.eval()(values), trained, atol=1e-6, rtol=0)
+    torch.testing.assert_close(trained.flatten(0, 1).mean(0), torch.zeros(2), atol=0.01, rtol=0)
+    torch.testing.assert_close(trained.flatten(0, 1).std(0), torch.ones(2), atol=0.01, rtol=0)
+
+
 # ---- windows
 
 

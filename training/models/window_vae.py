@@ -4,8 +4,8 @@ The design is MotionDuet's (Bisig et al.): local joint quaternions in and out, b
 latent of 32, losses on the norm, the positions and the rotations, a cyclic KL weight. Ours, and added:
 * poses are seen from the body's carriage (training.models.carriage), and beside the quaternions stand three channels
   of sway. The research sees the hips from the world and pins them to the origin.
-* what the encoder is given is standardised, and dense layers begin with weights that keep a signal's size: without
-  both the latent said nothing for the first thousands of batches. The research trains for a million.
+* what the encoder is given is standardised, dense layers begin with weights that keep a signal's size and LSTMs with a
+  memory. The research trains a million batches and can do without; a few thousand then decode one mean pose.
 * the encoder reads all steps (attention or mean); in the research the last step, where half of it has seen one frame.
 * rotations are compared up to sign, positions come from normalised quaternions.
 Shapes: B windows, T frames, J joints. Quaternions xyzw.
@@ -198,9 +198,7 @@ class Decoder(nn.Module):
         self.window, self.joints = config.window, joints
         sizes = [config.latent, *reversed(config.dense)]
         self.dense = _dense(sizes)
-        self.recurrent = LSTM(
-            sizes[-1], config.size, config.layers, batch_first=True, bidirectional=config.bidirectional
-        )
+        self.recurrent = _recurrent(sizes[-1], config)
         self.out = nn.Linear(config.size * (1 + config.bidirectional), 4 * joints + 3)
         with torch.no_grad():  # begin with joints at rest: no quaternion then has to grow out of nothing
             self.out.bias[3 : 4 * joints : 4] = 1.0
@@ -209,6 +207,23 @@ class Decoder(nn.Module):
         hidden = self.dense(latent)[:, None].expand(-1, self.window, -1)
         made = self.out(self.recurrent(hidden)[0])
         return made[..., :-3].reshape(-1, self.window, self.joints, 4), made[..., -3:]
+
+
+def _recurrent(given: int, config: Config) -> LSTM:
+    """LSTMs that begin with memories from a frame to a window long (chrono initialisation, Tallec and Ollivier 2018).
+
+    With PyTorch's biases they forget half in a frame, and for long decode one pose that stands still.
+    """
+    made = LSTM(given, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional)
+    for name, bias in made.named_parameters():
+        if not name.startswith("bias"):
+            continue
+        with torch.no_grad():
+            bias.zero_()
+            if name.startswith("bias_ih"):
+                forget = torch.log(1.0 + torch.rand(config.size) * (config.window - 2))
+                bias[: config.size], bias[config.size : 2 * config.size] = -forget, forget
+    return made
 
 
 def _dense(sizes: list[int]) -> nn.Sequential:
