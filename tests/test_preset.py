@@ -32,7 +32,7 @@ def test_every_shipped_preset_is_valid(path: Path) -> None:
 
 
 def test_paths_start_at_the_presets_own_folder() -> None:
-    assert preset.load(DEMO).partners["partner1"].model == DEMO.parent / "models/salsa_duet.onnx"
+    assert preset.load(DEMO).partners["partner1"].model == DEMO.parent / "models/salsa_match.onnx"
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_paths_start_at_the_presets_own_folder() -> None:
         ({"dancers.dancer1": {"receive": "vmc", "port": "x"}}, "dancers.dancer1.port: 'x'"),
         ({"dancers.dancer1": {"receive": "vmc", "port": 70000}}, "dancers.dancer1.port: 70000"),
         ({"partners.partner1.dancer": "dancer2"}, "'dancer2' is not one of dancer1 (did you mean 'dancer1'?)"),
-        ({"partners.partner1.model": "models/x.onnx"}, "there: salsa_duet.onnx"),
+        ({"partners.partner1.model": "models/x.onnx"}, "salsa_duet.onnx, salsa_match.onnx"),
         ({"partners.partner1.safety": {"max_sped": 1}}, "did you mean 'max_speed'?"),
         ({"outputs.0.actor": "partner2"}, "outputs.0.actor: 'partner2' is not one of dancer1, partner1"),
         ({"outputs.0.bundel": True}, "outputs.0.bundel: unknown key"),
