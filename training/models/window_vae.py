@@ -30,6 +30,7 @@ from training.sequences import Batch
 
 READOUTS = ("attention", "mean")
 Window = tuple[Tensor, Tensor]  # as networks see them: pose quaternions (B, T, J, 4) and sways (B, T, 3)
+SMALLEST_SIGMA = 0.01  # |tanh| + 1e-5 in the research: with no KL weight it settles on the kink, and last bits decide
 CENTIMETRES = 100.0  # the research's losses of positions are in centimetres, and so are their scales
 
 
@@ -187,7 +188,7 @@ class Encoder(nn.Module):
         else:
             seen = (torch.softmax(self.attention(steps), dim=1) * steps).sum(1)
         hidden = self.dense(seen)
-        return torch.tanh(self.mu(hidden)), torch.tanh(self.sigma(hidden)).abs() + 1e-5
+        return torch.tanh(self.mu(hidden)), (torch.tanh(self.sigma(hidden)).square() + SMALLEST_SIGMA**2).sqrt()
 
 
 class Decoder(nn.Module):
