@@ -173,7 +173,7 @@ class Encoder(nn.Module):
         given, width = 4 * joints + 7, config.size * (1 + config.bidirectional)
         self.standard = Standard(given)
         self.recurrent = LSTM(given, config.size, config.layers, batch_first=True, bidirectional=config.bidirectional)
-        self.attention = nn.Linear(width, 1) if config.readout == "attention" else None
+        self.attention = nn.Linear(width, 1, bias=False) if config.readout == "attention" else None
         self.dense = _dense([width, *config.dense])
         self.mu = nn.Linear(config.dense[-1], config.latent)
         self.sigma = nn.Linear(config.dense[-1], config.latent)
