@@ -152,7 +152,9 @@ def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
     model.start_epoch(90)
     total, parts = model.loss(_batch())
     total.backward()
-    idle = [name for name, w in model.named_parameters() if not (torch.isfinite(w.grad).all() and w.grad.abs().sum() > 0)]
+    idle = [
+        name for name, w in model.named_parameters() if not (torch.isfinite(w.grad).all() and w.grad.abs().sum() > 0)
+    ]
     assert not idle
     assert set(parts) - {"cycle", "placement", "facing"} == {"norm", "position", "rotation", "sway", "kl"}
 
