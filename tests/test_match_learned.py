@@ -74,14 +74,15 @@ def test_what_is_found_goes_on_without_a_corner(taught: DuetMatch, rows: tuple[t
 
 
 @torch.no_grad()
-def test_the_learned_player_goes_as_far_at_any_live_rate(taught: DuetMatch) -> None:
-    """Between rows it goes on a curve, so that four steps of a quarter row are one step of a row."""
+@pytest.mark.parametrize("rows", [1, 3])
+def test_the_learned_player_goes_as_far_at_any_live_rate(taught: DuetMatch, rows: int) -> None:
+    """Between rows it goes on a curve, so that steps of a quarter row get where one step of 1 or 3 rows does."""
     player = LearnedPlayer(taught).eval()
     knots = taught.learned.projector(taught.table[taught.doors.long()[:5]]).flatten(1)
     kept = torch.cat([torch.zeros(5, 2), knots], dim=1)
     quarter = torch.full((5, 1), 0.25 / 30)
-    whole, at_whole, *_ = player._onward(kept, 4 * quarter)
-    for _ in range(4):
+    whole, at_whole, *_ = player._onward(kept, 4 * rows * quarter)
+    for _ in range(4 * rows):
         flat, at, *_ = player._onward(kept, quarter)
         kept = at[:, : player.memory]
     torch.testing.assert_close(flat, whole, atol=1e-4, rtol=1e-4)

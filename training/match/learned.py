@@ -69,6 +69,20 @@ class Projector(nn.Module):
         return self.codes[self.nearness(query).argmax(dim=-1)]
 
 
+@torch.jit.script_if_tracing
+def onward(code: Tensor, wanted: Tensor, longest: Tensor, weights: list[Tensor]) -> Tensor:
+    """What the stepper says, kept from getting away, when anybody in the batch wants it; else the codes as they are.
+
+    Three of four live frames want none, so it travels as an `If`; TorchScript knows no modules there.
+    """
+    if bool(wanted.any()):
+        w1, b1, w2, b2, w3, b3 = weights
+        hidden = F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2))
+        code = code + F.linear(hidden, w3, b3)
+        code = code * (longest / code.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)).clamp(max=1.0)
+    return code
+
+
 class Learned(nn.Module):
     """The three networks. axes: numbers of a query, own: numbers of the body that a jump must fit; width: the
     stepper's, which has the most to learn.

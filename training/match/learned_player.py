@@ -7,11 +7,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from training.match import features
-from training.match.learned import KNOTS
+from training.match.learned import KNOTS, onward
 from training.match.player import Player
 from training.models.duet_match import CATMULL_ROM
 
-_MOST_ROWS = 1.0  # in one step: below 42 Hz a hurried clip, below 30 Hz every clip plays slower than it was danced
+_MOST_ROWS = 3  # in one step: a live rate of 10 Hz
 
 
 class LearnedPlayer(Player):
@@ -26,17 +26,16 @@ class LearnedPlayer(Player):
     def _onward(self, kept: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
         age, fraction, knots = kept.split([1, 1, KNOTS * self.learned.code], dim=-1)
         rows = (features.RATE * seconds).clamp(max=_MOST_ROWS)
-        onward = fraction + rows
-        code = self.learned.code
-        after = self.learned.stepper(knots[:, -code:])
-        after = after * (self.learned.longest / after.norm(dim=-1, keepdim=True).clamp(min=1e-6)).clamp(max=1.0)
-        over = onward >= 1.0
-        knots = torch.where(over, torch.cat([knots[:, code:], after], dim=-1), knots)
-        fraction = torch.where(over, onward - 1.0, onward)
+        learned, code, fraction = self.learned, self.learned.code, fraction + rows
+        for _ in range(_MOST_ROWS):
+            over = fraction >= 1.0
+            after = onward(knots[:, -code:], over, learned.longest, list(learned.stepper.layers.parameters()))
+            knots = torch.where(over, torch.cat([knots[:, code:], after], dim=-1), knots)
+            fraction = torch.where(over, fraction - 1.0, fraction)
         powers = torch.cat([torch.ones_like(fraction), fraction, fraction**2, fraction**3], dim=-1)
         between = ((powers @ CATMULL_ROM).unsqueeze(1) @ knots.view(-1, KNOTS, code))[:, 0]
-        flat, found, around = self.learned.row(between)
-        moving = flat[:, -4:] * seconds
+        flat, found, around = learned.row(between)
+        moving = flat[:, -4:] * (rows * (1.0 / features.RATE))
         age = age + rows
         at = torch.cat([age, fraction, knots, found, around], dim=-1)
         return flat, at, moving[:, 1:3], moving[:, 3:], age > self.config.learned_seconds * features.RATE
