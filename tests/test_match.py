@@ -101,7 +101,13 @@ def test_the_folded_regressors_are_the_fitted_ones(model: DuetMatch, given: torc
     place, want, context = Folded(model)(seen)
     standardised = model.standardise(seen)
     torch.testing.assert_close(place, model.place(standardised), atol=1e-4, rtol=0)
-    torch.testing.assert_close(want, model.wants(standardised), atol=1e-4, rtol=0)
+    trajectory, before, leader = (torch.randn(len(seen), size) for size in (8, 78, len(features.SPEED_LAGS)))
+    asked, speed = Folded(model).query(trajectory, before, want, context, leader)
+    wants = model.wants(standardised)
+    speeds = wants.view(len(seen), -1, 45)[..., 44] / 0.6
+    raw = torch.cat([trajectory, before, wants, context, leader, 1.5 * speeds], dim=1)
+    torch.testing.assert_close(asked, (raw * model.scale - model.mean) @ model.turn, atol=1e-3, rtol=0)
+    torch.testing.assert_close(speed, speeds[:, :1], atol=1e-4, rtol=0)
     torch.testing.assert_close(context, model.placers[0].project(standardised), atol=1e-4, rtol=0)
 
 

@@ -29,19 +29,24 @@ class Folded(nn.Module):
         keep("place", torch.cat([ridge.weights for ridge in model.placers]) * (half / len(model.placers)))
         mean = sum(ridge.mean for ridge in model.placers) * (half / len(model.placers))
         keep("place_mean", mean + (1.0 - half) * model.placement_mean)
-        gain = model.wants_gain
-        keep("want", torch.cat([ridge.weights for ridge in model.intents]) * gain / len(model.intents))
+        # Of the intention, what it adds to the query and the speeds in it is all that is asked for.
+        gain, wants = model.wants_gain, len(model.wants_mean)
+        weights = torch.cat([ridge.weights for ridge in model.intents]) * gain / len(model.intents)
         mean = sum(ridge.mean for ridge in model.intents) / len(model.intents)
-        keep("want_mean", model.wants_mean + gain * (mean - model.wants_mean))
-        keep("turn", (model.scale[:, None] * model.turn).T.contiguous())
-        keep("turn_mean", -model.mean @ model.turn)
-        speeds = torch.zeros(model.wants_mean.shape[0], len(features.AHEAD))
+        mean = model.wants_mean + gain * (mean - model.wants_mean)
+        turn = model.scale[:, None] * model.turn
+        behind = len(turn) - wants - self.dims[0] - len(features.SPEED_LAGS) - len(features.AHEAD)
+        before, asked, after = turn.split([behind, wants, len(turn) - behind - wants])
+        speeds = torch.zeros(wants, len(features.AHEAD))
         for number in range(len(features.AHEAD)):
             speeds[45 * number + 44, number] = 1.0 / 0.6
-        keep("speeds", speeds)
+        asked = torch.cat([asked, speeds], dim=1)
+        keep("want", weights @ asked)
+        keep("want_mean", mean @ asked - F.pad(model.mean @ model.turn, (0, len(features.AHEAD))))
+        keep("turn", torch.cat([before, after]).T.contiguous())
 
     def forward(self, seen: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Placement (B, horizons * 4), intention (B, AHEAD * 45) and context (B, Z)."""
+        """Placement (B, horizons * 4), intention as `query` takes it (B, axes + AHEAD) and context (B, Z)."""
         x = (seen - self.mean) * self.scale
         z = x @ self.axes
         squares = (z * z) @ self.squares  # (B, ridges), negative
@@ -59,6 +64,6 @@ class Folded(nn.Module):
         self, trajectory: Tensor, before: Tensor, want: Tensor, context: Tensor, leader_speeds: Tensor
     ) -> tuple[Tensor, Tensor]:
         """The query (B, axes) and the follower's speed, m/s (B, 1)."""
-        speed = want @ self.speeds
-        raw = torch.cat([trajectory, before, want, context, leader_speeds, 1.5 * speed], dim=-1)
-        return F.linear(raw, self.turn, self.turn_mean), speed[:, :1]
+        wanted, speed = want.split([self.turn.shape[0], len(features.AHEAD)], dim=-1)
+        raw = torch.cat([trajectory, before, context, leader_speeds, 1.5 * speed], dim=-1)
+        return F.linear(raw, self.turn) + wanted, speed[:, :1]
