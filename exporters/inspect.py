@@ -1,6 +1,6 @@
 """Print a model's label for people: what goes in, what comes out, which knobs it has, what it was made from.
 
-python -m exporters.inspect presets/models/salsa_duet.onnx
+python -m exporters.inspect presets/models/salsa_match.onnx
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from training.match import features, quaternions
 from training.match.fit import fit
 from training.match.folded import Folded
 from training.match.player import Player
-from training.models.duet_match import Config, DuetMatch
+from training.models.duet_match import Config, DuetMatch, Training
 
 CONFIG = Config(centres=60, intention_centres=50, placement_dims=(12, 8), intention_dims=(12,), networks=1, axes=24)
 
@@ -126,3 +126,12 @@ def test_quaternions_agree_with_the_numbers_room() -> None:
     np.testing.assert_allclose(quaternions.matrices(ta), rot.to_matrix(a), atol=1e-6)
     turned = quaternions.exp(quaternions.log(ta))
     np.testing.assert_allclose((turned * ta).sum(-1).abs(), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"centres": 0}, {"learned_code": -3}, {"learned_places": 0}, {"learned_width": 1}])
+def test_sizes_that_cannot_be_are_named(wrong: dict[str, int]) -> None:
+    (name, value), *_ = wrong.items()
+    with pytest.raises(ValueError, match=rf"{name}.*{value}"):
+        Config(**wrong)
+    with pytest.raises(ValueError, match="epochs: 0, learned_steps: -5"):
+        Training(epochs=0, learned_steps=-5)

@@ -1,9 +1,10 @@
 """A partner that plays recorded dance: regressors say where it should be and what it should do, and a player finds the
-piece of a recording that does it. Fitted in a minute, without gradients but for two small networks.
+piece of a recording that does it. Fitted in a minute, without gradients but for two small networks; with
+`learned` three more networks take the recordings' place, in three minutes more.
 
 Placement: three kernel ridges and two networks from the leader's last second. Intention: two kernel ridges. Both, with
-what the leader does, ask the database of recorded followers (motion
-matching, Clavet 2016). training/match has the parts.
+what the leader does, ask the database of recorded followers (motion matching, Clavet 2016). training/match has the
+parts.
 """
 
 from __future__ import annotations
@@ -85,17 +86,30 @@ class Config:
             raise ValueError(f"horizons must grow from 0 to 20 or more, not {self.horizons}")
         if not self.placement_dims or not self.intention_dims:
             raise ValueError("placement_dims and intention_dims must name one kernel ridge each at least")
+        _above_zero(self, ("centres", "intention_centres", "axes", "noise", "learned_code", "learned_places"))
+        if self.learned_width < 2:
+            raise ValueError(f"learned_width must be 2 or more, not {self.learned_width}")
 
     def weight(self, group: str) -> float:
         return float(getattr(self, f"weight_{group}"))
 
 
+def _above_zero(config: object, names: tuple[str, ...]) -> None:
+    if wrong := [f"{name}: {value}" for name in names if not (value := getattr(config, name)) > 0]:
+        raise ValueError(f"must be above 0: {', '.join(wrong)}")
+
+
 @dataclass(frozen=True)
 class Training:
-    """How it is fitted. epochs: of the placement networks; learned_steps: of each network that learns the database."""
+    """How it is fitted. epochs: of the placement networks; learned_steps: gradient steps of the decompressor, and twice
+    of the stepper.
+    """
 
     epochs: int = 22
     learned_steps: int = 1500
+
+    def __post_init__(self) -> None:
+        _above_zero(self, ("epochs", "learned_steps"))
 
 
 def train(run: Run) -> Path:

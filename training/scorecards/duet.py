@@ -1,6 +1,6 @@
 """Duet models against takes of two people: quality, reactivity and placement, beside naive partners and the floor.
 
-    python -m training.scorecard duet presets/models/salsa_duet.onnx --lead 60_01.bvh --follow 61_01.bvh
+    python -m training.scorecard duet presets/models/salsa_match.onnx --lead 60_01.bvh --follow 61_01.bvh
 
 A model dances through the live pipeline, frame by frame, to the raw leads. A take that any of the models was trained on
 is marked `seen`; as soon as one take is unseen, only unseen ones count. With --folds every model's own recipe is
