@@ -1,5 +1,7 @@
 """The faster LSTM is nn.LSTM: the same numbers to bfloat16's precision, the same gradients, the same weights."""
 
+import shutil
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -37,20 +39,38 @@ def test_outputs_and_gradients_are_those_of_the_plain_layer(size: int, ways: boo
         assert (made - expected).norm() < 0.02 * expected.norm()  # bfloat16 has 8 bits; measured up to 0.012
 
 
-@pytest.mark.parametrize("ways", [1, 2])
-def test_compiled_steps_are_those_of_the_loop(ways: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    if lstm_steps.compiled() is None:
+Steps = list[Tensor]
+
+
+def _in_both_ways(ways: int, monkeypatch: pytest.MonkeyPatch, broken: bool = False) -> tuple[Steps, Steps]:
+    """Gates, cells, states and slopes of the compiled steps and of the loop. broken: one number given is NaN."""
+    if not any(map(shutil.which, lstm_steps.COMPILERS)) or not torch.cpu._is_avx512_bf16_supported():
         pytest.skip("no C compiler here, or no bfloat16 in the CPU")
+    assert lstm_steps.compiled() is not None
     torch.manual_seed(1)
     given, weights = torch.randn(9, 18, ways, 128).bfloat16(), torch.randn(ways, 128, 32).mul(0.2).bfloat16()
     bias, arriving = torch.randn(ways, 128), torch.randn(9, 18, ways, 32).bfloat16()
+    if broken:
+        given[4, 3, :, 7] = torch.nan
     results = []
     for _ in range(2):
         saved = lstm_steps.forward(given, bias, weights, 9)
         results.append([*saved, lstm_steps.backward(arriving, weights, saved)])
         monkeypatch.setattr(lstm_steps, "compiled", lambda: None)
-    for compiled, loop in zip(*results, strict=True):
+    return results[0], results[1]
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_compiled_steps_are_those_of_the_loop(ways: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for compiled, loop in zip(*_in_both_ways(ways, monkeypatch), strict=True):
         assert (compiled.float() - loop.float()).norm() < 0.01 * loop.float().norm()  # what bfloat16 rounds: 0.004
+
+
+@pytest.mark.parametrize("ways", [1, 2])
+def test_what_is_no_number_stays_none(ways: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for compiled, loop in zip(*_in_both_ways(ways, monkeypatch, broken=True), strict=True):
+        assert loop.isnan().any() and not loop.isnan().all()
+        assert torch.equal(compiled.isnan(), loop.isnan())
 
 
 @pytest.mark.parametrize("compiler", ["no-such-compiler", "false"])

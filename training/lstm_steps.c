@@ -1,11 +1,11 @@
 /* The steps of an LSTM through time, forward and backward, with the bfloat16 products of AVX-512.
 
-training/lstm.py compiles and calls this; everything that needs no step before it is done there. A task takes one way
-(forward or reverse) of up to 16 sequences through all steps, so tasks never wait for each other. Its rows are held as
-pairs of neighbouring columns, [column / 2][16 rows][2], as the product wants them. Sizes are multiples of 16.
+training/lstm_steps.py compiles and calls this; what needs no step before it is done in training/lstm.py. A task takes
+one way (forward or reverse) of up to 16 sequences through all steps, so tasks never wait for each other. Its rows are
+held as pairs of neighbouring columns, [column / 2][16 rows][2], as the product wants them. Sizes are multiples of 16.
 
-Arrays, by time: given and slopes (T, B, W, 4, H) bfloat16, bias (W, 4, H) float, states and arriving (T, B, W, H) bfloat16, active
-(T, B, W, 4, H) float, cells (T, B, W, H) float, weights (W, 4H, H) bfloat16. Gates: i f g o. */
+Arrays, by time: given and slopes (T, B, W, 4, H) bfloat16, bias (W, 4, H) float, states and arriving (T, B, W, H)
+bfloat16, active (T, B, W, 4, H) float, cells (T, B, W, H) float, weights (W, 4H, H) bfloat16. Gates: i f g o. */
 
 #include <immintrin.h>
 #include <stdint.h>
@@ -29,11 +29,11 @@ static inline void narrow(__m512 values, bf16 *row, int32_t *pairs) {
     for (int pair = 0; pair < 8; pair++) pairs[ROWS * pair] = packed[pair];
 }
 
-/* 1 / (1 + exp(-x)), to 2e-7. */
+/* 1 / (1 + exp(-x)), to 2e-7; NaN stays NaN, for which the bounds come first: min and max return the second. */
 static inline __m512 sigmoid(__m512 x) {
     const __m512 one = _mm512_set1_ps(1.0f);
     __m512 power = _mm512_mul_ps(x, _mm512_set1_ps(-1.44269504f));
-    power = _mm512_max_ps(_mm512_min_ps(power, _mm512_set1_ps(120.0f)), _mm512_set1_ps(-120.0f));
+    power = _mm512_max_ps(_mm512_set1_ps(-120.0f), _mm512_min_ps(_mm512_set1_ps(120.0f), power));
     __m512 whole = _mm512_roundscale_ps(power, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     __m512 part = _mm512_sub_ps(power, whole);
     __m512 sum = _mm512_set1_ps(1.3333558e-3f); /* 2^part by its series, from the fifth power down */
@@ -128,7 +128,8 @@ void forward(
                     now = _mm512_fmadd_ps(on[0], on[2], now);
                     _mm512_store_ps(cell + row * size + unit, now);
                     _mm512_storeu_ps(cells + at + unit, now);
-                    narrow(_mm512_mul_ps(on[3], hyperbolic_tangent(now)), states + at + unit, after + unit / 2 * ROWS + row);
+                    __m512 state = _mm512_mul_ps(on[3], hyperbolic_tangent(now));
+                    narrow(state, states + at + unit, after + unit / 2 * ROWS + row);
                 }
             }
             int32_t *swap = before;

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 LOW = torch.bfloat16
+COMPILERS = ("cc", "gcc", "clang")
 _SOURCE = Path(__file__).with_suffix(".c")
 # OpenMP is not linked: its functions are torch's, and so are the threads.
 _CPU = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512bf16", "-mfma"]
@@ -67,7 +68,7 @@ def backward(arriving: Tensor, weights: Tensor, saved: Saved) -> Tensor:
 def compiled() -> Any:
     """lstm_steps.c as a library of this process, or None where that cannot be."""
     compiler = (
-        shlex.split(os.environ.get("CC", "")) or [name for name in ("cc", "gcc", "clang") if shutil.which(name)][:1]
+        shlex.split(os.environ.get("CC", "")) or [name for name in COMPILERS if shutil.which(name)][:1]
     )
     if not compiler or not torch.cpu._is_avx512_bf16_supported():
         return None
