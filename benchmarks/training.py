@@ -32,7 +32,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks import report
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
-from training import kinematics
+from training import kinematics, lstm
 from training.dataset import Pair, Track
 from training.models.duet_window import Config, DuetWindow
 from training.models.window_vae import matrices
@@ -63,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     figures = {**ours, **{f"baseline_{name}": value for name, value in plain.items()}}
     report.show(f"training duet_window, batch {BATCH}, {torch.get_num_threads()} threads", {"": figures}, options.json)
     speed, memory = ours["windows_per_s"] / plain["windows_per_s"], plain["peak_mb"] / ours["peak_mb"]
+    lstm.set_precision(network := model(), options.lstm_precision)
+    print(lstm.sentence(network) or "LSTMs in float32")
     print(f"{speed:.2f} times as fast, in a {memory:.1f}th of the memory")
     return 0
 

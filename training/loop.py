@@ -119,6 +119,8 @@ def train(
         model.parameters(), config.learning_rate, weight_decay=config.weight_decay, fused=fabric.device.type != "mps"
     )
     lstm.set_precision(model, config.lstm_precision)
+    if fabric.is_global_zero and fabric.device.type == "cpu" and (said := lstm.sentence(model)):
+        print(said)
     schedule = schedules.schedule(optimizer, config, per_epoch)
     at = {"epoch": 0, "batch": 0}
     lines: list[history.Line] = []

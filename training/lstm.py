@@ -46,6 +46,12 @@ def set_precision(model: nn.Module, precision: Precision) -> None:
             part.bfloat16 = low
 
 
+def sentence(model: nn.Module) -> str | None:
+    """How the steps of its LSTMs are done on a CPU, None where there are no such steps."""
+    low = any(isinstance(part, LSTM) and part.bfloat16 for part in model.modules())
+    return lstm_steps.sentence() if low else None
+
+
 class _Layer(torch.autograd.Function):
     """One layer, W ways (1, or 2 with the reverse one): (T, B, I) -> (T, B, W·H) bfloat16.
 
@@ -61,7 +67,7 @@ class _Layer(torch.autograd.Function):
         given = (values[:1] if constant else values).to(LOW).flatten(0, 1)  # (B, I) or (T·B, I)
         weight_in, weight_state = _low(into), _low(across)
         projected = (given @ weight_in.flatten(0, 1).T).view(-1, batch, *weight_in.shape[:2])
-        biases = torch.stack(bias) + torch.stack(other)
+        biases = (torch.stack(bias) + torch.stack(other)).float()
         active, cells, states = lstm_steps.forward(projected, biases, weight_state, count)
         made = states.flatten(2)
         ctx.save_for_backward(given, weight_in, weight_state, active, cells, made)

@@ -1,7 +1,8 @@
 """An LSTM layer's way through time, forward and backward: what is left when all that needs no step before is done.
 
 Two ways to do it, the same numbers to rounding: lstm_steps.c, compiled when it is first asked for, which needs a C
-compiler on the machine and a CPU with AVX-512's bfloat16; otherwise a loop of torch's own products.
+compiler on the machine (the one of CC, or else cc, gcc, clang) and a CPU with AVX-512's bfloat16; otherwise a loop of
+torch's own products. `sentence` says which of them it is, and why.
 
 Shapes, by time: T steps, B sequences, W ways (1, or 2 with the reverse one), H numbers in a state; gates i f g o.
 """
@@ -35,8 +36,10 @@ def forward(given: Tensor, bias: Tensor, weights: Tensor, count: int) -> Saved:
     """The gates, cells and states of `count` steps from nothing; states are bfloat16, the others float32.
 
     given: what goes into the gates from outside (T, B, W, 4H), or (1, B, W, 4H) when it is the same at every step.
-    weights (W, 4H, H): from a state into the gates. Both bfloat16; bias (W, 4H) float32.
+    weights (W, 4H, H): from a state into the gates. Both bfloat16; bias (W, 4H) float32. Raises TypeError for others.
     """
+    if not (given.dtype == weights.dtype == LOW and bias.dtype == torch.float32):
+        raise TypeError(f"bfloat16 given and weights and a float32 bias, not {given.dtype, weights.dtype, bias.dtype}")
     library = compiled()
     if library is None or weights.shape[2] % 16:
         return _forward(given, bias, weights, count)
@@ -53,6 +56,8 @@ def forward(given: Tensor, bias: Tensor, weights: Tensor, count: int) -> Saved:
 
 def backward(arriving: Tensor, weights: Tensor, saved: Saved) -> Tensor:
     """The gradient (T, B, W, 4H), bfloat16, of what was given, from that of the states (T, B, W, H)."""
+    if weights.dtype != LOW:
+        raise TypeError(f"bfloat16 weights, not {weights.dtype}")
     library = compiled()
     if library is None or weights.shape[2] % 16:
         return _backward(arriving, weights, saved)
@@ -64,22 +69,41 @@ def backward(arriving: Tensor, weights: Tensor, saved: Saved) -> Tensor:
     return slopes.flatten(3)
 
 
-@cache
 def compiled() -> Any:
     """lstm_steps.c as a library of this process, or None where that cannot be."""
-    compiler = (
-        shlex.split(os.environ.get("CC", "")) or [name for name in COMPILERS if shutil.which(name)][:1]
-    )
-    if not compiler or not torch.cpu._is_avx512_bf16_supported():
-        return None
+    return _made()[0]
+
+
+def sentence() -> str:
+    """Whether the steps are compiled, and what went wrong."""
+    return _made()[1]
+
+
+@cache
+def _made() -> tuple[Any, str]:
+    """The library of the first compiler that works, and the sentence."""
+    if not torch.cpu._is_avx512_bf16_supported():
+        return None, "LSTM steps by torch, slower: the CPU has no bfloat16 of AVX-512"
+    given, library, faults = os.environ.get("CC", ""), None, []
+    for compiler in [*filter(None, [given]), *filter(shutil.which, COMPILERS)]:
+        try:
+            library = _built(compiler)
+            break
+        except (OSError, ValueError, AttributeError, subprocess.SubprocessError) as error:
+            lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+            faults.append(f"{compiler}: {lines[-1] if lines else type(error).__name__}")
+    if library is None:
+        return None, f"LSTM steps by torch, slower: {'; '.join(faults) or 'no C compiler'}"
+    return library, "; ".join([f"LSTM steps compiled by {compiler}", *faults])
+
+
+def _built(compiler: str) -> Any:
     with tempfile.TemporaryDirectory() as folder:
         middle, made = Path(folder) / "steps.o", Path(folder) / "steps.so"
-        try:
-            for command in ([*_COMPILE, str(_SOURCE), "-o", str(middle)], ["-shared", str(middle), "-o", str(made)]):
-                subprocess.run([*compiler, *command], capture_output=True, check=True)
-            library = ctypes.CDLL(str(made))
-        except (OSError, subprocess.CalledProcessError):
-            return None
+        for command in ([*_COMPILE, str(_SOURCE), "-o", str(middle)], ["-shared", str(middle), "-o", str(made)]):
+            whole = [*shlex.split(compiler), *command]
+            subprocess.run(whole, capture_output=True, check=True, timeout=60, text=True, errors="replace")
+        library = ctypes.CDLL(str(made))
     library.forward.argtypes = [ctypes.c_long] * 5 + [ctypes.c_void_p] * 6
     library.backward.argtypes = [ctypes.c_long] * 4 + [ctypes.c_void_p] * 5
     library.forward.restype = library.backward.restype = None
