@@ -55,6 +55,15 @@ def test_a_logger_that_is_not_installed_is_refused_before_anything_is_read(
     assert not (recordings / "mine").exists()
 
 
+@pytest.mark.parametrize("fold", ["4/3", "0/3", "1/0", "third"])
+def test_a_fold_that_cannot_be_is_refused_before_anything_is_read(
+    recordings: Path, capsys: pytest.CaptureFixture[str], fold: str
+) -> None:
+    assert train.main(_command(recordings, "--fold", fold)) == 1
+    assert "--fold" in capsys.readouterr().err
+    assert not (recordings / "mine").exists()
+
+
 def test_a_part_of_the_model_starts_from_another_run(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train.main(_command(recordings)) == 0
     sections = yaml.safe_load((recordings / "small.yaml").read_text())

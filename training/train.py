@@ -97,15 +97,16 @@ def prepare(
 ) -> Run:
     """Everything that training needs: recordings read and split, and what the model's label will say of them."""
     data, training, out = sections["data"], sections["training"], Path(options.out)
+    fold = _fold(options.fold)
     if options.epochs is not None:
         training = dataclasses.replace(training, epochs=options.epochs)
     with fabric.rank_zero_first():  # the others find the takes in the cache
         report = out if fabric.is_global_zero else None
         pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache", report)
-    if options.fold is None:
+    if fold is None:
         trained, held_out = hold_out_share(pairs, data.test_share, options.seed)
     else:
-        trained, held_out = dataset.split(pairs, _fold(options.fold))
+        trained, held_out = dataset.split(pairs, fold)
     about = {
         "takes": [file for pair in trained for file in pair.files()],
         "licence": data.licence,
@@ -163,6 +164,8 @@ def _fold(text: str | None) -> tuple[int, int] | None:
         k, count = (int(part) for part in text.split("/"))
     except ValueError:
         raise ValueError(f"--fold must read like 1/3, not {text!r}") from None
+    if not 1 <= k <= count:
+        raise ValueError(f"--fold {text}: K/N needs a K from 1 to N")
     return k, count
 
 
