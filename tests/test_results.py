@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,7 @@ from exporters.gif import write_gif
 from exporters.gltf import write_gltf
 from motion import kinematics
 from motion import rotations as rot
-from motion.bvh import read_bvh
+from motion.bvh import read_bvh, write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset, results
@@ -254,6 +256,30 @@ def test_style_joins_a_scorecard_once(tmp_path: Path) -> None:
         "style": {"style_between_dancers": None},
     }
     assert (tmp_path / "a.md").read_text().count("## Style") == 1
+
+
+def test_style_reads_recordings_as_the_training_did(
+    models: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, shift in (("lead_1", 0.0), ("follow_1", 1.0)):
+        write_bvh(tmp_path / f"{name}.bvh", _clip(4.0, shift))
+    (tmp_path / "config.yaml").write_text(
+        "data: {lead: lead_*.bvh, follow: follow_*.bvh, drop_first: 0, scale: 1.0}\ntraining: {epochs: 1}\n"
+    )
+    command = [str(models["deepfake"]), "--data", str(tmp_path)]
+    assert style.main(command) == 1
+    assert "60_" in capsys.readouterr().err
+    assert style.main([*command, "--config", str(tmp_path / "config.yaml")]) == 0
+    assert "d1_to_d2" in capsys.readouterr().out
+    (tmp_path / "config.yaml").write_text("data: {leed: lead_*.bvh}\n")
+    assert style.main([*command, "--config", str(tmp_path / "config.yaml")]) == 1
+    assert "did you mean lead?" in capsys.readouterr().err
+
+
+def test_style_begins_without_a_warning() -> None:
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-m", "training.results.style", "--help"]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (made.returncode, made.stderr) == (0, "")
 
 
 def test_style_of_takes_too_short_is_not_made_up() -> None:

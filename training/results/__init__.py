@@ -18,7 +18,7 @@ from exporters.gltf import write_gltf
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from training.dataset import Pair
-from training.results import sequences, style
+from training.results import sequences
 from training.results.player import Player
 
 
@@ -33,6 +33,8 @@ def write(out: Path, kind: str, model: Path, pairs: Sequence[Pair], seed: int = 
         save(folder / name, clips)
     lines = [f"{folder}: {', '.join(danced)} as BVH, glTF and GIF"]
     if kind == "deepfake":
+        from training.results import style  # here, because `python -m training.results.style` imports this first
+
         figures = style.distances(player, leads, follows)
         (folder / "style.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
         lines += style.sentences(figures)

@@ -4,7 +4,8 @@ Style distance: the Fréchet distance between the kinetic features (FID_k, motio
 the model and of the true dancer's, over that between the two true dancers. 0: not to be told from the target; 1: as far
 from them as the other dancer is. Kept: the mean distance of joints, in the body's own frame, from the original's.
 
-    python -m training.results.style FOLD1.onnx FOLD2.onnx ... --data RECORDINGS [--add-to scorecard.json scorecard.md]
+    python -m training.results.style FOLD1.onnx FOLD2.onnx ... --data RECORDINGS [--config CONFIG.yaml]
+        [--add-to scorecard.json scorecard.md]
 
 measures a recipe: every take is danced by the model of the fold that has not seen it. The figures join a scorecard.
 """
@@ -12,6 +13,7 @@ measures a recipe: every take is danced by the model of the fold that has not se
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -23,7 +25,7 @@ from motion.clip import Clip
 from motion.metrics import distributions, joints
 from motion.metrics.window_features import kinetic_features
 from motion.skeleton import HUMANOID, Array
-from training import dataset
+from training import config, dataset
 from training.results.player import Player
 from training.results.sequences import at_rate
 
@@ -94,17 +96,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m training.results.style", description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", type=Path, help="the exported models of all folds")
     parser.add_argument("--data", type=Path, required=True, help="the folder of the recordings")
+    parser.add_argument("--config", type=Path, help="of the training; its section `data` says how recordings are read")
     parser.add_argument("--add-to", nargs="+", type=Path, default=[], help="scorecards (.json, .md) that get them too")
     options = parser.parse_args(arguments)
     try:
         players = [Player(path) for path in options.models]
-        pairs = dataset.load_pairs(dataset.Config(fps=players[0].rate(60.0)), options.data)
+        data = dataclasses.replace(_data(options.config), fps=players[0].rate(60.0))
+        pairs = dataset.load_pairs(data, options.data)
         chosen = [_unseen_by(players, pair) for pair in pairs]
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    tracks = [[pair.lead for pair in pairs], [pair.follow for pair in pairs]]
-    clips = [[Clip(HUMANOID, players[0].rate(60.0), each.root, each.rotations) for each in side] for side in tracks]
+    tracks = [[(pair, pair.lead) for pair in pairs], [(pair, pair.follow) for pair in pairs]]
+    clips = [[Clip(pair.skeleton, pair.fps, each.root, each.rotations) for pair, each in side] for side in tracks]
     figures = distances(chosen, *clips)
     print(*sentences(figures), sep="\n")
     for path in options.add_to:
@@ -122,6 +126,16 @@ def add_to(path: Path, figures: Figures) -> None:
         lines = "\n".join(f"- {line.strip()}" for line in others)
         text = f"{text.partition(_CHAPTER)[0].rstrip()}\n{_CHAPTER}{first}\n\n{lines}\n"
     path.write_text(text, encoding="utf-8")
+
+
+def _data(path: Path | None) -> dataset.Config:
+    """The section `data` of a training's YAML file, or the defaults."""
+    if path is None:
+        return dataset.Config()
+    made, faults = config.section(dataset.Config, config.load(path).get("data") or {}, f"{path}: data")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return made
 
 
 def _unseen_by(players: Sequence[Player], pair: dataset.Pair) -> Player:
