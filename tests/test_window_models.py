@@ -301,6 +301,14 @@ def test_distance_is_metres() -> None:
     torch.testing.assert_close(far.left, near.left, atol=0, rtol=0)
 
 
+@pytest.mark.parametrize(
+    ("share", "windows"),
+    [(1.0, 12), (0.8, 12), (0.7, 6), (0.5, 6), (0.4, 4), (1 / 3, 4), (0.3, 4), (0.25, 3), (1 / 12, 1)],
+)
+def test_the_windows_that_go_to_the_other_dancer_are_the_nearest_share(share: float, windows: int) -> None:
+    assert len(range(12)[deepfake._cycled(12, deepfake.Config(cycle_share=share))]) == windows
+
+
 @pytest.mark.parametrize(("mix", "decoder"), [(0.0, "decoder1"), (1.0, "decoder2")])
 def test_the_ends_of_the_mix_are_the_two_decoders(mix: float, decoder: str) -> None:
     torch.manual_seed(0)

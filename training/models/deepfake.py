@@ -38,7 +38,8 @@ train = duet_window.train
 class Config(window_vae.Config):
     """cycle_loss: of the pose loss after going to the other dancer and back; 0 is the research's training.
 
-    cycle_share: of every batch, the windows that do so (one in two, in three, ...), because they cost more than others.
+    cycle_share: of every batch, the windows that do so, because they cost more than others. It is all of them or one in
+    two, in three, ..., whichever is nearest: 0.7 is a half.
     """
 
     cycle_loss: float = 0.5
@@ -93,7 +94,9 @@ class Deepfake(nn.Module):
 
 def _cycled(count: int, config: Config) -> slice:
     """Of so many windows those that go to the other dancer and back: evenly spread, the same in any process."""
-    return slice(0, None if config.cycle_loss else 0, round(1.0 / config.cycle_share))
+    below = int(1.0 / config.cycle_share)
+    every = min(below, below + 1, key=lambda each: abs(1.0 / each - config.cycle_share))
+    return slice(0, None if config.cycle_loss else 0, every)
 
 
 def _joined(windows: Sequence[Window]) -> Window:
