@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from motion.skeleton import HUMANOID, Array, Skeleton
+from motion.skeleton import Array, Skeleton
+from server.protocols.bodies import standing
 from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 from server.protocols.mocopi_parts import F32, F64, U16, U32, children, part, parts, payload, text, value
 from server.protocols.numbering import Numbering
@@ -265,11 +266,7 @@ def _standard(packet: FramePacket) -> tuple[tuple[int, ...], Skeleton]:
         raise PacketError(
             f"frame {packet.number} has {len(packet.ids)} bones that are not Sony's {len(ids)}: no skdf yet"
         )
-    offsets = packet.places[:, 4:].copy()
-    offsets[0] = 0.0
-    standing = Skeleton(BONES, PARENTS, offsets)
-    offsets[0, 1] = HUMANOID.rest_positions[:, 1].min() + standing.hip_height
-    return ids, standing.with_offsets(offsets)
+    return ids, standing(BONES, PARENTS, packet.places[:, 4:])
 
 
 def _time(seconds: float) -> float | None:
