@@ -209,7 +209,7 @@ def test_impossible_numbers_are_refused(place, message, strange):
         (b"", "no part 'head' in 0 bytes"),
         (b"\0" * 7, "7 bytes too many in the datagram at byte 0"),
         (b"\xff\xff\xff\xffhead", "part head in the datagram claims 4294967295 bytes at byte 8, 0 left"),
-        (bytes(9000), "9000 bytes; no mocopi datagram is longer than 8192"),
+        (bytes(9000), "9000 bytes; no mocopi datagram is longer than 4096"),
         (tlv(b"head", tlv(b"ftyp", b"other")), "head/ftyp is b'other'"),
         (tlv(b"head", tlv(b"vrsn", b"\x01")), "no part ftyp in head; it has vrsn"),
         (HEAD + tlv(b"fram"), "no part fnum in fram; it has none"),

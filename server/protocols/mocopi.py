@@ -38,7 +38,7 @@ PARENTS = (-1, *range(7), 7, 8, 9, 7, 11, 12, 13, 7, 15, 16, 17, 0, 19, 20, 21, 
 
 _PLACE = struct.Struct("<7f")  # qx qy qz qw px py pz
 _MAX_UNKNOWN = 64
-_MAX_LENGTH = 8192  # bytes: four times Sony's longest, and no more than a millisecond's work
+_MAX_LENGTH = 4096  # bytes: twice Sony's longest, and less than a millisecond's work
 # A bone of a frame as Sony writes it; the three openings (length and tag) are the same in all.
 _BONE = np.dtype(
     [("opening", "<u8"), ("id_opening", "<u8"), ("id", "<u2"), ("tran_opening", "<u8"), ("place", "<f4", 7)]
