@@ -230,6 +230,22 @@ def test_the_next_frames_message_closes_a_frame_that_lost_one():
     assert_same(decoder.feed(last, PERIOD + 0.001)[0], pose(2))
 
 
+@pytest.mark.parametrize("lost", range(4))
+@pytest.mark.parametrize("period", [0.005, 0.02])
+def test_a_lost_message_never_mixes_two_frames_for_long(lost, period):
+    decoder = AiToolboxDecoder(HUMANOID)
+    frames = []
+    for n in range(20):
+        for k, datagram in enumerate(datagrams(pose(n), ("pos_local", "rot_world", "pos_world", "rot_local"))):
+            now = n * period + k * 0.0003
+            frames += decoder.flush(now)
+            if (n, k) != (10, lost):
+                frames += decoder.feed(datagram, now)
+    assert len(frames) == 20
+    for n in set(range(20)) - {10}:
+        assert_same(frames[n], pose(n))
+
+
 def test_other_people_are_counted_until_ours_is_silent():
     decoder = AiToolboxDecoder(HUMANOID)
     zero, seven = (datagrams(pose(n), number=n) for n in (0, 7))

@@ -3,7 +3,8 @@
 `/mocap/<n>/joint/<quantity>` or the older `/mocap/joint/<quantity>`: rot_local and rot_world as w x y z, pos_local and
 pos_world; and QTM's bridge, whose `pos` and `rot` are global and x y z w. No names, no time, no frame number: the
 joints are in the order of the sender's skeleton, which must be known. Units and axes are the sender's: `scale`, `AXES`.
-A frame is whole when every quantity that usually comes has come, when one repeats, or 4 ms after its first (`flush`).
+A frame is whole when every quantity that usually comes has come. Where one was lost it ends when one repeats, when the
+one comes that usually comes first (after the longest pause), or 10 ms after its first (`flush`).
 Peer: https://github.com/bisnad (MocapPlayer, XSens2Osc_FBX, Qtm2Osc and relatives), ports 9004, 9005 and 9007 by habit.
 """
 
@@ -24,7 +25,8 @@ from server.protocols import osc
 from server.protocols.frames import FAR, PacketError, PoseFrame
 from server.protocols.streamed_skeleton import StreamedSkeleton, measured_offsets
 
-FRAME_TIMEOUT = 0.004  # seconds: a sender in Python takes up to 2 for its four messages, and sends 50 frames a second
+FRAME_TIMEOUT = 0.010  # seconds: a busy Python sender stalls so long between two messages, and sends 50 frames a second
+LONGEST_GAP = 0.1  # seconds of a pause that count, so that a stop in between is soon forgotten
 USUAL_FRAMES = 30  # a quantity that has not come for so many frames comes no more
 NUMBER_PAUSE = 1.0  # seconds of silence after which another <n> may take over
 MAX_UNKNOWN = 64
@@ -96,6 +98,9 @@ class AiToolboxDecoder:
         self._open: dict[str, Array] = {}  # what has come of the open frame, by meaning
         self._came: dict[str, int] = {}  # the frame in which each came last
         self._usual: set[str] | None = None
+        self._first: str | None = None  # the one that usually comes first, if that is clear
+        self._gaps: dict[str, float] = {}  # the usual pause before each, seconds
+        self._took = -math.inf
         self._body = StreamedSkeleton(skeleton)
         self._scale = scale
         self._metres = 1.0
@@ -120,7 +125,7 @@ class AiToolboxDecoder:
         return frames
 
     def flush(self, now: float) -> list[PoseFrame]:
-        """The frame that has been open for 4 ms or more, if there is one."""
+        """The frame that has been open for 10 ms or more, if there is one."""
         frames: list[PoseFrame] = []
         if self.deadline is not None and now >= self.deadline:
             self._close(frames)
@@ -186,6 +191,11 @@ class AiToolboxDecoder:
                 self.dropped["duplicate"] += 1  # some senders send one quantity twice
                 return
             self._close(frames)
+        elif self._open and meaning == self._first:
+            self._close(frames)
+        gap = min(now - self._took, LONGEST_GAP)
+        self._gaps[meaning] = gap + 0.9 * (self._gaps.get(meaning, gap) - gap)
+        self._took = now
         if self.deadline is None:
             self._opened, self.deadline = now, now + FRAME_TIMEOUT
         self._open[meaning] = numbers
@@ -196,6 +206,8 @@ class AiToolboxDecoder:
     def _close(self, frames: list[PoseFrame]) -> None:
         came, self._open, self.deadline = self._open, {}, None
         self._usual = {meaning for meaning, frame in self._came.items() if self._number - frame < USUAL_FRAMES}
+        *others, longest = sorted(self._usual, key=self._gaps.__getitem__)
+        self._first = longest if not others or self._gaps[longest] > 2.0 * self._gaps[others[-1]] else None
         self._number += 1
         local, world = came.get("rot_local"), came.get("rot_world")
         if local is None and world is not None:
