@@ -123,7 +123,7 @@ def test_quaternions_agree_with_the_numbers_room() -> None:
     a, b = (rot.normalize(random.normal(size=(5, 7, 4))) for _ in range(2))
     ta, tb = torch.tensor(a).float(), torch.tensor(b).float()
     np.testing.assert_allclose(quaternions.multiply(ta, tb), rot.multiply(a, b), atol=1e-6)
-    np.testing.assert_allclose(quaternions.matrices(ta), rot.to_matrix(a), atol=1e-6)
+    np.testing.assert_allclose(quaternions.matrices(ta, 7), rot.to_matrix(a), atol=1e-6)
     turned = quaternions.exp(quaternions.log(ta))
     np.testing.assert_allclose((turned * ta).sum(-1).abs(), 1.0, atol=1e-5)
 

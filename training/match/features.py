@@ -28,19 +28,23 @@ WRISTS = [_JOINT("LeftHand"), _JOINT("RightHand")]
 HEAD = _JOINT("Head")
 MARKS = [0, *ANKLES, *WRISTS]
 _AT = {lag: place for place, lag in enumerate(LAGS)}
+_POINTS = len(LAGS) * len(HUMANOID)  # of a past, one after the other
 _REMEMBERED = [*range(len(HUMANOID)), *(_AT[lag] * len(HUMANOID) + mark for lag in CONTEXT_LAGS for mark in MARKS)]
+_LOOKED_AT = [_AT[lag] * len(HUMANOID) + mark for lag in SEEN_LAGS for mark in MARKS]
+_LOOKED_AT += [_AT[1] * len(HUMANOID) + mark for mark in MARKS[:3]]
 
 
 def _seen_table() -> tuple[Tensor, Tensor]:
-    """(23, LAGS J) and (23, 1): the leader's points that a follower sees, and which of them are places."""
-    joints, rows = len(HUMANOID), []
-    point = torch.eye(len(LAGS) * joints).view(len(LAGS), joints, -1)
+    """(23, 23): what a follower sees of the leader's points _LOOKED_AT; (2, 69): what of that the root is part of."""
+    rows, point = [], dict(zip(_LOOKED_AT, torch.eye(len(_LOOKED_AT)), strict=True))
+    at = {(lag, mark): point[_AT[lag] * len(HUMANOID) + mark] for lag in SEEN_LAGS for mark in MARKS}
     for lag in SEEN_LAGS:
-        rows.append(point[_AT[lag], 0])
+        rows.append(at[lag, 0])
     for lag in SEEN_LAGS:
-        rows += [0.6 * (point[_AT[lag], mark] - point[_AT[lag], 0]) for mark in MARKS[1:]]
-    rows += [0.25 * RATE * (point[0, mark] - point[1, mark]) for mark in MARKS[:3]]
-    return torch.stack(rows), (torch.arange(len(rows)) < len(SEEN_LAGS)).float()[:, None]
+        rows += [0.6 * (at[lag, mark] - at[lag, 0]) for mark in MARKS[1:]]
+    rows += [0.25 * RATE * (at[0, mark] - point[_AT[1] * len(HUMANOID) + mark]) for mark in MARKS[:3]]
+    places = (torch.arange(len(rows)) < len(SEEN_LAGS)).float()
+    return torch.stack(rows), torch.kron(places, _FLAT)
 
 
 def _moved_table() -> Tensor:
@@ -51,9 +55,9 @@ def _moved_table() -> Tensor:
     return table
 
 
+_FLAT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # x z -> a point on the floor
 _SEEN, _FROM_ROOT = _seen_table()
 _MOVED = _moved_table()
-_FLAT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])  # x z -> a point on the floor
 _ACROSS = torch.zeros(3 * len(HUMANOID), 2)
 for _row, _coordinate in enumerate((0, 2)):
     _ACROSS[3 * LEFT_HIP + _coordinate, _row], _ACROSS[3 * RIGHT_HIP + _coordinate, _row] = 1.0, -1.0
@@ -67,6 +71,26 @@ def plane(left: Tensor) -> Tensor:
 def plane_back(left: Tensor) -> Tensor:
     """The matrix (B, 2, 2) by which rows go from the world to a body's frame: v @ plane_back(left) = conj(left) * v."""
     return (left @ _PLANE_BACK).view(-1, 2, 2)
+
+
+def times(a: Tensor, b: Tensor) -> Tensor:
+    """a * b, (B, 2) each."""
+    return ((a @ _EACH) * (b @ _ALL)) @ _TIMES
+
+
+def times_conjugate(a: Tensor, b: Tensor) -> Tensor:
+    """a * conj(b), (B, 2) each."""
+    return ((a @ _EACH) * (b @ _ALL)) @ _TIMES_CONJUGATE
+
+
+def placed(root: Tensor, left: Tensor) -> Tensor:
+    """The matrix (B, 5, 5) that takes rows (place, direction, 1) to the world from a body's frame."""
+    return (torch.cat([left, root], dim=-1) @ _PLACED + _ONE).view(-1, 5, 5)
+
+
+def floor(left: Tensor) -> Tensor:
+    """The matrix (B, 2, 3) by which rows go from a body's frame to points on the world's floor."""
+    return (left @ _FLOOR).view(-1, 2, 3)
 
 
 def space_back(left: Tensor) -> Tensor:
@@ -84,7 +108,16 @@ _PLANE_BACK = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0]])
 _SPACE = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, -1, 0, 0]])
 _SPACE_BACK = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, -1, 0, 0, 0, 1, 0, 0]])
 _UP = torch.tensor([0.0, 0, 0, 0, 1, 0, 0, 0, 0])
+_FLOOR = torch.tensor([[1.0, 0, 0, 0, 0, 1], [0, 0, 1, -1, 0, 0]])
 _GROUND = torch.tensor([1.0, 0.0, 1.0])
+_EACH, _ALL = torch.eye(2).repeat_interleave(2, dim=1), torch.eye(2).repeat(1, 2)  # a0 a0 a1 a1, b0 b1 b0 b1
+_TIMES = torch.tensor([[1.0, 0], [0, 1], [0, 1], [-1, 0]])
+_TIMES_CONJUGATE = torch.tensor([[1.0, 0], [0, -1], [0, 1], [1, 0]])
+_PLACED = torch.zeros(4, 5, 5)
+_PLACED[:2, :2, :2] = _PLACED[:2, 2:4, 2:4] = _PLANE.view(2, 2, 2)
+_PLACED[2, 4, 0] = _PLACED[3, 4, 1] = 1.0
+_PLACED = _PLACED.view(4, 25)
+_ONE = torch.eye(25)[24]
 
 
 def turned(vector: Tensor, left: Tensor) -> Tensor:
@@ -103,7 +136,12 @@ def unit(vector: Tensor) -> Tensor:
 
 def lefts(positions: Tensor) -> Tensor:
     """The left (..., 2) of bodies (..., J, 3)."""
-    return unit(positions.flatten(-2) @ _ACROSS)
+    return flat_lefts(positions.flatten(-2))
+
+
+def flat_lefts(bodies: Tensor) -> Tensor:
+    """The left (..., 2) of bodies (..., 3 J)."""
+    return unit(bodies @ _ACROSS)
 
 
 def points_seen(points: Tensor, root: Tensor, left: Tensor) -> Tensor:
@@ -112,23 +150,24 @@ def points_seen(points: Tensor, root: Tensor, left: Tensor) -> Tensor:
 
 
 def context(past: Tensor) -> Tensor:
-    """The leader in its own frame, now and over the last second: past (B, LAGS, J, 3) world -> (B, 151)."""
-    left = lefts(past)  # (B, LAGS, 2)
-    points = (past.flatten(1, 2)[:, _REMEMBERED] - past[:, 0, :1] * _GROUND) @ space_back(left[:, 0])
+    """The leader in its own frame, now and over the last second: past (B, LAGS, 3 J) world -> (B, 151)."""
+    left = flat_lefts(past)  # (B, LAGS, 2)
+    points = past.view(-1, _POINTS, 3)
+    points = (points[:, _REMEMBERED] - points[:, :1] * _GROUND) @ space_back(left[:, 0])
     turns = left[:, [_AT[lag] for lag in CONTEXT_LAGS]] @ plane_back(left[:, 0])
     return torch.cat([points.flatten(1), turns.flatten(1)], dim=-1)
 
 
 def leader_seen(past: Tensor, root: Tensor, left: Tensor) -> Tensor:
     """The leader as the follower at root, left (B, 2) has it before their eyes: (B, 78)."""
-    points = _SEEN @ past.flatten(1, 2) - _FROM_ROOT * (root @ _FLAT).unsqueeze(1)  # (B, 23, 3)
-    turns = lefts(past)[:, [_AT[lag] for lag in SEEN_LAGS]] @ plane_back(0.5 * left)
+    points = _SEEN @ past.view(-1, _POINTS, 3)[:, _LOOKED_AT] - (root @ _FROM_ROOT).view(-1, len(_SEEN), 3)
+    turns = (0.5 * flat_lefts(past)[:, [_AT[lag] for lag in SEEN_LAGS]]) @ plane_back(left)
     return torch.cat([(points @ space_back(left)).flatten(1), turns.flatten(1), 0.6 * speeds(past)[:, :1]], dim=-1)
 
 
 def speeds(past: Tensor) -> Tensor:
     """The leader's mean joint speed at SPEED_LAGS, m/s: (B, 8)."""
-    moved = (_MOVED @ past.flatten(2)).view(-1, len(SPEED_LAGS), len(HUMANOID), 3)
+    moved = (_MOVED @ past).view(-1, len(SPEED_LAGS), len(HUMANOID), 3)
     return moved.norm(dim=-1).mean(dim=-1)
 
 
@@ -223,9 +262,9 @@ def placement(parts: dict[str, Tensor], leader_root: Tensor, leader_left: Tensor
 
 
 def past_of(positions: Tensor) -> Tensor:
-    """Every frame's past (T, LAGS, J, 3) of a take (T, J, 3); before its start its first frame stands."""
+    """Every frame's past (T, LAGS, 3 J) of a take (T, J, 3); before its start its first frame stands."""
     frames = torch.arange(len(positions))[:, None] - torch.tensor(LAGS)
-    return positions[frames.clamp(min=0)]
+    return positions.flatten(1)[frames.clamp(min=0)]
 
 
 def _later(rows: Tensor, frames: int) -> Tensor:

@@ -8,22 +8,44 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from motion.skeleton import HUMANOID
 from training.match import quaternions
-from training.match.features import plane, space, unit
+from training.match.features import floor, space, unit
 
 _CHAIN = [
     [HUMANOID.index(f"{side}{bone}") for side in ("Left", "Right")] for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")
 ]
-
 _JOINTS = len(HUMANOID)
-_GROUND, _UP = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([0.0, 1.0, 0.0])
-_X0Z, _X0Z_2 = [0, 2, 1], [0, 0, 1]  # from (x, z, 0) and (x, z) to points on the floor
-_DIFFERENCES = torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0]])
-_EYE = torch.eye(3)
+# Per joint of the chain, hips to feet: left and right of the body shown, then of the clip, whose joints follow.
+_LINKS = [joint + body for pair in [[0, 0], *_CHAIN[:3]] for body in (0, _JOINTS) for joint in pair]
+_SHOWN = [4 * bone + side for bone in range(4) for side in range(2)]  # the body shown, of _LINKS
+_BENT = [joint for pair in _CHAIN[:3] for joint in pair]
+_PUT = [_JOINTS + _BENT.index(joint) if joint in _BENT else joint for joint in range(_JOINTS)]
+_GROUND, _UPWARD = torch.tensor([1.0, 0.0, 1.0]), torch.tensor([False, True, False])
 _RISING = 0.04  # half-life, seconds, of a foot's way up and down
+
+
+def _spans() -> Tensor:
+    """(8, _LINKS): of the bones that hang on _LINKS, thighs and legs (hip to ankle) of the body shown; hips to toes of
+    both bodies.
+    """
+    bones = torch.eye(16).view(4, 2, 2, 16)  # bone, body, side
+    return torch.cat([bones[1, 0], bones[1:3, 0].sum(0), bones.sum(0).flatten(0, 1)])
+
+
+def _halves() -> Tensor:
+    """(4, 8): half the turns of both thighs and shins, from angles at the hips and at the knees, before and after."""
+    angles = torch.eye(8).view(2, 2, 2, 8)  # hip and knee, before and after, side
+    bends = 0.5 * (angles[:, 0] - angles[:, 1])
+    return bends.cumsum(0).flatten(0, 1)  # a shin turns with its thigh
+
+
+_SPANS, _HALVES = _spans(), _halves()
+# root x z and both heights -> the hips of _LINKS' bodies, (4, 3)
+_HIPS = torch.zeros(4, 4, 3)
+_HIPS[0, :, 0] = _HIPS[1, :, 2] = _HIPS[2, :2, 1] = _HIPS[3, 2:, 1] = 1.0
+_HIPS = _HIPS.view(4, 12)
 
 
 class Feet(nn.Module):
@@ -32,22 +54,24 @@ class Feet(nn.Module):
 
     def __init__(self, clamp: float, release: float, highest: float) -> None:
         super().__init__()
-        self.clamp, self.release = clamp, release
+        self.clamp = clamp
+        self.decays = (-0.693147 / release, -0.693147 / _RISING)  # a second, of the logarithm
         self.lift, self.highest = 1.0, highest  # of the way left, metres
         self.register_buffer("longest", torch.tensor(clamp))
         offsets = torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(_CHAIN)]  # (4 bones, 2 sides, 3)
-        self.register_buffer("offsets", offsets[..., None])
+        self.register_buffer("offsets", offsets.repeat_interleave(2, dim=0).view(16, 3, 1))  # two bodies
         self.thigh, self.shin = (float(offsets[bone, 0].norm()) for bone in (1, 2))
 
     def forward(
         self,
         turns: Tensor,
-        heights: Tensor,
-        root: Tensor,
+        places: Tensor,
         left: Tensor,
         contacts: Tensor,
         gliding: Tensor,
         dt: Tensor,
+        fade: Tensor,
+        sink: Tensor,
         state: Tensor,
         jump: Tensor,
         started: Tensor,
@@ -55,90 +79,59 @@ class Feet(nn.Module):
         """The body's changed matrices (B, J, 3, 3) and the next state.
 
         turns (B, 2 J, 3, 3) local, the hips without yaw: the body shown, and the clip alone, whose toes are followed;
-        heights (B, 2) of their hips. contacts (B, 2); gliding (B, 4) how low toes travel, m/s in the body's frame.
+        places (B, 4) root x z and the heights of both. contacts (B, 2); gliding (B, 4) how low toes travel, m/s in the
+        body's frame; fade and sink (B, 1): the shares that `decays` leave in dt.
         """
-        both = turns.view(-1, 2, _JOINTS, 3, 3)
-        matrices = both[:, 0]
-        hips = both[:, :, :1]
-        upper = hips @ both[:, :, _CHAIN[0]]  # (B, 2 bodies, 2 sides, 3, 3)
-        lower = upper @ both[:, :, _CHAIN[1]]
-        foot = lower @ both[:, :, _CHAIN[2]]
-        hip = F.pad(heights.unsqueeze(-1), (1, 1)).unsqueeze(2) + (hips @ self.offsets[0])[..., 0]
-        knee = hip + (upper @ self.offsets[1])[..., 0]
-        ankle = knee + (lower @ self.offsets[2])[..., 0]
-        toes = ankle + (foot @ self.offsets[3])[..., 0]
+        hips, upper, lower, foot = turns[:, _LINKS].split(4, dim=1)
+        upper = hips @ upper
+        lower = upper @ lower
+        frames = torch.cat([hips, upper, lower, lower @ foot], dim=1)  # (B, _LINKS, 3, 3)
+        thigh, leg, toes = (_SPANS @ (frames @ self.offsets).view(-1, 16, 3)).split([2, 2, 4], dim=1)
         into = space(left)
-        toes = (toes.flatten(1, 2) @ into).view(-1, 2, 2, 3) + F.pad(root, (0, 1))[:, None, None][..., _X0Z]
-        shown, place = toes[:, 0], toes[:, 1]  # (B, 2 sides, 3) in the world
+        shown, place = (toes @ into + (places @ _HIPS).view(-1, 4, 3)).split(2, dim=1)  # (B, 2 sides, 3) in the world
 
         stood, target, velocity, shift = state.view(-1, 2, 10).split([1, 3, 3, 3], dim=-1)
-        dt, jump, started = dt.unsqueeze(1), jump.unsqueeze(1), started.unsqueeze(1)
-        fade = torch.exp(dt * (-0.693147 / self.release))
-        free = torch.where(jump, target + velocity * dt - place, shift * fade)
+        dt, fade, sink = dt.unsqueeze(1), fade.unsqueeze(1), sink.unsqueeze(1)
+        jump, started = jump.unsqueeze(1), started.unsqueeze(1)
         stands = (contacts.unsqueeze(-1) > 0.5) & started
-        travel = (gliding.view(-1, 2, 2) @ plane(left)) * dt
-        held = target + travel[..., _X0Z_2] * _GROUND - place
-        wide = torch.where(stands & (stood > 0.5) & ~jump, held, free) * _GROUND  # horizontal
-        size = wide.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        most = (shift * _GROUND).norm(dim=-1, keepdim=True) * fade
+        lag, melted = target - place, shift * fade
+        travel = (gliding.view(-1, 2, 2) @ floor(left)) * dt
+        wide = torch.where(stands & (stood > 0.5), lag + travel, melted) * _GROUND  # horizontal
+        size = wide.norm(dim=-1, keepdim=True)
+        most = (melted * _GROUND).norm(dim=-1, keepdim=True)
         limit = (torch.maximum(most, self.longest) / size).clamp(max=1.0)
-        wide = torch.where(jump, wide, wide * limit)
         # A foot on its way steps: it is lifted while it has further to go than it may be held by.
-        lift = torch.relu((size - 0.92 * self.clamp) * self.lift).clamp(max=self.highest) * stands
-        rise = torch.where(jump, free, lift + (shift - lift) * torch.exp(dt * (-0.693147 / _RISING))) * _UP
-        moved = (wide + rise) * started
+        standing = stands.to(dt.dtype)
+        lift = torch.relu((size - 0.92 * self.clamp) * self.lift).clamp(max=self.highest) * standing
+        moved = torch.where(_UPWARD, lift + (shift - lift) * sink, wide * limit)
+        moved = torch.where(jump, lag + velocity * dt, moved)
         wanted = place + moved
-        known = started & (dt > 0.0)
-        state = torch.cat(
-            [stands.to(moved), wanted, torch.where(known, (wanted - target) / dt, 0.0 * moved), moved], -1
-        )
-
-        upper_turn, lower_turn, foot_turn = upper[:, 0], lower[:, 0], foot[:, 0]
-        hips, hip, knee, ankle = hips[:, 0], hip[:, 0], knee[:, 0], ankle[:, 0]
-        target = ankle + (wanted - shown) @ into.transpose(-1, -2)
+        velocity = torch.where(started, (wanted - target) / dt, 0.0)
+        state = torch.cat([standing, wanted, velocity, moved], dim=-1).flatten(1)
 
         # The knee that reaches there (the law of cosines, before and after, so no shift is no change).
-        leg, reach = ankle - hip, target - hip
-        before, after = leg.norm(dim=-1, keepdim=True), reach.norm(dim=-1, keepdim=True)
-        after = _soft(after, before, self.thigh + self.shin)
-        bend = quaternions.cross(knee - hip, leg)
+        reach = leg + (wanted - shown) @ into.transpose(-1, -2)
+        hips, bones, foot = frames[:, _SHOWN].split([2, 4, 2], dim=1)
+        before, far = leg.norm(dim=-1, keepdim=True), reach.norm(dim=-1, keepdim=True)
+        bend = quaternions.cross(thigh, leg)
         bent = bend.norm(dim=-1, keepdim=True)
-        hinge = torch.where(bent > 1e-3, bend / bent.clamp(min=1e-6), upper_turn[..., 0])
-        sides = torch.cat([before, after], dim=-1)  # (B, 2, 2)
+        hinge = torch.where(bent > 1e-3, bend / bent, bones[:, :2, :, 0])
+        sides = torch.cat([before, _soft(far, before, self.thigh + self.shin)], dim=1)  # (B, 4, 1)
         squares = sides * sides
         at_hip = (squares + (self.thigh**2 - self.shin**2)) / (sides * (2.0 * self.thigh))
         at_knee = (self.thigh**2 + self.shin**2 - squares) * (0.5 / (self.thigh * self.shin))
-        angles = torch.acos(torch.cat([at_hip, at_knee], dim=-1).clamp(-0.99999, 0.99999))
-        angles = angles @ _DIFFERENCES  # (B, 2, 2): before less after, at the hip and at the knee
-        bends = quaternions.matrices(
-            quaternions.exp(torch.cat([hinge * angles[..., :1], hinge * angles[..., 1:]], dim=1))
-        )
-        thigh_turn = _between(leg, reach) @ bends[:, :2]
-        shin_turn = thigh_turn @ bends[:, 2:]
-        new_upper, new_lower = thigh_turn @ upper_turn, shin_turn @ lower_turn
-        legs = torch.cat(
-            [
-                hips.transpose(-1, -2) @ new_upper,
-                new_upper.transpose(-1, -2) @ new_lower,
-                new_lower.transpose(-1, -2) @ foot_turn,
-            ],
-            dim=1,
-        )  # (B, 6, 3, 3): both thighs, both shins, both feet
-        parts = [matrices[:, : _CHAIN[0][0]], legs[:, 0::2], matrices[:, _CHAIN[3][0] : _CHAIN[3][0] + 1]]
-        parts += [legs[:, 1::2], matrices[:, _CHAIN[3][1] :]]
-        return torch.cat(parts, dim=1), state.flatten(1)
+        half = _HALVES @ torch.acos(torch.cat([at_hip, at_knee], dim=1).clamp(-0.99999, 0.99999))
+        bends = torch.cat([torch.cat([hinge, hinge], dim=1) * torch.sin(half), torch.cos(half)], dim=-1)
+        swing = unit(quaternions.between(leg, reach, before * far))
+        bends = quaternions.multiply(torch.cat([swing, swing], dim=1), bends)
+        bones = quaternions.matrices(bends, 4) @ bones  # both thighs, both shins
+        legs = torch.cat([hips, bones], dim=1).transpose(-1, -2) @ torch.cat([bones, foot], dim=1)
+        return torch.cat([turns[:, :_JOINTS], legs], dim=1)[:, _PUT], state
 
 
 def _soft(wanted: Tensor, before: Tensor, leg: float) -> Tensor:
     """A hip-to-ankle distance that nears the straight leg ever slower."""
     start = before.clamp(min=0.97 * leg)
     room = (0.995 * leg - start).clamp(min=1e-6)
-    return torch.where(wanted > start, start + room * (1.0 - torch.exp(-torch.relu(wanted - start) / room)), wanted)
-
-
-def _between(a: Tensor, b: Tensor) -> Tensor:
-    """The shortest turn (B, 2, 3, 3) from direction a to b (B, 2, 3); they are less than a right angle apart."""
-    a, b = unit(a), unit(b)
-    cross = quaternions.skew(quaternions.cross(a, b))
-    cosine = (a * b).sum(-1)[..., None, None]
-    return _EYE + cross + cross @ cross / (1.0 + cosine).clamp(min=0.1)
+    over = torch.relu(wanted - start)
+    return wanted - over + room * (1.0 - torch.exp(-over / room))

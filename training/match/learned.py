@@ -15,8 +15,6 @@ from torch.nn import functional as F
 from training.match.database import CLIP
 
 UNLEARNED = ("root", "yaw")  # a code knows no place: it moves by its velocities
-_PARTS = [CLIP["quats"], 1, CLIP["contacts"] + CLIP["speed"], CLIP["toes"], CLIP["turning"] + CLIP["moving"]]
-_STILL = 0.3  # m/s; what is learned of a standing toe errs by as much
 KNOTS = 4  # codes in a row: the one before, the one that plays, the two after
 POSE = sum(size for name, size in CLIP.items() if name not in UNLEARNED)
 
@@ -70,17 +68,23 @@ class Projector(nn.Module):
 
 
 @torch.jit.script_if_tracing
-def onward(code: Tensor, wanted: Tensor, longest: Tensor, weights: list[Tensor]) -> Tensor:
-    """What the stepper says, kept from getting away, when anybody in the batch wants it; else the codes as they are.
+def onward(knots: Tensor, fraction: Tensor, longest: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Moves knots (B, KNOTS, C) a row on wherever the fraction (B, 1, 1) of a row is a whole one, until none is: the
+    code that comes is what the stepper says, kept from getting away.
 
     Three of four live frames want none, so it travels as an `If`; TorchScript knows no modules there.
     """
-    if bool(wanted.any()):
+    if bool(fraction.max() >= 1.0):
         w1, b1, w2, b2, w3, b3 = weights
-        hidden = F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2))
-        code = code + F.linear(hidden, w3, b3)
-        code = code * (longest / code.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)).clamp(max=1.0)
-    return code
+        while bool(fraction.max() >= 1.0):
+            code = knots[:, 3:]
+            hidden = F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2))
+            code = code + F.linear(hidden, w3, b3)
+            code = code * (longest / code.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)).clamp(max=1.0)
+            over = fraction >= 1.0
+            knots = torch.where(over, torch.cat([knots[:, 1:], code], dim=1), knots)
+            fraction = torch.where(over, fraction - 1.0, fraction)
+    return knots, fraction
 
 
 class Learned(nn.Module):
@@ -99,18 +103,6 @@ class Learned(nn.Module):
         steps = torch.arange(-4.0, 5.0)
         self.register_buffer("steps", torch.stack([steps, steps**2 - 60.0 / 9.0], dim=1))
 
-    def row(self, code: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Of codes (B, C): pose rows as the database has them (at no place), features (B, F), slope and bend."""
-        flat = self.decompressor(code) / self.decompressor.weights
-        pose, found, around = flat.split([POSE, self.features, 2 * self.axes], dim=-1)
-        quats, height, stance, toes, rest = pose.split(_PARTS, dim=-1)
-        ways = toes.view(-1, 2, 2)
-        ways = ways * ((ways.norm(dim=-1, keepdim=True) - _STILL) / _STILL).clamp(0.0, 1.0)
-        placed = [F.pad(quats, (0, 2)), F.pad(height, (0, 1))]  # at the root and yaw 0
-        return torch.cat([*placed, stance, ways.flatten(1), rest], dim=-1), found, around
-
     def near(self, found: Tensor, around: Tensor) -> Tensor:
         """The features on the axes four rows back to four rows on, (B, 9, axes)."""
-        ways = self.steps @ around.view(-1, 2, self.axes)
-        now = found[:, : self.axes].unsqueeze(1)
-        return now + ways - ways[:, 4:5]
+        return found[:, : self.axes].unsqueeze(1) + (self.steps - self.steps[4]) @ around.view(-1, 2, self.axes)

@@ -18,18 +18,24 @@ from torch.nn import functional as F
 from motion.skeleton import HUMANOID
 from training.match import features, quaternions
 from training.match.database import CLIP
-from training.match.features import plane, plane_back, space, unit
+from training.match.features import plane_back, space, times, times_conjugate, unit
 from training.match.feet import Feet
 from training.match.folded import Folded
+from training.match.plans import PLANS, Plans
 
-HISTORY, PLANS = 32, 20
+HISTORY = 32
 PERIOD = 1.0 / features.RATE
 _EARLY, _SETTLE = 1e-3, 0.1  # s: a push may come early by rounding; trackers begin with rubbish
-_FADED = 0.04
 _JOINTS = len(HUMANOID)
 _ROOT = CLIP["quats"]  # where a pose row's root x z, height and yaw begin
 _FLOOR_SPEED = 0.05  # m/s
 MARGIN = 5.0  # rows at a take's end that do not play: the phase lock looks four rows ahead
+
+
+def pose_columns(parts: dict[str, int]) -> dict[str, int]:
+    """The columns of a pose row of these parts; `pace` is turning and moving together, its end."""
+    still = {name: size for name, size in parts.items() if name not in ("turning", "moving")}
+    return {**still, "pace": parts["turning"] + parts["moving"]}
 
 
 class Player(nn.Module):
@@ -41,8 +47,14 @@ class Player(nn.Module):
         self.folded = Folded(model)
         self._remember()
         self.feet = Feet(self.config.foot_clamp, self.config.foot_release, self.config.foot_lift)
-        horizons = torch.tensor(self.config.horizons, dtype=torch.float32) * PERIOD
-        self.register_buffer("horizons", horizons)
+        self.plans = Plans(self.config.horizons, self.config.lead, self.config.forget_seconds)
+        y = 2.0 * math.log(2.0) / self.config.jump_half_life
+        self.register_buffer("spring", torch.tensor([y, 1.0, -y * y, -y]))
+        self.register_buffer("still", torch.eye(2).flatten())
+        # What a second leaves, as logarithms: of a jump's root pace, steering, latent, rate, a jump; two of the feet.
+        decays = [-0.5 * y, -1.0 / self.config.steer_smooth, -1.0 / self.config.drift_seconds]
+        decays += [features.RATE * math.log(1.0 - self.config.rate_gain), -y, *self.feet.decays]
+        self.register_buffer("decays", torch.tensor(decays))
         self.register_buffer("lags", torch.tensor(features.LAGS, dtype=torch.float32)[:, None] * PERIOD)
         self.register_buffer("lowest", torch.tensor(4.0))  # before the start, when the state names no row yet
         self.register_buffer("steer_seconds", torch.tensor(self.config.steer_seconds))
@@ -100,126 +112,125 @@ class Player(nn.Module):
         config, model = self.config, self.model
         # 1. The clock, and the dancer's last second.
         dt = dt.clamp(1e-4, 10.0)
-        elapsed, since, searched, ages = state_clock.split([1, 1, 1, HISTORY], dim=-1)
-        started = elapsed >= _SETTLE  # (B, 1)
-        ages = torch.where(started, ages + dt, self.grid + PERIOD)  # of the kept samples; the present has age 0
+        before = state_clock[:, :1]
+        started = before >= _SETTLE  # (B, 1)
+        elapsed, since, searched, ages = (state_clock + dt).split([1, 1, 1, HISTORY], dim=-1)
+        ages = torch.where(started, ages, self.grid + PERIOD)  # of the kept samples; the present has age 0
         history = torch.where(started.unsqueeze(-1), state_history, dancer.unsqueeze(1))
-        push = (since + dt >= PERIOD - _EARLY) | ~started
+        push = (since >= PERIOD - _EARLY) | ~started
         samples = torch.cat([dancer.unsqueeze(1), history], dim=1)
-        edges = torch.cat([torch.zeros_like(dt), ages], dim=-1)
-        gaps = (edges[:, 1:] - edges[:, :-1]).clamp(min=1e-4)
-        ramps = ((self.lags - edges[:, None, :-1]) / gaps.unsqueeze(1)).clamp(0.0, 1.0)
-        past = (ramps @ self.ramp_difference + self.ramp_start) @ samples
-        past = past.view(-1, len(features.LAGS), _JOINTS, 3)
+        edges = F.pad(ages, (1, 0))
+        earlier = edges[:, :HISTORY]
+        gaps = (ages - earlier).clamp(min=1e-4)
+        ramps = ((self.lags - earlier.unsqueeze(1)) / gaps.unsqueeze(1)).clamp(0.0, 1.0)
+        past = (ramps @ self.ramp_difference + self.ramp_start) @ samples  # (B, LAGS, 3 J)
+        parts = torch.exp(dt * self.decays).split([1] * len(self.decays), dim=-1)
+        melted, unsteered, keep, unchanged, fade, loosened, sunk = parts
 
         # 2. A plan and an intention; where to be now and shortly, from this plan and the past ones.
         place, want, context = self.folded(features.context(past))
-        here, leader_left = past[:, 0, 0, 0::2], features.lefts(past[:, 0])
-        world = (place.view(-1, 2 * len(self.horizons), 2) @ plane(leader_left)).view(-1, len(self.horizons), 4)
-        world = world + F.pad(here, (0, 2)).unsqueeze(1)
-        plan = F.pad(world, (0, 1), value=1.0).flatten(1)
-        plans = torch.cat([plan.unsqueeze(1), state_plans], dim=1)  # (B, 1 + PLANS, 5 horizons)
-        placed = self._read(plans, edges[:, : PLANS + 1], (since + dt) / PERIOD, lead)
-        away = placed[:, 0, :2] - here
+        now, leader_left = past[:, 0], features.flat_lefts(past)[:, 0]
+        here = now[:, 0:3:2]
+        plan = F.pad(place.view(-1, len(config.horizons), 4), (0, 1), value=1.0) @ features.placed(here, leader_left)
+        plans = torch.cat(
+            [plan.view(-1, 1, 5 * len(config.horizons)), state_plans], dim=1
+        )  # (B, 1 + PLANS, 5 horizons)
+        spots, facing = self.plans(plans, edges[:, : PLANS + 1], since, lead).split([2, 2], dim=-1)
+        spot, facing = spots[:, 0], unit(facing)  # (B, 2), (B, 3, 2)
+        away = spot - here
         length = away.norm(dim=-1, keepdim=True).clamp(min=1e-3)
         wanted = length + config.stretch * torch.relu(length - config.far) + distance
-        wanted = torch.maximum(wanted, config.near**0.75 * length.sqrt().sqrt())
+        wanted = torch.maximum(wanted, config.near**0.75 * length**0.25)
         target = here + away * (wanted / length)
-        facing = unit(placed[:, :, 2:])  # (B, 3, 2)
 
         # 3. The clip, a little further on; the root under it, drawn to where it should be.
         place_in_clip, rate = state_clip.split([self.memory, 1], dim=-1)
-        flat, at, moved, turned, ended = self._onward(place_in_clip, rate * dt)
-        old = self._named(flat)
-        inner, left, root_offset, yaw_offset, steering, floor = state_body.split([2, 2, 2, 1, 2, 1], dim=-1)
-        moved = moved + root_offset * dt
-        inner = inner + (moved.unsqueeze(1) @ plane(left))[:, 0] + steering * dt
+        old, at, moved, turned, ended = self._onward(place_in_clip, rate * dt)
+        inner, left, drift, steering, floor = state_body.split([2, 2, 3, 2, 1], dim=-1)
+        root_offset, yaw_offset = drift.split([2, 1], dim=-1)
+        inner = inner + times(left, moved + root_offset * dt) + steering * dt
         inner = torch.where(started, inner, target)
         gap = target - inner
-        size = gap.norm(dim=-1, keepdim=True).clamp(min=1e-6)
-        smooth = 1.0 - torch.exp(dt * (-1.0 / config.steer_smooth))
-        pull = gap * (1.0 / torch.maximum(size / config.steer_speed, self.steer_seconds))
-        steering = torch.where(started, steering + smooth * (pull - steering), 0.0 * pull)
-        aside = (facing[:, :1] @ plane_back(left))[:, 0]
-        angle = torch.atan(aside[:, 1:] / (1.0 + aside[:, :1]).clamp(min=1e-3)) * (2.0 / config.turn_seconds)
+        size = gap.norm(dim=-1, keepdim=True)
+        pull = gap / torch.maximum(size / config.steer_speed, self.steer_seconds)
+        steering = pull + unsteered * (steering - pull)
+        along, across = times_conjugate(facing[:, 0], left).split([1, 1], dim=-1)
+        angle = torch.atan(across / (1.0 + along).clamp(min=1e-3)) * (2.0 / config.turn_seconds)
         angle = turned + (yaw_offset - angle.clamp(-config.turn_speed, config.turn_speed)) * dt
-        left = unit((_left_of(angle).unsqueeze(1) @ plane(left))[:, 0])
-        left = torch.where(started, left, facing[:, 0])
+        left = torch.where(started, unit(times(left, _left_of(angle))), facing[:, 0])
         root = inner + config.ride * gap
 
         # 4. What to look for, and the row that has it.
-        keep = torch.where(elapsed > 0.0, torch.exp(dt * (-1.0 / config.drift_seconds)), 0.0 * dt)
+        keep = torch.where(before > 0.0, keep, 0.0)
         latent = keep * state_latent + torch.sqrt(1.0 - keep * keep) * noise
-        ahead = torch.cat([placed[:, 1:, :2] - placed[:, :1, :2], 0.5 * facing[:, 1:]], dim=-1)
+        ahead = torch.cat([_LATER @ spots, _LATER_HALF @ facing], dim=-1)
         trajectory = (ahead.view(-1, 4, 2) @ plane_back(left)).flatten(1)
         rest, speed = self.folded.query(
             trajectory, features.leader_seen(past, root, left), want, context, features.speeds(past)
         )
         rest = rest + (variety * latent) @ model.wander
-        searched = searched + dt
         ending = ended | ~started
         due = (searched >= config.search_seconds - _EARLY) | ending
-        flat, at, jump = self._choose(rest, flat, at, due, ending, started)
-        searched = torch.where(due, 0.0 * dt, searched)
+        new, at, jump = self._choose(rest, old, at, due, ending, started)
+        searched = torch.where(due, 0.0, searched)
 
         # 5. The jump: the difference becomes an offset that melts.
-        new = self._named(flat)
-        y = 2.0 * math.log(2.0) / config.jump_half_life
-        place, pace = state_offset.split([3 * _JOINTS + 1, 3 * _JOINTS + 1], dim=-1)
-        pull = pace + place * y
-        fade = torch.exp(dt * -y)
-        place, pace = fade * (place + pull * dt), fade * (pace - pull * (y * dt))
-        offset = place[:, : 3 * _JOINTS].view(-1, _JOINTS, 3)
-        leap = (jump & started).to(dt.dtype)
-        shown = quaternions.multiply(quaternions.exp(offset), old["quats"])
-        fresh = quaternions.log(quaternions.multiply(shown, quaternions.conjugate(new["quats"]))).flatten(1)
-        height = place[:, 3 * _JOINTS :] + old["height"] - new["height"]
-        place = torch.where(jump, torch.cat([fresh, height], dim=-1), place) * started
-        change = (leap * rate) * (old["pace"] - new["pace"])
-        pace = (pace + change[:, : 3 * _JOINTS + 1]) * started
-        melted = torch.exp(dt * (-math.log(2.0) / config.jump_half_life))
-        drift = (torch.cat([root_offset, yaw_offset], dim=-1) * melted + change[:, 3 * _JOINTS + 1 :]) * started
-        quats = quaternions.multiply(quaternions.exp(place[:, : 3 * _JOINTS].view(-1, _JOINTS, 3)), new["quats"])
-        up = new["height"] + place[:, 3 * _JOINTS :]
-        floor = self._floor(past[:, 0], floor, dt, started)
+        jump = jump & started
+        spring = ((dt * self.spring + self.still) * fade).view(-1, 2, 2)
+        offset, height, pace = (
+            (spring @ state_offset.view(-1, 2, 3 * _JOINTS + 1))
+            .view(-1, 2 * (3 * _JOINTS + 1))
+            .split([3 * _JOINTS, 1, 3 * _JOINTS + 1], dim=-1)
+        )
+        pose, shown = self._parts(new), torch.where(started, old, new)
+        lost = self._parts(shown - new)  # nothing without a jump
+        clip = pose["quats"].view(-1, _JOINTS, 4)
+        quats = self._parts(shown)["quats"].view(-1, _JOINTS, 4)
+        quats = quaternions.multiply(quaternions.exp(offset.view(-1, _JOINTS, 3)), quats)
+        fresh = quaternions.log(quaternions.multiply(quats, quaternions.conjugate(clip))).flatten(1)
+        offset = torch.where(jump, fresh, offset)
+        height = height + lost["height"]
+        up = pose["height"] + height
+        change = rate * lost["pace"]
+        pace = pace + change[:, : 3 * _JOINTS + 1]
+        drift = drift * melted + change[:, 3 * _JOINTS + 1 :]
+        floor = self._floor(now, floor, dt, started)
 
         # 6. The phase lock: is the leader ahead of the clip or behind it? And is the partner to be faster?
-        slip = self._slip(rest, at)
-        hurry = (speed / new["speed"].clamp(min=0.05)).clamp(0.4, 2.5) ** config.hurry
+        slip = self._slip(rest, at, pose)
+        hurry = (speed / pose["speed"].clamp(min=0.05)).clamp(0.4, 2.5) ** config.hurry
         goal = ((1.0 + (config.lock_gain * slip).clamp(-0.25, 0.25)) * hurry).clamp(0.65, 1.4)
-        follow = 1.0 - torch.exp(dt * (features.RATE * math.log(1.0 - config.rate_gain)))
-        rate = torch.where(started, rate + follow * (goal - rate), torch.ones_like(rate))
+        rate = torch.where(started, goal + unchanged * (rate - goal), 1.0)
 
         # 7. Feet that stand are held; then the pose as the world sees it.
-        turns = quaternions.matrices(torch.cat([quats, new["quats"]], dim=1))  # (B, 2 J, 3, 3)
-        heights = torch.cat([up, new["height"]], dim=1)
+        turns = quaternions.matrices(unit(torch.cat([quats, clip], dim=1)), 2 * _JOINTS)  # (B, 2 J, 3, 3)
+        places = torch.cat([root, up, pose["height"]], dim=-1)
         matrices, feet = self.feet(
-            turns, heights, root, left, new["contacts"], rate * new["toes"], dt, state_feet, jump, started
+            *(turns, places, left, pose["contacts"], rate * self._toes(pose), dt, loosened, sunk),
+            *(state_feet, jump, started),
         )
         sixd = matrices.transpose(-1, -2)[:, :, :2]  # the first two axes as rows, (B, J, 2, 3)
         hips = (sixd[:, 0] @ space(left)).flatten(1)
         partner = torch.cat([root[:, :1], up + floor, root[:, 1:], hips, sixd[:, 1:].flatten(1)], dim=-1)
 
         # 8. What to remember.
-        since = torch.where(push, torch.zeros_like(dt), since + dt)
-        kept = torch.where(push, edges[:, :HISTORY], ages)
-        ready = push.unsqueeze(-1)
-        kept_plans = torch.where(ready, plans[:, :PLANS], state_plans)
+        kept = torch.where(push, earlier, ages)
         return (
             partner,
-            torch.cat([elapsed + dt, since, searched, kept], dim=-1),
-            torch.where(ready, samples[:, :HISTORY], history),
-            torch.where(started.unsqueeze(-1), kept_plans, torch.zeros_like(kept_plans)),
+            torch.cat([elapsed, torch.where(push, 0.0, since), searched, kept], dim=-1),
+            torch.where(push.unsqueeze(-1), samples[:, :HISTORY], history),
+            torch.where((push & started).unsqueeze(-1), plans[:, :PLANS], state_plans),
             latent,
-            torch.cat([self._kept(at, new), rate], dim=-1),
+            torch.cat([self._kept(at, pose), rate], dim=-1),
             torch.cat([inner, left, drift, steering, floor], dim=-1),
-            torch.cat([place, pace], dim=-1),
+            torch.cat([offset, height, pace], dim=-1),
             feet,
         )
 
     # The clip and where in it the player is: what a player without a database does otherwise.
 
     memory = 5  # row, fraction, the clip's root x z and yaw there
+    columns = pose_columns(CLIP)
 
     def _onward(self, kept: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
         """The pose row after `seconds` of the clip, where that is, the root's way (B, 2) and turn, whether it ends."""
@@ -231,7 +242,7 @@ class Player(nn.Module):
         row = torch.maximum(torch.minimum(row + whole, last), self.lowest)
         flat = model.at(row, onward - whole)
         root, yaw = flat[:, _ROOT : _ROOT + 2], flat[:, _ROOT + 3 : _ROOT + 4]
-        moved = ((root - clip_root).unsqueeze(1) @ plane_back(_left_of(clip_yaw)))[:, 0]
+        moved = times_conjugate(root - clip_root, _left_of(clip_yaw))
         return flat, torch.cat([row, onward - whole], dim=-1), moved, yaw - clip_yaw, row >= last
 
     def _choose(
@@ -244,46 +255,34 @@ class Player(nn.Module):
         flat = torch.where(jump, self.model.poses[best.long()[:, 0]], flat)
         return flat, torch.where(jump, F.pad(best, (0, 1)), at), jump
 
-    def _slip(self, rest: Tensor, at: Tensor) -> Tensor:
+    def _slip(self, rest: Tensor, at: Tensor, pose: dict[str, Tensor]) -> Tensor:
         return self.model.slip(rest, at[:, :1])
 
     def _kept(self, at: Tensor, pose: dict[str, Tensor]) -> Tensor:
         return torch.cat([at, pose["root"], pose["yaw"]], dim=-1)
 
+    def _toes(self, pose: dict[str, Tensor]) -> Tensor:
+        """How low toes travel, m/s in the body's frame (B, 4)."""
+        return pose["toes"]
+
+    def _parts(self, row: Tensor) -> dict[str, Tensor]:
+        """The parts of pose rows (B, columns), quaternions of any length."""
+        return dict(zip(self.columns, row.split(list(self.columns.values()), dim=-1), strict=True))
+
     def _floor(self, dancer: Tensor, floor: Tensor, dt: Tensor, started: Tensor) -> Tensor:
         """How high the dancer's lower toe is when it stands, (B, 1): a running 10th percentile. Both stand on one
         floor, however high the tracker puts it.
         """
-        low = dancer[:, features.TOES, 1].amin(dim=-1, keepdim=True)
-        step = torch.where(low < floor, -0.9 * dt, 0.1 * dt) * _FLOOR_SPEED
-        return torch.where(started, floor + step, low)
+        low = dancer[:, _TOE_HEIGHTS].amin(dim=-1, keepdim=True)
+        return torch.where(started, floor + torch.where(low < floor, -0.9 * _FLOOR_SPEED, 0.1 * _FLOOR_SPEED) * dt, low)
 
-    def _read(self, plans: Tensor, ages: Tensor, fresh: Tensor, lead: Tensor) -> Tensor:
-        """Placements (B, 3, 4) = root and left now, 10 and 20 frames from now: plans (B, P, 5H) of ages (B, P)."""
-        edges, count = self.horizons, len(self.horizons)
-        ahead = torch.cat([lead + self.config.lead, lead + 10 * PERIOD, lead + 20 * PERIOD], dim=-1)
-        when = ages.unsqueeze(1) + ahead.unsqueeze(-1)  # (B, 3, P)
-        when = torch.cat([when[:, :, :1].clamp(max=float(edges[-1])), when[:, :, 1:]], dim=-1).unsqueeze(-1)
-        step = edges[1:] - edges[:-1]
-        one = torch.ones_like(when)
-        rising = torch.cat([one, (when - edges[:-1]) / step], dim=-1)
-        falling = torch.cat([(edges[1:] - when) / step, 1.0 - (when - edges[-1]) / 0.1], dim=-1)
-        hat = torch.relu(torch.minimum(torch.minimum(rising, falling), one))  # (B, 3, P, H)
-        weight = torch.relu(torch.exp(-ages / self.config.forget_seconds) - _FADED)
-        # The newest plan gains its weight until it is kept, and the oldest has none left: neither shows.
-        weight = torch.cat([weight[:, :1] * fresh.clamp(1e-3, 1.0), weight[:, 1:]], dim=-1)
-        weights = (hat * weight[:, None, :, None]).flatten(2)  # (B, 3, P H)
-        total = weights @ plans.view(-1, plans.shape[1] * count, 5)
-        return total[..., :4] / total[..., 4:].clamp(min=1e-9)
 
-    def _named(self, row: Tensor) -> dict[str, Tensor]:
-        """The parts of pose rows (B, columns); `pace` is turning and moving together."""
-        pose = dict(zip(CLIP, row.split(list(CLIP.values()), dim=-1), strict=True))
-        pose["pace"] = torch.cat([pose["turning"], pose["moving"]], dim=-1)
-        pose["quats"] = unit(pose["quats"].view(-1, _JOINTS, 4))
-        return pose
+_TOE_HEIGHTS = [3 * toe + 1 for toe in features.TOES]
+_LATER = torch.tensor([[-1.0, 1.0, 0.0], [-1.0, 0.0, 1.0]])  # of three: the last two less the first
+_LATER_HALF = torch.tensor([[0.0, 0.5, 0.0], [0.0, 0.0, 0.5]])
+_QUARTER = torch.tensor([0.0, 0.5 * math.pi])
 
 
 def _left_of(yaw: Tensor) -> Tensor:
     """The left (B, 2) of a yaw (B, 1), radians about +Y."""
-    return torch.cat([torch.cos(yaw), -torch.sin(yaw)], dim=-1)
+    return torch.cos(yaw + _QUARTER)
