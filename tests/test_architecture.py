@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "motion/fbx.py": ({"motion"}, {"numpy", "ufbx"}),
     # What a frame passes through: no sockets, no files, no clock of its own.
     "server/protocols/": ({"motion", "server.protocols"}, {"numpy"}),
+    "server/protocols/lz4_frame.py": ({"server.protocols"}, {"lz4"}),
     "server/params.py": ({"motion"}, {"numpy"}),
     "server/timeline.py": ({"motion", "server.protocols"}, {"numpy"}),
     "server/stages/": (

@@ -161,6 +161,15 @@ def test_gloves_alone_are_no_body():
     assert decoder.dropped == {"no_body": 1}
 
 
+def test_an_lz4_frame_is_the_same_packet():
+    plain = Scene((rokoko.actor_of(pose()),), 2.0)
+    packed = rokoko.encode(plain, compress=True)
+    assert len(packed) < len(rokoko.encode(plain))
+    (sent,), (got,) = rokoko.decode(rokoko.encode(plain)).actors, rokoko.decode(packed).actors
+    assert np.array_equal(sent.rotations, got.rotations)
+    assert np.array_equal(sent.positions, got.positions)
+
+
 @pytest.mark.parametrize("version", [3, 3.0, "3,0", "3.1", "3", 4])
 def test_every_spelling_of_version_3_is_read(version):
     assert len(rokoko.decode(changed("version", version)).actors) == 1
@@ -231,8 +240,10 @@ def test_anything_anywhere_in_the_json_is_a_pose_or_a_packet_error(value, data):
 
 def test_random_and_spoiled_bytes_are_a_pose_or_a_packet_error():
     random = np.random.default_rng(1)
-    good = np.frombuffer(packet("Ada", "Bob"), dtype=np.uint8)
-    for _ in range(10000):
+    scene = Scene(tuple(rokoko.actor_of(pose(seed)) for seed in range(2)), 2.0)
+    goods = [np.frombuffer(rokoko.encode(scene, compress), dtype=np.uint8) for compress in (False, True)]
+    for n in range(10000):
+        good = goods[n % 2]
         assert_safe(random.bytes(int(random.integers(64))))
         spoiled = good[: random.integers(1, len(good))] if random.random() < 0.2 else good.copy()
         spoiled = spoiled.copy()

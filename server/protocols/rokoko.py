@@ -1,7 +1,8 @@
 """Rokoko Studio's custom streaming, JSON v3. No sockets here. Bytes in, Scene or PoseFrame out, and back.
 
-One datagram is one frame of everybody on stage. Unity's axes, metres, world positions and world rotations xyzw, which
-in the T-pose are no identities: a bone runs along its own -Y (`_REFERENCE`), so W = rotation · reference⁻¹.
+One datagram, plain or as an LZ4 frame, is one frame of everybody on stage. Unity's axes, metres, world positions and
+world rotations xyzw, which in the T-pose are no identities: a bone runs along its own -Y (`_REFERENCE`), so
+W = rotation · reference⁻¹.
 Trap: "JSON v2.5" of Studio 1 also says version 3; its top level has `trackers`. Fingers, face, props and whatever else
 the JSON holds are skipped.
 Peer: Rokoko Studio, port 14043 by habit; read against github.com/Rokoko/rokoko-studio-live-blender and -unity.
@@ -20,11 +21,13 @@ import numpy as np
 from motion import kinematics
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array, Skeleton
+from server.protocols import lz4_frame
 from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 from server.protocols.streamed_skeleton import StreamedSkeleton, measured_offsets
 
 MAX_ACTORS = 16  # Studio streams up to five
 MAX_UNKNOWN = 64
+MAX_JSON = 1 << 18  # bytes out of an LZ4 frame: five people with gloves and faces are 80,000
 POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])  # Unity's axes to ours, and back
 ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
 
@@ -78,8 +81,8 @@ def decode(datagram: bytes | memoryview) -> Scene:
     return Scene(tuple(actors), time, _within(10000.0, packet.get("fps")) or 60.0, tuple(bodiless))
 
 
-def encode(scene: Scene) -> bytes:
-    """A datagram as Studio sends it: what a simulator of the suit needs."""
+def encode(scene: Scene, compress: bool = False) -> bytes:
+    """A datagram as Studio sends it, plain or as an LZ4 frame: what a simulator of the suit needs."""
     packet = {
         "version": "3,0",
         "fps": scene.fps,
@@ -91,7 +94,8 @@ def encode(scene: Scene) -> bytes:
             "props": [],
         },
     }
-    return json.dumps(packet, allow_nan=False, separators=(",", ":")).encode()
+    plain = json.dumps(packet, allow_nan=False, separators=(",", ":")).encode()
+    return lz4_frame.deflate(plain) if compress else plain
 
 
 def actor_of(frame: PoseFrame) -> Actor:
@@ -196,6 +200,8 @@ _TO_OURS: Array = rot.inverse(_REFERENCE)
 
 
 def _read_json(data: bytes) -> dict[str, Any]:
+    if data.startswith(lz4_frame.MAGIC):
+        data = lz4_frame.inflate(data, MAX_JSON)
     try:
         packet = json.loads(data)
     except (ValueError, RecursionError) as error:
