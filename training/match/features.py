@@ -88,14 +88,9 @@ def placed(root: Tensor, left: Tensor) -> Tensor:
     return (torch.cat([left, root], dim=-1) @ _PLACED + _ONE).view(-1, 5, 5)
 
 
-def floor(left: Tensor) -> Tensor:
-    """The matrix (B, 2, 3) by which rows go from a body's frame to points on the world's floor."""
-    return (left @ _FLOOR).view(-1, 2, 3)
-
-
 def space_back(left: Tensor) -> Tensor:
     """The same for points (B, 3, 3): heights stay."""
-    return (left @ _SPACE_BACK + _UP).view(-1, 3, 3)
+    return space(left).transpose(-1, -2)
 
 
 def space(left: Tensor) -> Tensor:
@@ -106,9 +101,7 @@ def space(left: Tensor) -> Tensor:
 _PLANE = torch.tensor([[1.0, 0, 0, 1], [0, 1, -1, 0]])
 _PLANE_BACK = torch.tensor([[1.0, 0, 0, 1], [0, -1, 1, 0]])
 _SPACE = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0, -1, 0, 0]])
-_SPACE_BACK = torch.tensor([[1.0, 0, 0, 0, 0, 0, 0, 0, 1], [0, 0, -1, 0, 0, 0, 1, 0, 0]])
 _UP = torch.tensor([0.0, 0, 0, 0, 1, 0, 0, 0, 0])
-_FLOOR = torch.tensor([[1.0, 0, 0, 0, 0, 1], [0, 0, 1, -1, 0, 0]])
 _GROUND = torch.tensor([1.0, 0.0, 1.0])
 _EACH, _ALL = torch.eye(2).repeat_interleave(2, dim=1), torch.eye(2).repeat(1, 2)  # a0 a0 a1 a1, b0 b1 b0 b1
 _TIMES = torch.tensor([[1.0, 0], [0, 1], [0, 1], [-1, 0]])

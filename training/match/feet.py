@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from motion.skeleton import HUMANOID
 from training.match import quaternions
-from training.match.features import floor, space, unit
+from training.match.features import space, unit
 
 _CHAIN = [
     [HUMANOID.index(f"{side}{bone}") for side in ("Left", "Right")] for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")
@@ -95,7 +95,7 @@ class Feet(nn.Module):
         jump, started = jump.unsqueeze(1), started.unsqueeze(1)
         stands = (contacts.unsqueeze(-1) > 0.5) & started
         lag, melted = target - place, shift * fade
-        travel = (gliding.view(-1, 2, 2) @ floor(left)) * dt
+        travel = (gliding.view(-1, 2, 2) @ into[:, 0::2]) * dt
         wide = torch.where(stands & (stood > 0.5), lag + travel, melted) * _GROUND  # horizontal
         size = wide.norm(dim=-1, keepdim=True)
         most = (melted * _GROUND).norm(dim=-1, keepdim=True)
@@ -132,6 +132,6 @@ class Feet(nn.Module):
 def _soft(wanted: Tensor, before: Tensor, leg: float) -> Tensor:
     """A hip-to-ankle distance that nears the straight leg ever slower."""
     start = before.clamp(min=0.97 * leg)
-    room = (0.995 * leg - start).clamp(min=1e-6)
+    room = (start - 0.995 * leg).clamp(max=-1e-6)  # less than none
     over = torch.relu(wanted - start)
-    return wanted - over + room * (1.0 - torch.exp(-over / room))
+    return wanted - over + room * (torch.exp(over / room) - 1.0)

@@ -69,20 +69,21 @@ class Projector(nn.Module):
 
 @torch.jit.script_if_tracing
 def onward(knots: Tensor, fraction: Tensor, longest: Tensor, weights: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Moves knots (B, KNOTS, C) a row on wherever the fraction (B, 1, 1) of a row is a whole one, until none is: the
-    code that comes is what the stepper says, kept from getting away.
+    """Moves knots (B, KNOTS * C) a row on wherever the fraction (B, 1) of a row is a whole one, until none is: the code
+    that comes is what the stepper says, kept from getting away.
 
     Three of four live frames want none, so it travels as an `If`; TorchScript knows no modules there.
     """
     if bool(fraction.max() >= 1.0):
         w1, b1, w2, b2, w3, b3 = weights
+        size = w1.shape[1]
         while bool(fraction.max() >= 1.0):
-            code = knots[:, 3:]
+            code = knots[:, -size:]
             hidden = F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2))
             code = code + F.linear(hidden, w3, b3)
             code = code * (longest / code.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)).clamp(max=1.0)
             over = fraction >= 1.0
-            knots = torch.where(over, torch.cat([knots[:, 1:], code], dim=1), knots)
+            knots = torch.where(over, torch.cat([knots[:, size:], code], dim=-1), knots)
             fraction = torch.where(over, fraction - 1.0, fraction)
     return knots, fraction
 

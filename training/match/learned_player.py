@@ -43,16 +43,13 @@ class LearnedPlayer(Player):
         age, fraction, knots = kept.split([1, 1, KNOTS * self.learned.code], dim=-1)
         rows = (features.RATE * seconds).clamp(max=_MOST_ROWS)
         learned, age = self.learned, age + rows
-        knots, fraction = onward(
-            knots.view(-1, KNOTS, learned.code),
-            (fraction + rows).unsqueeze(-1),
-            learned.longest,
-            list(learned.stepper.layers.parameters()),
-        )
-        row = self.row((fraction**_POWERS @ CATMULL_ROM @ knots).view(-1, learned.code))
-        moved, turned = (row[:, POSE - 3 : POSE] * (rows * (1.0 / features.RATE))).split([2, 1], dim=-1)
-        at = torch.cat([age, fraction.flatten(1), knots.flatten(1)], dim=-1)
-        return row, at, moved, turned, age > self.config.learned_seconds * features.RATE
+        stepper = list(learned.stepper.layers.parameters())
+        knots, fraction = onward(knots, fraction + rows, learned.longest, stepper)
+        shares = (fraction**_POWERS @ CATMULL_ROM).unsqueeze(1)
+        row = self.row((shares @ knots.view(-1, KNOTS, learned.code)).view(-1, learned.code))
+        going = row[:, POSE - 3 : POSE] * (rows * (1.0 / features.RATE))
+        at = torch.cat([age, fraction, knots], dim=-1)
+        return row, at, going, age > self.config.learned_seconds * features.RATE
 
     def _choose(
         self, rest: Tensor, row: Tensor, at: Tensor, due: Tensor, ending: Tensor, started: Tensor

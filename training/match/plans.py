@@ -25,22 +25,24 @@ class Plans(nn.Module):
         step = edges[1:] - edges[:-1]
         self.horizons, self.forget = len(horizons), forget
         self.register_buffer("leads", torch.tensor([lead, 0.0, 0.0]) + torch.tensor(_AHEAD) * _PERIOD)
-        latest = torch.full((PLANS + 1,), torch.inf)  # the newest plan is asked for nothing beyond its last horizon
+        latest = torch.full((PLANS + 1, 1), torch.inf)  # the newest plan is asked for nothing beyond its last horizon
         latest[0] = edges[-1]
         self.register_buffer("latest", latest)
         # Between horizons a plan is a line; before the first it stands, after the last it fades within 0.1 s.
-        self.register_buffer("rises", torch.cat([torch.tensor([-10.0]), edges[:-1]]))
-        self.register_buffer("rising", 1.0 / torch.cat([torch.tensor([1.0]), step]))
-        self.register_buffer("falls", torch.cat([edges[1:], edges[-1:] + 0.1]))
-        self.register_buffer("falling", 1.0 / torch.cat([step, torch.tensor([0.1])]))
+        # Between horizons a plan is a line up and one down; before the first it stands, after the last it fades
+        # within 0.1 s.
+        zero = torch.cat([torch.tensor([-10.0]), edges, edges[-1:] + 0.1])
+        self.register_buffer("zeros", torch.cat([zero[:-2], zero[2:]]))
+        self.register_buffer("slopes", 1.0 / torch.cat([torch.tensor([1.0]), step, -step, torch.tensor([-0.1])]))
 
     def forward(self, plans: Tensor, ages: Tensor, since: Tensor, lead: Tensor) -> Tensor:
         """Placements (B, 3, 4) = root and left now, 10 and 20 frames from now: plans (B, 1 + PLANS, 5 horizons) of ages
         (B, 1 + PLANS), the newest of age 0; since (B, 1) seconds since one was kept; lead (B, 1) seconds.
         """
-        when = ages.unsqueeze(1) + (lead + self.leads).unsqueeze(-1)  # (B, 3, 1 + PLANS)
-        when = torch.minimum(when, self.latest).unsqueeze(-1)
-        hat = torch.minimum((when - self.rises) * self.rising, (self.falls - when) * self.falling).clamp(0.0, 1.0)
+        when = ages.view(-1, 1, PLANS + 1, 1) + (lead + self.leads).view(-1, 3, 1, 1)
+        lines = (torch.minimum(when, self.latest) - self.zeros) * self.slopes
+        up, down = lines.split(self.horizons, dim=-1)
+        hat = torch.minimum(up, down).clamp(0.0, 1.0)  # (B, 3, 1 + PLANS, horizons)
         # The newest plan gains its weight until it is kept, and the oldest has none left: neither shows.
         newest = (since * ((1.0 - _FADED) / _PERIOD)).clamp((1.0 - _FADED) * 1e-3, 1.0 - _FADED)
         others = torch.relu(torch.exp(ages[:, 1:] * (-1.0 / self.forget)) - _FADED)

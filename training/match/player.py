@@ -145,10 +145,10 @@ class Player(nn.Module):
 
         # 3. The clip, a little further on; the root under it, drawn to where it should be.
         place_in_clip, rate = state_clip.split([self.memory, 1], dim=-1)
-        old, at, moved, turned, ended = self._onward(place_in_clip, rate * dt)
+        old, at, going, ended = self._onward(place_in_clip, rate * dt)
         inner, left, drift, steering, floor = state_body.split([2, 2, 3, 2, 1], dim=-1)
-        root_offset, yaw_offset = drift.split([2, 1], dim=-1)
-        inner = inner + times(left, moved + root_offset * dt) + steering * dt
+        moved, turned = (going + drift * dt).split([2, 1], dim=-1)
+        inner = inner + times(left, moved) + steering * dt
         inner = torch.where(started, inner, target)
         gap = target - inner
         size = gap.norm(dim=-1, keepdim=True)
@@ -156,7 +156,7 @@ class Player(nn.Module):
         steering = pull + unsteered * (steering - pull)
         along, across = times_conjugate(facing[:, 0], left).split([1, 1], dim=-1)
         angle = torch.atan(across / (1.0 + along).clamp(min=1e-3)) * (2.0 / config.turn_seconds)
-        angle = turned + (yaw_offset - angle.clamp(-config.turn_speed, config.turn_speed)) * dt
+        angle = turned - angle.clamp(-config.turn_speed, config.turn_speed) * dt
         left = torch.where(started, unit(times(left, _left_of(angle))), facing[:, 0])
         root = inner + config.ride * gap
 
@@ -233,7 +233,7 @@ class Player(nn.Module):
     columns = pose_columns(CLIP)
 
     def _onward(self, kept: Tensor, seconds: Tensor) -> tuple[Tensor, ...]:
-        """The pose row after `seconds` of the clip, where that is, the root's way (B, 2) and turn, whether it ends."""
+        """The pose row after `seconds` of the clip, where that is, the root's way and turn (B, 3), whether it ends."""
         model = self.model
         row, fraction, clip_root, clip_yaw = kept.split([1, 1, 2, 1], dim=-1)
         last = model.last_of(row) - MARGIN
@@ -243,7 +243,8 @@ class Player(nn.Module):
         flat = model.at(row, onward - whole)
         root, yaw = flat[:, _ROOT : _ROOT + 2], flat[:, _ROOT + 3 : _ROOT + 4]
         moved = times_conjugate(root - clip_root, _left_of(clip_yaw))
-        return flat, torch.cat([row, onward - whole], dim=-1), moved, yaw - clip_yaw, row >= last
+        going = torch.cat([moved, yaw - clip_yaw], dim=-1)
+        return flat, torch.cat([row, onward - whole], dim=-1), going, row >= last
 
     def _choose(
         self, rest: Tensor, flat: Tensor, at: Tensor, due: Tensor, ending: Tensor, started: Tensor

@@ -5,6 +5,8 @@ What is bilinear is an outer product times a constant table; the outer product i
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
+
 import torch
 from torch import Tensor
 
@@ -26,22 +28,24 @@ def _product_table() -> Tensor:
     return table.view(16, 4)
 
 
-def _matrix_table() -> Tensor:
-    """(16, 9): what q_i q_j adds to the rotation matrix."""
-    table = torch.zeros(4, 4, 3, 3)
-    x, y, z, w = range(4)
-    for row, a, b in ((0, y, z), (1, z, x), (2, x, y)):
-        table[w, w, row, row] = table[row, row, row, row] = 1.0
-        table[a, a, row, row] = table[b, b, row, row] = -1.0
-    for row, column, i, j, factor in (
-        *((0, 1, x, y, 2), (0, 1, z, w, -2), (0, 2, x, z, 2), (0, 2, y, w, 2), (1, 0, x, y, 2), (1, 0, z, w, 2)),
-        *((1, 2, y, z, 2), (1, 2, x, w, -2), (2, 0, x, z, 2), (2, 0, y, w, -2), (2, 1, y, z, 2), (2, 1, x, w, 2)),
-    ):
-        table[i, j, row, column] += factor
-    return table.view(16, 9)
+def _matrix_tables() -> tuple[Tensor, Tensor]:
+    """(4, 10) sums of q_i and q_j, and (10, 9): what their squares add to the rotation matrix."""
+    pairs = list(combinations_with_replacement(range(4), 2))
+    eye = torch.eye(4)
+    sums = torch.stack([eye[i] if i == j else eye[i] + eye[j] for i, j in pairs], dim=1)
+    products = {pair: torch.eye(10)[place] for place, pair in enumerate(pairs)}
+    x, y, z, w = squares = [products[i, i] for i in range(4)]
+
+    def twice(i: int, j: int) -> Tensor:
+        return products[i, j] - squares[i] - squares[j]
+
+    xy, xz, xw, yz, yw, zw = (twice(i, j) for i, j in pairs if i != j)
+    rows = [w + x - y - z, xy - zw, xz + yw, xy + zw, w + y - x - z, yz - xw, xz - yw, yz + xw, w + z - x - y]
+    return sums, torch.stack(rows, dim=1)
 
 
-_PRODUCT, _MATRIX = _product_table(), _matrix_table()
+_PRODUCT = _product_table()
+_SUMS, _MATRIX = _matrix_tables()
 _EACH, _ALL = (
     torch.eye(4).repeat_interleave(4, dim=1),
     torch.eye(4).repeat(1, 4),
@@ -78,7 +82,7 @@ def log(q: Tensor) -> Tensor:
 
 def matrices(q: Tensor, count: int) -> Tensor:
     """Rotation matrices (B, count, 3, 3) of (B, count, 4)."""
-    return (((q @ _EACH) * (q @ _ALL)) @ _MATRIX).view(-1, count, 3, 3)
+    return ((q @ _SUMS).square() @ _MATRIX).view(-1, count, 3, 3)
 
 
 def between(a: Tensor, b: Tensor, lengths: Tensor) -> Tensor:
