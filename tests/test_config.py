@@ -100,8 +100,9 @@ def test_what_is_no_mapping_is_refused_with_the_file(tmp_path: Path, text: str) 
 
 @pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_shipped_config_is_read(path: Path) -> None:
-    sections = train.read_config(path.stem, path)
-    assert isinstance(sections["model"], MODELS[path.stem].config)
+    kind = max((kind for kind in MODELS if kind in path.stem), key=len)  # its name says of which kind it is
+    sections = train.read_config(kind, path)
+    assert isinstance(sections["model"], MODELS[kind].config)
     assert dataclasses.asdict(sections["training"])["epochs"] > 0
 
 
