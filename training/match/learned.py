@@ -47,7 +47,13 @@ class Stepper(nn.Module):
         )
 
     def forward(self, code: Tensor) -> Tensor:
-        return code + self.layers(code)
+        return stepped(code, list(self.layers.parameters()))
+
+
+def stepped(code: Tensor, weights: list[Tensor]) -> Tensor:
+    """`Stepper` of its weights: what is scripted, as `onward` is, knows no modules."""
+    w1, b1, w2, b2, w3, b3 = weights
+    return code + F.linear(F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2)), w3, b3)
 
 
 class Projector(nn.Module):
@@ -72,15 +78,12 @@ def onward(knots: Tensor, fraction: Tensor, longest: Tensor, weights: list[Tenso
     """Moves knots (B, KNOTS * C) a row on wherever the fraction (B, 1) of a row is a whole one, until none is: the code
     that comes is what the stepper says, kept from getting away.
 
-    Three of four live frames want none, so it travels as an `If`; TorchScript knows no modules there.
+    Three of four live frames want none, so it travels as an `If`.
     """
     if bool(fraction.max() >= 1.0):
-        w1, b1, w2, b2, w3, b3 = weights
-        size = w1.shape[1]
+        size = weights[0].shape[1]
         while bool(fraction.max() >= 1.0):
-            code = knots[:, -size:]
-            hidden = F.silu(F.linear(F.silu(F.linear(code, w1, b1)), w2, b2))
-            code = code + F.linear(hidden, w3, b3)
+            code = stepped(knots[:, -size:], weights)
             code = code * (longest / code.square().sum(-1, keepdim=True).sqrt().clamp(min=1e-6)).clamp(max=1.0)
             over = fraction >= 1.0
             knots = torch.where(over, torch.cat([knots[:, size:], code], dim=-1), knots)
