@@ -25,7 +25,9 @@ from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
 from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
-from server.preset import LOOPBACK, BvhDancer, Clock, Preset, PresetError, VmcDancer, ZmqDancer
+from server.preset import Clock, Preset, PresetError
+from server.preset_dancers import BvhDancer, VmcDancer, ZmqDancer
+from server.preset_values import LOOPBACK
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder

@@ -7,7 +7,8 @@ from functools import partial
 from typing import Protocol
 
 from motion.skeleton import HUMANOID
-from server.preset import AiToolboxOutput, Preset, VmcOutput, ZmqOutput
+from server.preset import Preset
+from server.preset_outputs import AiToolboxOutput, VmcOutput, ZmqOutput
 from server.protocols import packed
 from server.protocols.ai_toolbox import AiToolboxEncoder
 from server.protocols.frames import PoseFrame

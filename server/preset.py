@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from server.preset_dancers import BvhDancer, Dancer, VmcDancer
 from server.preset_faults import explain, not_one_of
-from server.preset_values import Endpoint, Host, Name, Numbers, Port, Scale, TargetPort
-
-LOOPBACK = "127.0.0.1"
+from server.preset_outputs import AiToolboxOutput, Output, ZmqOutput
+from server.preset_values import LOOPBACK, Host, Name, Numbers, Port, Section
 
 
 class PresetError(ValueError):
@@ -26,11 +26,7 @@ class PresetError(ValueError):
         self.faults = faults
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Clock(_Section):
+class Clock(Section):
     """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept.
 
     ready_ms: with one dancer over VMC, how long before their next frame is due the server wakes up and warms its caches
@@ -43,51 +39,7 @@ class Clock(_Section):
     ready_ms: Annotated[float, Field(ge=0, le=100)] = 6.0
 
 
-class BvhSource(_Section):
-    """A recording plays as the dancer."""
-
-    receive: Literal["bvh"]
-    file: Path
-    loop: bool = True
-    scale: Scale = "auto"
-
-
-class VmcSource(_Section):
-    """VMC (Virtual Motion Capture protocol) over OSC/UDP. allow: only these senders' addresses, if any are given."""
-
-    receive: Literal["vmc"]
-    host: Host = LOOPBACK
-    port: Port = 39540
-    allow: tuple[str, ...] = ()
-
-
-class ZmqSource(_Section):
-    """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
-
-    receive: Literal["zmq"]
-    connect: Endpoint
-    actor: str = ""
-
-
-class DancerStages(_Section):
-    """The stages a dancer's frames pass through."""
-
-    stages: tuple[Literal["retarget", "deglitch"], ...] = ("retarget", "deglitch")
-
-
-class BvhDancer(BvhSource, DancerStages):
-    pass
-
-
-class VmcDancer(VmcSource, DancerStages):
-    pass
-
-
-class ZmqDancer(ZmqSource, DancerStages):
-    pass
-
-
-class SafetyLimits(_Section):
+class SafetyLimits(Section):
     """Metres a second of the root, radians a second of any joint, metres from the centre of the stage."""
 
     max_speed: Annotated[float, Field(gt=0)] = 6.0
@@ -95,60 +47,30 @@ class SafetyLimits(_Section):
     bounds: Annotated[float, Field(gt=0)] = 25.0
 
 
-class Partner(_Section):
+class Partner(Section):
     """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one)."""
 
     dancer: str
     model: Path
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    params: dict[str, Numbers] = {}
+    params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
     safety: SafetyLimits = SafetyLimits()
 
 
-class VmcOutput(_Section):
-    """One actor to one port: VMC has no actor id."""
-
-    send: Literal["vmc"]
-    actor: str
-    host: Host = LOOPBACK
-    port: TargetPort = 39539
-    bundle: bool = True
-
-
-class AiToolboxOutput(_Section):
-    """/mocap/<index>/joint/..., quaternions w x y z."""
-
-    send: Literal["ai_toolbox"]
-    actor: str
-    index: Annotated[int, Field(ge=0, le=99)] = 0
-    host: Host = LOOPBACK
-    port: TargetPort = 9004
-    position_scale: Annotated[float, Field(gt=0)] = 1.0
-
-
-class ZmqOutput(_Section):
-    """All actors of a tick in one message; the stage page listens here too."""
-
-    send: Literal["zmq"]
-    bind: Endpoint = f"tcp://{LOOPBACK}:39550"
-
-
-class Address(_Section):
+class Address(Section):
     host: Host = LOOPBACK
     port: Port
 
 
-class Preset(_Section):
+class Preset(Section):
     """A whole show."""
 
     format: Literal[1]
     clock: Clock = Clock(follow="dancer")
     seed: Annotated[int, Field(ge=0)] = 1
-    dancers: Annotated[
-        dict[Name, Annotated[BvhDancer | VmcDancer | ZmqDancer, Field(discriminator="receive")]], Field(min_length=1)
-    ]
+    dancers: Annotated[dict[Name, Dancer], Field(min_length=1)]
     partners: Annotated[dict[Name, Partner], Field(min_length=1)]
-    outputs: tuple[Annotated[VmcOutput | AiToolboxOutput | ZmqOutput, Field(discriminator="send")], ...] = ()
+    outputs: tuple[Output, ...] = ()
     control: Address | None = Address(port=9002)
     stage_page: Address | None = Address(port=8080)
 

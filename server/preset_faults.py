@@ -36,13 +36,10 @@ def explain(detail: Any, schema: type[BaseModel]) -> list[str]:
     return [f"{_key(location)}: {value!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"]
 
 
-_TAGS = ("bvh", "vmc", "zmq", "ai_toolbox")
-
-
 def _key(location: tuple[Any, ...]) -> str:
-    """The key as it stands in the file: pydantic adds the tag of a choice to it."""
-    parts = [str(part) for place, part in enumerate(location) if not (part in _TAGS and place == 2)]
-    return ".".join(parts)
+    """The key as it stands in the file: pydantic puts the tag of a choice, such as `vmc`, into it."""
+    chosen = location[0] in ("dancers", "outputs") and len(location) > 2 and location[2] not in ("receive", "send")
+    return ".".join(str(part) for place, part in enumerate(location) if not (chosen and place == 2))
 
 
 def not_one_of(value: str, choices: list[str]) -> str:

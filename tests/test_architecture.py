@@ -42,12 +42,20 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
     "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
     "server/control.py": ({"server.params", "server.protocols"}, set()),
-    "server/preset.py": ({"server.preset_faults", "server.preset_values"}, {"pydantic", "yaml"}),
+    "server/preset.py": (
+        {"server.preset_dancers", "server.preset_faults", "server.preset_outputs", "server.preset_values"},
+        {"pydantic", "yaml"},
+    ),
+    "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
+    "server/preset_outputs.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),
     "server/preset_values.py": (set(), {"pydantic"}),
     # What runs the show.
     "server/stats.py": (set(), {"numpy"}),
-    "server/outputs.py": ({"motion", "server.preset", "server.protocols", "server.senders"}, set()),
+    "server/outputs.py": (
+        {"motion", "server.preset", "server.preset_outputs", "server.protocols", "server.senders"},
+        set(),
+    ),
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
         {"server.clock", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
