@@ -194,7 +194,7 @@ def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse
 
 def _vmc(name: str, dancer: VmcDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
     ready = Readiness(VmcDecoder(name), rehearse, clock.ready_ms / 1000.0) if rehearse else None
-    return UdpReceiver(VmcDecoder(name), dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
+    return UdpReceiver(partial(VmcDecoder, name), dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
 
 
 def _zmq(name: str, dancer: ZmqDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:

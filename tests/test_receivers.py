@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from contextlib import closing
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import numpy as np
@@ -40,7 +41,7 @@ class Stage:
     def __init__(self, **options) -> None:
         self.arrived: SimpleQueue[PoseFrame] = SimpleQueue()
         on_frame = options.pop("on_frame", self.arrived.put)
-        self.receiver = UdpReceiver(VmcDecoder("dancer1"), "127.0.0.1", 0, on_frame, **options)
+        self.receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, on_frame, **options)
         self.sender = UdpSender("127.0.0.1", self.receiver.port)
         self.receiver.start()
 
@@ -144,7 +145,7 @@ def test_what_the_decoder_drops_is_in_the_counts():
 
 def test_a_port_in_use_is_an_error_that_says_what_to_do():
     with closing(Stage()) as stage, pytest.raises(ReceiverError) as error:
-        UdpReceiver(VmcDecoder(), "127.0.0.1", stage.receiver.port, print, dancer="dancer2")
+        UdpReceiver(VmcDecoder, "127.0.0.1", stage.receiver.port, print, dancer="dancer2")
     assert f"port {stage.receiver.port} on 127.0.0.1 is in use (dancer 'dancer2')" in str(error.value)
     assert "set dancers.dancer2.port" in str(error.value)
 
@@ -152,16 +153,16 @@ def test_a_port_in_use_is_an_error_that_says_what_to_do():
 @pytest.mark.parametrize("host", ["203.0.113.7", "no such host.invalid"])
 def test_a_host_that_is_not_here_is_an_error_with_its_key(host):
     with pytest.raises(ReceiverError, match=r"set dancers.dancer1.host"):
-        UdpReceiver(VmcDecoder(), host, 0, print, dancer="dancer1")
+        UdpReceiver(VmcDecoder, host, 0, print, dancer="dancer1")
 
 
 def test_an_allowed_address_that_is_none_is_refused():
     with pytest.raises(ValueError, match=r"dancers.dancer1.allow: 'suit' is no IP address"):
-        UdpReceiver(VmcDecoder(), "127.0.0.1", 0, print, allow=("suit",), dancer="dancer1")
+        UdpReceiver(VmcDecoder, "127.0.0.1", 0, print, allow=("suit",), dancer="dancer1")
 
 
 def test_closing_gives_the_port_back_and_may_be_done_twice():
-    receiver = UdpReceiver(VmcDecoder(), "127.0.0.1", 0, print)
+    receiver = UdpReceiver(VmcDecoder, "127.0.0.1", 0, print)
     receiver.close()  # never started
     with closing(Stage()) as stage:
         port = stage.receiver.port

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -93,7 +94,7 @@ def test_the_live_server_gives_the_poses_of_the_offline_pipeline(take: Clip, mon
     stage.settimeout(5.0)
     output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", stage.getsockname()[1], "VMC")
     tick = Tick(pipeline(), [output], [], SimpleQueue(), MonotonicClock(), 120.0, follow=True)
-    receiver = UdpReceiver(VmcDecoder("dancer1"), "127.0.0.1", 0, lambda frame: tick.arrive("dancer1", frame))
+    receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, lambda frame: tick.arrive("dancer1", frame))
     thread = Thread(target=tick.run)
     receiver.start()
     thread.start()

@@ -40,7 +40,7 @@ def take(tmp_path) -> Path:
 
 def test_a_take_arrives_whole_at_the_rate_asked_for(take):
     arrived: SimpleQueue[PoseFrame] = SimpleQueue()
-    with closing(UdpReceiver(VmcDecoder(), "127.0.0.1", 0, arrived.put)) as receiver:
+    with closing(UdpReceiver(VmcDecoder, "127.0.0.1", 0, arrived.put)) as receiver:
         receiver.start()
         suit = command("benchmarks.suit", str(take), "--to", f"127.0.0.1:{receiver.port}", "--fps", "120")
     frames = [arrived.get_nowait() for _ in range(arrived.qsize())]

@@ -84,6 +84,7 @@ class AiToolboxDecoder:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.deadline: float | None = None  # set while a frame is open
+        self.numbering = None
         self._joints = len(skeleton)
         self._actor = actor
         self._axes, signs = AXES[axes]

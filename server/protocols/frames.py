@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motion.skeleton import Array, Skeleton
+from server.protocols.numbering import Numbering
 
 FAR = 1000.0  # metres: no stage is larger, so a number beyond it is no pose
 LONGEST_TIME = 1e10  # seconds: unix time fits, what does not is no time
@@ -42,13 +43,17 @@ class Decoder(Protocol):
     """One sender's datagrams to frames.
 
     protocol: its name for people. deadline: the moment at which `flush` will close the frame that is open, None when
-    none is. dropped: frames and messages thrown away, by reason. unknown: names that mean nothing to us.
+    none is. dropped: frames and messages thrown away, by reason. unknown: names that mean nothing to us. numbering:
+    what was lost on the way, None where the format numbers no frames.
     """
 
     protocol: str
     deadline: float | None
     dropped: Counter[str]
     unknown: Counter[str]
+
+    @property
+    def numbering(self) -> Numbering | None: ...
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole; raises PacketError."""

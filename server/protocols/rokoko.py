@@ -119,6 +119,7 @@ class RokokoDecoder:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.deadline: float | None = None  # a datagram is a whole frame: nothing stays open
+        self.numbering = None
         self._actor = actor
         self._person = person
         self._chosen = person

@@ -46,6 +46,7 @@ class VmcDecoder:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.deadline: float | None = None  # set while a frame is open
+        self.numbering = None
         self._opened = 0.0
         self._actor = actor
         self._layouts = osc.LayoutCache()

@@ -26,6 +26,11 @@ class Receiver(Protocol):
         """A snapshot: packets, frames, dropped_<reason>, internal_error ..."""
         ...
 
+    @property
+    def others(self) -> list[str]:
+        """Senders that talk here and are not followed, for people."""
+        ...
+
     def start(self) -> None:
         """Begins to call `on_frame`; once only."""
         ...

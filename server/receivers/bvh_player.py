@@ -66,6 +66,10 @@ class BvhPlayer:
     def counts(self) -> Counter[str]:
         return Counter(self._counts)
 
+    @property
+    def others(self) -> list[str]:
+        return []
+
     def start(self) -> None:
         self._thread.start()
 

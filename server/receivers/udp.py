@@ -1,4 +1,4 @@
-"""One dancer over UDP: a socket, a thread, and a decoder that says which datagrams make a frame.
+"""A dancer over UDP, or several at one port: a socket, a thread, and decoders that say which datagrams make a frame.
 
 A thread of its own that waits for the socket: a third of asyncio's p99 latency (measured). While a frame is open the
 wait is cut short at the decoder's deadline; before a frame is due there may be a rehearsal (`readiness`), after which
@@ -15,10 +15,11 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from server.protocols.frames import Decoder, PacketError, PoseFrame
 from server.receivers import OnFrame, ReceiverError
+from server.receivers.peers import Address, Peers
 from server.receivers.readiness import Readiness
 
 RECEIVE_BUFFER = 2 << 20  # bytes: seconds of packets, in case the thread has to wait for the interpreter
@@ -29,111 +30,100 @@ MAX_SOURCES = 256
 class UdpReceiver:
     """Frames of one dancer from one port.
 
-    decoder: the protocol. port: 0 takes a free one, `port` then says which. allow: only these senders' addresses or
-    networks ("192.168.1.20", "192.168.1.0/24"), everybody if empty. dancer: the preset's name, for messages.
-    ready: who gets ready before a frame is due; nobody when None.
+    decoder: makes one for the protocol; each sender has its own (`peers`). port: 0 takes a free one, `port` then says
+    which. allow: only these senders' addresses or networks ("192.168.1.20", "192.168.1.0/24"), everybody if empty.
+    dancer: the preset's name, for messages. ready: who gets ready before a frame is due; nobody when None.
+    beside: another dancer's receiver whose port this one shares, for protocols that number their people.
     Raises ReceiverError when the port cannot be had, ValueError for an address in `allow` that is none.
     """
 
     def __init__(
         self,
-        decoder: Decoder,
+        decoder: Callable[[], Decoder],
         host: str,
         port: int,
         on_frame: OnFrame,
         allow: Sequence[str] = (),
         dancer: str = "dancer",
         ready: Readiness | None = None,
+        beside: UdpReceiver | None = None,
     ) -> None:
         self.last_error: Exception | None = None  # the first fault of our own; the show goes on without it
         self.last_packet_error: str | None = None  # the newest one, for people
-        self._decoder = decoder
+        self._peers = Peers(decoder)
         self._on_frame = on_frame
         self._allowed = [_network(address, dancer) for address in allow]
         self._sources: dict[str, bool] = {}
         self._counts: Counter[str] = Counter()
-        self._closing = threading.Event()
-        self._ready = ready
-        self._socket = _bound(host, port, dancer)
-        self._socket.setblocking(False)
-        self._sockets = [self._socket]  # for select
-        self.host, self.port = self._socket.getsockname()[:2]
-        self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
+        self.ready = ready
+        self._door: UdpDoor = beside._door if beside is not None else UdpDoor(host, port, dancer)
+        self._door.dancers.append(self)
+        self.host, self.port = self._door.host, self._door.port
 
     @property
     def counts(self) -> Counter[str]:
-        counts = Counter(self._counts)
-        counts.update({f"dropped_{reason}": count for reason, count in dict(self._decoder.dropped).items()})
-        unknown = sum(dict(self._decoder.unknown).values())
-        if unknown:
-            counts["unknown_names"] = unknown
-        if self._ready is not None:
-            counts.update({"rehearsals": self._ready.count, "rehearsal_faults": self._ready.faults})
+        decoder = self._peers.decoder
+        counts = Counter(self._counts) + self._peers.counts
+        counts.update({f"dropped_{reason}": count for reason, count in dict(decoder.dropped).items()})
+        counts["unknown_names"] = sum(dict(decoder.unknown).values())
+        if decoder.numbering is not None:
+            counts.update({"lost": decoder.numbering.lost, "restarts": decoder.numbering.restarts})
+        if self.ready is not None:
+            counts.update({"rehearsals": self.ready.count, "rehearsal_faults": self.ready.faults})
         return +counts
 
+    @property
+    def others(self) -> list[str]:
+        return self._peers.others(time.perf_counter())
+
+    @property
+    def deadline(self) -> float | None:
+        return self._peers.deadline
+
     def start(self) -> None:
-        self._thread.start()
+        self._door.start()
 
     def close(self) -> None:
-        self._closing.set()
-        if self._thread.is_alive():
-            self._thread.join()
-        self._socket.close()
+        self._door.close()
 
     def describe(self) -> str:
-        return f"{self._decoder.protocol} on {self.host}:{self.port} (UDP)"
+        return f"{self._peers.decoder.protocol} on {self.host}:{self.port} (UDP)"
 
-    def _run(self) -> None:
-        buffer = bytearray(1 << 16)
-        view = memoryview(buffer)
-        while not self._closing.is_set():
-            # Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept.
-            try:
-                self._receive(buffer, view)
-            except PacketError as error:
-                self._counts["dropped_packet"] += 1
-                self.last_packet_error = str(error)
-            except Exception as error:
-                self._counts["internal_error"] += 1
-                self.last_error = self.last_error or error
-
-    def _receive(self, buffer: bytearray, view: memoryview) -> None:
-        """Waits for one datagram, for the end of the open frame, or for the moment to get ready for the next."""
-        now, deadline = time.perf_counter(), self._decoder.deadline
-        begins, awake = math.inf, False
-        if self._ready is not None:
-            if now >= self._ready.begins and deadline is None:
-                self._ready.rehearse()
-            begins, awake = self._ready.begins, now < self._ready.ends
-        if not awake:
-            until = begins if deadline is None else deadline
-            select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
-        try:
-            size, source = self._socket.recvfrom_into(buffer)
-        except BlockingIOError:
-            self._deliver(self._decoder.flush(time.perf_counter()))
-            return
-        except OSError:  # Windows reports a peer's closed port here
-            self._counts["socket_error"] += 1
-            self._closing.wait(0.001)
-            return
-        receive_time = time.perf_counter()
-        if deadline is not None and receive_time >= deadline:
-            receive_time = math.nextafter(deadline, 0.0)  # it lay here while this thread waited for a core
+    def take(self, datagram: memoryview, source: Address, receive_time: float) -> None:
+        """One datagram from the port's thread."""
         self._counts["packets"] += 1
         if self._allowed and not self._is_allowed(source[0]):
             self._counts["dropped_source"] += 1
             return
-        if self._ready is not None:
-            self._ready.heard(view[:size])
-        self._deliver(self._decoder.feed(view[:size], receive_time))
+        try:
+            frames = self._peers.feed(datagram, source, receive_time)
+            if self.ready is not None and self._peers.is_followed(source):
+                self.ready.heard(datagram)
+            self._deliver(frames)
+        except PacketError as error:
+            self._counts["dropped_packet"] += 1
+            self.last_packet_error = str(error)
+        except Exception as error:  # nothing may end the thread: a fault of ours is counted, the first one is kept
+            self._counts["internal_error"] += 1
+            self.last_error = self.last_error or error
+
+    def count(self, what: str) -> None:
+        self._counts[what] += 1
+
+    def flush(self, now: float) -> None:
+        """No datagram has come until now."""
+        try:
+            self._deliver(self._peers.flush(now))
+        except Exception as error:
+            self._counts["internal_error"] += 1
+            self.last_error = self.last_error or error
 
     def _deliver(self, frames: list[PoseFrame]) -> None:
         for frame in frames:
             self._counts["frames"] += 1
             self._on_frame(frame)
-            if self._ready is not None:
-                self._ready.came(frame.receive_time)
+            if self.ready is not None:
+                self.ready.came(frame.receive_time)
 
     def _is_allowed(self, source: str) -> bool:
         allowed = self._sources.get(source)
@@ -143,6 +133,71 @@ class UdpReceiver:
             address = ipaddress.ip_address(source.partition("%")[0])
             allowed = self._sources[source] = any(address in network for network in self._allowed)
         return allowed
+
+
+class UdpDoor:
+    """A port's socket and thread, for the dancers that share it. Raises ReceiverError when it cannot be had."""
+
+    def __init__(self, host: str, port: int, dancer: str) -> None:
+        self.dancers: list[UdpReceiver] = []
+        self._closing = threading.Event()
+        self._socket = _bound(host, port, dancer)
+        self._socket.setblocking(False)
+        self._sockets = [self._socket]  # for select
+        self.host, self.port = self._socket.getsockname()[:2]
+        self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
+        self._started = False
+
+    def start(self) -> None:
+        if not self._started:
+            self._started = True
+            self._thread.start()
+
+    def close(self) -> None:
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._socket.close()
+
+    def _run(self) -> None:
+        buffer = bytearray(1 << 16)
+        view = memoryview(buffer)
+        while not self._closing.is_set():
+            try:
+                self._receive(buffer, view)
+            except OSError:  # Windows reports a peer's closed port here
+                self.dancers[0].count("socket_error")
+                self._closing.wait(0.001)
+
+    def _receive(self, buffer: bytearray, view: memoryview) -> None:
+        """Waits for one datagram, for the end of the open frame, or for the moment to get ready for the next."""
+        now, deadline = time.perf_counter(), self._deadline()
+        begins, awake = math.inf, False
+        ready = self.dancers[0].ready
+        if ready is not None:
+            if now >= ready.begins and deadline is None:
+                ready.rehearse()
+            begins, awake = ready.begins, now < ready.ends
+        if not awake:
+            until = begins if deadline is None else deadline
+            select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
+        try:
+            size, source = self._socket.recvfrom_into(buffer)
+        except BlockingIOError:
+            now = time.perf_counter()
+            for dancer in self.dancers:
+                dancer.flush(now)
+            return
+        receive_time = time.perf_counter()
+        if deadline is not None and receive_time >= deadline:
+            receive_time = math.nextafter(deadline, 0.0)  # it lay here while this thread waited for a core
+        for dancer in self.dancers:
+            dancer.take(view[:size], source, receive_time)
+
+    def _deadline(self) -> float | None:
+        if len(self.dancers) == 1:
+            return self.dancers[0].deadline
+        return min((d.deadline for d in self.dancers if d.deadline is not None), default=None)
 
 
 def _network(address: str, dancer: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

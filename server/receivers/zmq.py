@@ -64,6 +64,10 @@ class ZmqReceiver:
     def counts(self) -> Counter[str]:
         return Counter(self._counts)
 
+    @property
+    def others(self) -> list[str]:
+        return []
+
     def start(self) -> None:
         self._thread.start()
 
