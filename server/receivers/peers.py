@@ -23,7 +23,7 @@ Address = tuple[Any, ...]  # as the socket names it: host, port, and what IPv6 a
 SILENT_SECONDS = 0.25
 STABLE_SECONDS = 1.0
 NAMED_SECONDS = 5.0  # how long one that is not followed is named
-STABLE_FRAMES = 10  # in that second, at least
+STABLE_FPS = 8.0
 ESTABLISHED = 3  # datagrams: a sender that has sent fewer is replaced by one that was never heard before
 MAX_RIVALS = 4
 
@@ -122,7 +122,8 @@ class Peers:
         followed = self._followed
         if peer is followed:
             return frames
-        stable = now - peer.steady_since >= STABLE_SECONDS and peer.frames >= STABLE_FRAMES
+        steady = now - peer.steady_since
+        stable = steady >= STABLE_SECONDS and peer.frames >= STABLE_FPS * steady
         if not (stable and peer.appeared > followed.appeared) and now - followed.framed <= SILENT_SECONDS:
             self.counts["dropped_other_sender"] += len(frames)
             return []
