@@ -1,8 +1,8 @@
 """How other programs lay out space: axes and units of Unity, TouchDesigner, Unreal and Blender, and the way there.
 
-Axes are exchanged, some turned round, and there is one unit of length. Positions take all of it; a rotation's axis takes
-the exchange and, where the map mirrors (Unity and Unreal are left-handed), one more sign. The map is linear, so local
-and global rotations follow the same formula, and forward kinematics of a mapped pose is the mapped forward kinematics.
+Axes are exchanged, some turned round, and there is one unit of length. Positions take all of it; a rotation's axis
+takes the exchange and, where the map mirrors (Unity and Unreal are left-handed), one more sign. The map is linear, so
+local and global rotations follow one formula, and forward kinematics of a mapped pose is mapped forward kinematics.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""BVH files: text -> Clip in metres, Y up, and back. This file alone knows `bvhio`.
+"""BVH files: text -> Clip in metres, Y up; `bvh_write` is the way back. This file alone knows `bvhio`.
 
 `bvh_text` has checked the text before bvhio sees it. bvhio reads the hierarchy, spelt the one way it accepts. The
 rows are read here in float64 and all frames at once: bvhio's are float32, a repeated axis (ZYZ) gets one angle for
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from motion import rotations as rot
 from motion.bvh_text import POSITION, ROTATION, BvhError, Node, read_text
+from motion.bvh_write import write_bvh
 from motion.clip import Clip
 from motion.skeleton import Array, Skeleton
 from motion.units import to_metres
@@ -48,46 +49,6 @@ def read_bvh(path: str | Path, scale: str | float = "auto", skeleton: str | None
     clip = _to_clip(text.nodes, offsets, positions, rotations, 1.0 / text.frame_time, notes)
     clip, scale_note = to_metres(clip, scale)
     return clip, "; ".join([scale_note, *notes])
-
-
-def write_bvh(path: str | Path, clip: Clip, decimals: int = 7) -> None:
-    """Write a clip as BVH: metres, ZXY rotations in degrees; a joint named `{parent}_end` becomes an End Site.
-
-    decimals: of every value of the motion; 4 are a tenth of a millimetre and make a third less of a file.
-    """
-    skeleton = clip.skeleton
-    ends = {joint for joint in range(len(skeleton)) if _is_end(skeleton, joint)}
-    children: list[list[int]] = [[] for _ in skeleton.names]
-    for joint, parent in enumerate(skeleton.parents[1:], start=1):
-        children[parent].append(joint)
-    lines, order = ["HIERARCHY"], []
-
-    def write_joint(joint: int, indent: str) -> None:
-        offset = "OFFSET " + " ".join(f"{v:.8f}" for v in skeleton.offsets[joint])
-        if joint in ends:
-            lines.extend([f"{indent}End Site", f"{indent}{{", f"{indent}\t{offset}", f"{indent}}}"])
-            return
-        order.append(joint)
-        channels = "3 Zrotation Xrotation Yrotation"
-        if joint == 0:
-            channels = "6 Xposition Yposition Zposition Zrotation Xrotation Yrotation"
-        kind = "JOINT" if joint else "ROOT"
-        lines.extend([f"{indent}{kind} {skeleton.names[joint]}", f"{indent}{{", f"{indent}\t{offset}"])
-        lines.append(f"{indent}\tCHANNELS {channels}")
-        for child in children[joint]:
-            write_joint(child, indent + "\t")
-        if not children[joint]:
-            inner = indent + "\t"
-            lines.extend([f"{inner}End Site", f"{inner}{{", f"{inner}\tOFFSET 0.0 0.0 0.0", f"{inner}}}"])
-        lines.append(f"{indent}}}")
-
-    write_joint(0, "")
-    lines.extend(["MOTION", f"Frames: {len(clip)}", f"Frame Time: {1.0 / clip.fps:.10f}"])
-    degrees = np.degrees(rot.to_euler("ZXY", clip.rotations[:, order])).reshape(len(clip), -1)
-    values = np.concatenate([clip.root_positions, degrees], axis=1)
-    row = " ".join([f"%.{decimals}f"] * values.shape[1])
-    lines.extend(row % tuple(frame) for frame in values)
-    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _offsets(nodes: list[Node]) -> Array:
@@ -179,8 +140,3 @@ def _to_clip(
     local = rotations[:, kept]
     local[:, 0] = root_rotations
     return Clip(Skeleton(tuple(nodes[k].name for k in kept), parents, still), fps, root_positions, local)
-
-
-def _is_end(skeleton: Skeleton, joint: int) -> bool:
-    name, parent = skeleton.names[joint], skeleton.parents[joint]
-    return parent >= 0 and name.startswith(f"{skeleton.names[parent]}_end") and joint not in skeleton.parents

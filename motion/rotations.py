@@ -77,12 +77,24 @@ def from_euler(order: str, angles: Array) -> Array:
 
 
 def to_euler(order: str, q: Array) -> Array:
-    """Intrinsic Euler angles in radians (..., 3) of quaternions (..., 4); the inverse of `from_euler`."""
-    from scipy.spatial.transform import Rotation  # half a second to import, and a live show writes no Euler angles
+    """Intrinsic Euler angles in radians (..., 3) of quaternions (..., 4); the inverse of `from_euler`.
 
-    q = np.asarray(q, dtype=np.float64)
-    result: Array = Rotation.from_quat(q.reshape(-1, 4)).as_euler(order.upper()).reshape(*q.shape[:-1], 3)
-    return result
+    order: three different axes. The middle angle is within a quarter turn; where it is one (gimbal lock), the last
+    angle is 0. Raises ValueError for another order.
+    """
+    if sorted(order.upper()) != ["X", "Y", "Z"]:
+        raise ValueError(f"no order {order!r} of Euler angles; it names X, Y and Z once each")
+    i, j, k = ("XYZ".index(axis) for axis in order.upper())
+    sign = 1.0 if (j - i) % 3 == 1 else -1.0
+    m = to_matrix(q)
+    level = np.hypot(m[..., i, i], m[..., i, j])
+    locked = level < 1e-9
+    first = np.arctan2(
+        np.where(locked, sign * m[..., k, j], -sign * m[..., j, k]), np.where(locked, m[..., j, j], m[..., k, k])
+    )
+    middle = np.arctan2(sign * m[..., i, k], level)
+    last = np.where(locked, 0.0, np.arctan2(-sign * m[..., i, j], m[..., i, i]))
+    return np.stack([first, middle, last], axis=-1)
 
 
 def to_6d(q: Array) -> Array:

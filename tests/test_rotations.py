@@ -143,6 +143,27 @@ def test_euler_angles_and_back_agree_off_gimbal_lock(angles):
     np.testing.assert_allclose(rot.to_euler("ZXY", rot.from_euler("ZXY", angles)), angles, atol=1e-9)
 
 
+ORDERS = ["XYZ", "XZY", "YXZ", "YZX", "ZXY", "ZYX"]
+
+
+@given(st.sampled_from(ORDERS), quaternions((4,)))
+def test_euler_angles_of_any_rotation_give_it_back(order, q):
+    assert rot.angle(rot.from_euler(order, rot.to_euler(order, q)), q).max() < 1e-7  # arctan2 near the lock
+
+
+@given(st.sampled_from(ORDERS), st.floats(-3.1, 3.1), st.sampled_from([-1, 1]), st.floats(-3.1, 3.1))
+def test_in_gimbal_lock_the_last_angle_is_zero(order, first, side, last):
+    q = rot.from_euler(order, np.array([first, side * np.pi / 2, last]))
+    angles = rot.to_euler(order, q)
+    assert angles[2] == 0.0
+    assert rot.angle(rot.from_euler(order, angles), q) < 1e-7
+
+
+def test_an_order_that_names_an_axis_twice_has_no_way_back():
+    with pytest.raises(ValueError, match="'ZYZ'"):
+        rot.to_euler("ZYZ", rot.IDENTITY)
+
+
 @given(quaternions((4,)), quaternions((4,)))
 def test_angles_are_scipys_symmetric_and_blind_to_sign(a, b):
     theirs = (Rotation.from_quat(a).inv() * Rotation.from_quat(b)).magnitude()
