@@ -78,6 +78,7 @@ class Show:
                 follow=clock.follow is not None,
                 delay=clock.delay_ms / 1000.0,
                 twin=twin,
+                bridge=clock.bridge_ms / 1000.0,
             )
             for name, dancer in preset.dancers.items():
                 receive = _RECEIVERS[type(dancer)]

@@ -31,12 +31,14 @@ class Clock(Section):
 
     ready_ms: with one dancer over VMC, how long before their next frame is due the server wakes up and warms its caches
     (of a core kept busy that is 6 ms in 8 at 120 fps, 6 in 33 at 30); 0: it sleeps on.
+    bridge_ms: how long a movement is carried on, dying away, when frames are missing; 0: the dancer is held still.
     """
 
     follow: Literal["dancer"] | None = None
     fps: Annotated[float, Field(ge=1, le=1000)] = 60.0
     delay_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
     ready_ms: Annotated[float, Field(ge=0, le=100)] = 6.0
+    bridge_ms: Annotated[float, Field(ge=0, le=100)] = 100.0
 
 
 class SafetyLimits(Section):

@@ -36,6 +36,8 @@ class Report:
                 "state": timeline.state(now),
                 "age_ms": None if newest is None else round(1000.0 * (now - newest.receive_time), 1),
                 "source": self._receivers[name].describe(),
+                "other_senders": self._receivers[name].others,
+                "clock_skew_ppm": _rounded(timeline.skew.ppm(), 1),
                 "counts": counts | ({"faults": line.faults} if line.faults else {}),
                 "fault": line.last_fault,
             }
@@ -136,6 +138,10 @@ def _numbers(value: float | Array) -> float | list[float]:
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(1000.0 * seconds, 3)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
 
 
 def _lost(counts: Mapping[str, int]) -> int:

@@ -4,7 +4,8 @@ follow: a frame is danced the moment it arrives, in the thread that received it:
 to wake it and as much again because it woke on another core. Frames of several dancers take turns; after a hiccup of
 the machine the socket's buffer holds what came meanwhile, and it is danced in order, a fraction of a millisecond each.
 fps: the tick thread makes one step a deadline, on each dancer's pose at that moment.
-A dancer whose frames stop is held still by the tick thread; their partner comes to rest by itself.
+A dancer whose frames stop is carried on and then held still by the tick thread (`timeline`); their partner comes to
+rest by itself.
 """
 
 from __future__ import annotations
@@ -23,9 +24,8 @@ from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.rehearsal import Rehearsal
 from server.stats import Rate, Stats
-from server.timeline import Timeline
+from server.timeline import BRIDGE_SECONDS, Timeline
 
-GAP_SECONDS = 0.1  # a dancer silent for longer is held still
 HELD_FPS = 60.0
 
 
@@ -43,10 +43,11 @@ class Tick:
         follow: bool,
         delay: float = 0.0,
         twin: Pipeline | None = None,
+        bridge: float = BRIDGE_SECONDS,
     ) -> None:
         self.pipeline = pipeline
         self.stats = Stats()
-        self.timelines: Mapping[str, Timeline] = {name: Timeline() for name in pipeline.dancers}
+        self.timelines: Mapping[str, Timeline] = {name: Timeline(bridge) for name in pipeline.dancers}
         self.stats.rates_in = {name: Rate() for name in pipeline.dancers}
         self.first_pose = threading.Event()  # set when a partner has left for the first time
         self.notice: bytes | None = None  # a stats message that waits for the next tick to send it
@@ -129,16 +130,17 @@ class Tick:
             self.stats.latency.add(self._clock.now() - now)
 
     def hold_the_silent(self) -> None:
-        """Steps on with the last frame of each dancer who has fallen silent."""
+        """Steps on for each dancer whose next frame does not come: first their movement is carried on, then held."""
         now = self._clock.now()
         silent = []
         for name, timeline in self.timelines.items():
-            frame = timeline.newest
-            if frame is not None and now - frame.receive_time > GAP_SECONDS:
-                sender_time = frame.sender_time
+            newest = timeline.newest
+            pose = timeline.at(now) if newest is not None and timeline.overdue(now) > 0.0 else None
+            if newest is not None and pose is not None:
+                sender_time = newest.sender_time
                 if sender_time is not None:
-                    sender_time += now - frame.receive_time
-                silent.append((name, replace(frame, receive_time=now, sender_time=sender_time)))
+                    sender_time += now - newest.receive_time
+                silent.append((name, replace(pose, receive_time=now, sender_time=sender_time)))
         if silent:
             self.step(silent)
         else:

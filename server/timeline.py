@@ -1,31 +1,49 @@
 """The timestamped poses of one dancer: what arrived, how old it is, whether the dancer is still there.
 
 The receiver's thread puts, the tick thread takes; both sides are single operations on a deque, so there is no lock.
-Frames that are older than the newest one, or repeat its time and pose, are dropped and counted.
+Frames that are older than the newest one, or repeat its time and pose, are dropped and counted. When the next frame
+does not come in time, the movement is carried on for a tenth of a second and dies away; then the dancer stands still
+and is stale.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
+from dataclasses import replace
+from statistics import median
 from typing import Literal
 
 import numpy as np
 
 from motion import rotations as rot
+from server.clock_skew import ClockSkew
 from server.protocols.frames import PoseFrame
 
-DancerState = Literal["waiting", "live", "stale"]
-STALE_SECONDS = 0.5
+DancerState = Literal["waiting", "live", "bridged", "stale"]
+BRIDGE_SECONDS = 0.1  # past the moment the next frame was due
+DECAY_SECONDS = 0.05  # time constant of a movement that is carried on
+PATIENCE_SECONDS = 0.02  # a frame so late is not missing yet
 RESTART_SECONDS = 1.0  # a sender whose clock falls back by more than this has been restarted
+RESTART_FRAMES = 8  # likewise one of which so many frames in a row are late, each later than the one before
+USUAL_INTERVAL = 1.0 / 30.0  # until there have been two frames
 _KEPT = 32
+_FASTEST = 4.0, 20.0  # m/s of the root, rad/s of a joint: what is faster than this is no movement to carry on
 
 
 class Timeline:
-    """Frames of one dancer, newest last."""
+    """Frames of one dancer, newest last. skew: what the sender's clock does against ours.
 
-    def __init__(self) -> None:
+    bridge: seconds of silence that are bridged at most, 0 for none.
+    """
+
+    def __init__(self, bridge: float = BRIDGE_SECONDS) -> None:
         self.counts: Counter[str] = Counter()
+        self.skew = ClockSkew()
+        self._bridge = bridge
         self._frames: deque[PoseFrame] = deque(maxlen=_KEPT)
+        self._intervals: deque[float] = deque(maxlen=9)
+        self._late: list[float] = []  # the sender's times of late frames in a row
 
     def put(self, frame: PoseFrame) -> bool:
         """Keeps a frame; False when it is late or a duplicate and was dropped."""
@@ -35,9 +53,17 @@ class Timeline:
             if behind == 0.0 and _same_pose(frame, newest):  # a coarse clock tells two poses one time
                 self.counts["duplicate"] += 1
                 return False
-            if 0.0 < behind < RESTART_SECONDS:
+            if 0.0 < behind < RESTART_SECONDS and not self._runs_anew(frame.sender_time):
                 self.counts["out_of_order"] += 1
                 return False
+            if behind > 0.0:
+                self.counts["sender_restarts"] += 1
+                self.skew = ClockSkew()
+        self._late.clear()
+        if newest is not None:
+            self._intervals.append(min(max(frame.receive_time - newest.receive_time, 0.0), 0.25))
+        if frame.sender_time is not None:
+            self.skew.note(frame.sender_time, frame.receive_time)
         self._frames.append(frame)
         self.counts["frames"] += 1
         return True
@@ -46,26 +72,46 @@ class Timeline:
     def newest(self) -> PoseFrame | None:
         return self._frames[-1] if self._frames else None
 
-    def state(self, now: float) -> DancerState:
+    def overdue(self, now: float) -> float:
+        """Seconds since the next frame was due and did not come, patience included; negative while it may still."""
         newest = self.newest
         if newest is None:
+            return -math.inf
+        interval = median(self._intervals) if self._intervals else USUAL_INTERVAL
+        return now - newest.receive_time - interval - max(0.5 * interval, PATIENCE_SECONDS)
+
+    def state(self, now: float) -> DancerState:
+        if self.newest is None:
             return "waiting"
-        return "live" if now - newest.receive_time < STALE_SECONDS else "stale"
+        overdue = self.overdue(now)
+        if overdue < 0.0:
+            return "live"
+        return "bridged" if overdue < self._bridge else "stale"
 
     def at(self, time: float) -> PoseFrame | None:
-        """The pose at a moment of the local clock, interpolated; the newest one when the moment is past it."""
+        """The pose at a moment of the local clock, interpolated; past the newest one that one, or carried on."""
         frames = tuple(self._frames)
         if not frames:
             return None
         after = frames[-1]
         if time >= after.receive_time:
-            return after
+            overdue = self.overdue(time)
+            if overdue < 0.0 or self._bridge == 0.0 or len(frames) < 2:
+                return after
+            return _carried_on(frames[-2], after, time - after.receive_time - max(overdue - self._bridge, 0.0))
         for before in reversed(frames[:-1]):
             if before.receive_time <= time:
                 span = after.receive_time - before.receive_time
                 return _between(before, after, (time - before.receive_time) / span if span > 0 else 1.0)
             after = before
         return frames[0]
+
+    def _runs_anew(self, sender_time: float) -> bool:
+        """Whether the late frames in a row, with this one, are a sender that was started again."""
+        if self._late and sender_time <= self._late[-1]:
+            self._late.clear()
+        self._late.append(sender_time)
+        return len(self._late) >= RESTART_FRAMES
 
 
 class FrameTimer:
@@ -106,4 +152,23 @@ def _between(before: PoseFrame, after: PoseFrame, share: float) -> PoseFrame:
         receive_time=before.receive_time + share * (after.receive_time - before.receive_time),
         number=after.number,
         actor=after.actor,
+    )
+
+
+def _carried_on(before: PoseFrame, newest: PoseFrame, seconds: float) -> PoseFrame:
+    """The newest pose, moving on for some seconds as it moved last, ever slower."""
+    elapsed = newest.receive_time - before.receive_time
+    if newest.sender_time is not None and before.sender_time is not None:
+        elapsed = newest.sender_time - before.sender_time
+    if not 1e-4 < elapsed < 0.25 or len(before.rotations) != len(newest.rotations):
+        return newest
+    velocity = (newest.root_position - before.root_position) / elapsed
+    turn = float(rot.angle(before.rotations, newest.rotations).max()) / elapsed
+    if np.linalg.norm(velocity) > _FASTEST[0] or turn > _FASTEST[1]:
+        return newest
+    way = DECAY_SECONDS * (1.0 - math.exp(-seconds / DECAY_SECONDS))
+    return replace(
+        newest,
+        root_position=newest.root_position + way * velocity,
+        rotations=rot.slerp(before.rotations, newest.rotations, 1.0 + way / elapsed),
     )

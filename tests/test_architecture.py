@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/protocols/": ({"motion", "server.protocols"}, {"numpy"}),
     "server/protocols/lz4_frame.py": ({"server.protocols"}, {"lz4"}),
     "server/params.py": ({"motion"}, {"numpy"}),
-    "server/timeline.py": ({"motion", "server.protocols"}, {"numpy"}),
+    "server/timeline.py": ({"motion", "server.clock_skew", "server.protocols"}, {"numpy"}),
+    "server/clock_skew.py": (set(), {"numpy"}),
     "server/stages/": (
         {"motion", "server.onnx_model", "server.params", "server.protocols", "server.stages"},
         {"numpy"},

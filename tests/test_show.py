@@ -85,7 +85,7 @@ def joints(poses: list[PoseFrame]) -> np.ndarray:
 def test_the_live_server_gives_the_poses_of_the_offline_pipeline(take: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same datagrams through sockets, threads and the tick, and straight through the pipeline: the same bytes."""
     # A machine that stalls between two datagrams must look neither like a silent suit nor like a frame cut short.
-    monkeypatch.setattr("server.tick.GAP_SECONDS", float("inf"))
+    monkeypatch.setattr("server.timeline.PATIENCE_SECONDS", float("inf"))
     monkeypatch.setattr("server.protocols.vmc.FRAME_TIMEOUT", 10.0)
     suit = VmcEncoder(HUMANOID)
     datagrams = [suit.encode(frame) for frame in BvhPlayer(take, 120.0, loop=False).frames()]

@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.protocols.frames import PoseFrame
-from server.timeline import FrameTimer, Timeline
+from server.timeline import DECAY_SECONDS, PATIENCE_SECONDS, FrameTimer, Timeline
 
 
 def frame(number: int, sender_time: float | None, receive_time: float) -> PoseFrame:
@@ -30,12 +33,76 @@ def test_a_restarted_sender_is_picked_up_by_itself() -> None:
     assert timeline.put(frame(1, 0.0, 0.5))
 
 
-def test_a_dancer_waits_lives_and_goes_stale() -> None:
+def test_a_sender_that_goes_back_by_less_is_picked_up_after_a_few_frames() -> None:
     timeline = Timeline()
-    assert timeline.state(0.0) == "waiting"
-    timeline.put(frame(0, 0.0, 1.0))
-    assert timeline.state(1.1) == "live"
-    assert timeline.state(2.0) == "stale"
+    timeline.put(frame(0, 0.5, 0.0))
+    kept = [timeline.put(frame(n, 0.01 * n, 0.01 * n)) for n in range(1, 12)]
+    assert kept == [False] * 7 + [True] * 4
+
+
+def test_frames_that_come_in_a_wrong_order_now_and_then_start_nothing_anew() -> None:
+    timeline = Timeline()
+    for n in range(100):
+        timeline.put(frame(n, 0.02 * n + 0.02, 0.02 * n))
+        assert not timeline.put(frame(n, 0.02 * n + 0.011, 0.02 * n))
+    assert timeline.counts["sender_restarts"] == 0
+
+
+def live_at(fps: float, frames: int = 20, **options: float) -> Timeline:
+    """A dancer who walks at 1 m/s along x; their newest frame came at 0."""
+    timeline = Timeline(**options)
+    for n in range(1 - frames, 1):
+        pose = frame(n, n / fps, n / fps)
+        pose.root_position = np.array([n / fps, 0.9, 0.0])
+        pose.rotations = np.tile(rot.yaw(n / fps), (22, 1))
+        timeline.put(pose)
+    return timeline
+
+
+@pytest.mark.parametrize("fps", [30.0, 60.0, 120.0])
+def test_a_dancer_is_live_until_a_frame_is_missing_then_bridged_for_100_ms_then_stale(fps: float) -> None:
+    assert Timeline().state(0.0) == "waiting"
+    timeline = live_at(fps)
+    due = 1 / fps + max(0.5 / fps, PATIENCE_SECONDS)
+    assert [timeline.state(time) for time in (0.0, due - 0.001, due + 0.001, due + 0.099)] == [
+        "live", "live", "bridged", "bridged",
+    ]  # fmt: skip
+    assert timeline.state(due + 0.101) == "stale"
+
+
+@given(st.floats(0.0, 3.0), st.sampled_from([30.0, 60.0, 120.0]))
+def test_a_bridge_goes_the_dancers_way_ever_slower_and_ends(seconds: float, fps: float) -> None:
+    timeline = live_at(fps)
+    pose, later = timeline.at(seconds), timeline.at(seconds + 0.01)
+    assert pose is not None
+    assert later is not None
+    moved = later.root_position[0] - pose.root_position[0]
+    assert -1e-9 <= moved <= 0.06
+    assert 0.0 <= pose.root_position[0] <= DECAY_SECONDS
+    np.testing.assert_allclose(pose.rotations[5], rot.yaw(pose.root_position[0]), atol=1e-9)
+    if seconds > 0.2:
+        assert moved == pytest.approx(0.0, abs=1e-9)
+
+
+def test_without_a_bridge_the_newest_pose_is_held() -> None:
+    timeline = live_at(60.0, bridge=0.0)
+    assert timeline.at(0.1) is timeline.newest
+    assert timeline.state(0.1) == "stale"
+
+
+def test_a_glitch_is_not_carried_on() -> None:
+    timeline = live_at(60.0)
+    timeline.put(frame(5, 1 / 60, 1 / 60))  # a jump of 5 m
+    assert timeline.at(0.1) is timeline.newest
+
+
+@pytest.mark.parametrize("ppm", [-200.0, 0.0, 50.0, 500.0])
+def test_a_senders_clock_is_measured_through_the_networks_jitter(ppm: float) -> None:
+    delays = np.random.default_rng(1).exponential(0.004, 60 * 60)
+    timeline = Timeline()
+    for n in range(60 * 60):
+        timeline.put(frame(n, n / 60, 1000.0 + n / 60 * (1.0 + 1e-6 * ppm) + delays[n]))
+    assert timeline.skew.ppm() == pytest.approx(ppm, abs=10.0)
 
 
 def test_a_moment_between_two_frames_is_interpolated() -> None:
