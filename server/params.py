@@ -1,13 +1,14 @@
 """The live knobs: one table that is preset key, OSC address, slider and smoothing at once.
 
-A change sets a target; `advance` moves the value there with the param's half-life, so that nothing on stage jumps.
-A param of a show is named "actor/knob", which is its OSC address without the first slash; the actor "*" is every
-actor that has the knob. A param of size n is n numbers under one name. Only the tick thread touches a `Params`;
-other threads send it `ControlChange`s through a queue.
+A change sets a target; `advance` moves the value there with the param's half-life, or in as many seconds as the change
+asks for, so that nothing on stage jumps. A param of a show is named "actor/knob", which is its OSC address without the
+first slash; the actor "*" is every actor that has the knob. A param of size n is n numbers under one name. Only the
+tick thread touches a `Params`; other threads send it `ControlChange`s through `Changes`.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +24,38 @@ Knobs = Mapping[str, Any]  # one actor's values by knob: a float, or (n,) number
 
 @dataclass(frozen=True)
 class ControlChange:
-    """Somebody wants `name` (a param, or a show command such as "show/freeze") to be `value`."""
+    """Somebody wants `name` (a param, or a show command such as "show/freeze") to be `value`, `seconds` from now.
+
+    0 seconds: a param takes its own half-life. "show/preset" has the name of a preset as its value.
+    """
 
     name: str
-    value: float | tuple[float, ...]
+    value: float | tuple[float, ...] | str
+    seconds: float = 0.0
+
+
+class Changes:
+    """What waits for the tick, from any thread: the newest setting of each name, in the order of their coming.
+
+    However many messages come between two ticks, a tick has no more to obey than there are names.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, ControlChange] = {}
+        self._lock = threading.Lock()
+
+    def put(self, change: ControlChange) -> None:
+        with self._lock:
+            self._waiting.pop(change.name, None)  # so that it stands behind what came before it
+            self._waiting[change.name] = change
+
+    def take(self) -> Iterable[ControlChange]:
+        """What has come since the last call."""
+        if not self._waiting:
+            return ()
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+        return waiting.values()
 
 
 class Params:
@@ -36,6 +65,7 @@ class Params:
         self.table = {param.name: param for param in table}
         self._target = {name: _clamped(param, param.default) for name, param in self.table.items()}
         self._moving: set[str] = set()  # what has not arrived yet: an idle table costs a tick nothing
+        self._fades: dict[str, _Fade] = {}
         for name, value in (start or {}).items():
             self.set(name, value)
         self.values = dict(self._target)
@@ -45,9 +75,10 @@ class Params:
             actor, _, knob = name.partition("/")
             self._of.setdefault(actor, {})[knob] = settled
 
-    def set(self, name: str, value: Setting) -> None:
+    def set(self, name: str, value: Setting, seconds: float = 0.0) -> None:
         """Sets a target, clamped to the param's range; one number sets every component of a longer param.
 
+        seconds: how long the way there takes, at an even speed; 0: as the param's half-life has it.
         KeyError names the choices; ValueError refuses what is no finite number, and any other count of numbers.
         "*/knob" sets it for every actor that has it and fits.
         """
@@ -69,6 +100,11 @@ class Params:
             raise refusal
         self._target |= targets
         self._moving |= targets.keys()
+        for found in targets:
+            if seconds > 0.0:
+                self._fades[found] = _Fade(self.values[found], seconds)
+            else:
+                self._fades.pop(found, None)
 
     def target(self, name: str) -> float | Array:
         """Where a param is going, which is what a slider shows."""
@@ -80,16 +116,34 @@ class Params:
             return
         for name in [name for name in self._moving if name.startswith(f"{actor}/")]:
             param, value, target = self.table[name], self.values[name], self._target[name]
-            keep = 0.5 ** (dt / param.half_life) if param.half_life > 0 else 0.0
-            value = target + (value - target) * keep
-            if np.max(np.abs(value - target)) < 1e-4 * (param.high - param.low) or keep == 0.0:
+            fade = self._fades.get(name)
+            if fade is not None:
+                fade.elapsed += dt
+                share = min(fade.elapsed / fade.seconds, 1.0)
+                value = fade.start + (target - fade.start) * share
+                arrived = share == 1.0
+            else:
+                keep = 0.5 ** (dt / param.half_life) if param.half_life > 0 else 0.0
+                value = target + (value - target) * keep
+                arrived = bool(np.max(np.abs(value - target)) < 1e-4 * (param.high - param.low)) or keep == 0.0
+            if arrived:
                 value = target
                 self._moving.discard(name)
+                self._fades.pop(name, None)
             self.values[name] = self._of[actor][name.partition("/")[2]] = value
 
     def of(self, actor: str) -> Knobs:
         """The values of one actor, by knob; the mapping stays the same, what stands in it moves."""
         return self._of.get(actor, {})
+
+
+@dataclass
+class _Fade:
+    """The way of a param to its target in a given time: from where, and how much of it is over."""
+
+    start: float | Array
+    seconds: float
+    elapsed: float = 0.0
 
 
 def _clamped(param: Param, value: Setting) -> float | Array:

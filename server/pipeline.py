@@ -129,13 +129,15 @@ class Pipeline:
 
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""
+        value = change.value
+        if isinstance(value, str):
+            return False
         if not change.name.startswith("show/"):
             try:
-                self.params.set(change.name, change.value)
+                self.params.set(change.name, value, change.seconds)
             except (KeyError, ValueError):
                 return False
             return True
-        value = change.value
         if isinstance(value, tuple) or not math.isfinite(value):
             return False
         if change.name == "show/freeze":

@@ -19,6 +19,7 @@ from server.stages.retarget import Retarget
 from server.stages.safety import Safety
 from server.stages.sides import Sides
 from server.stages.smooth import Smooth
+from server.stages.stillness import Stillness
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Worker, inline
 
@@ -26,7 +27,7 @@ DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Degli
 
 
 # After the model, in this order; where their knobs stand at their defaults they cost nothing.
-PARTNER_STAGES: tuple[type[Stage], ...] = (Sides, Facing, Energy, Smooth)
+PARTNER_STAGES: tuple[type[Stage], ...] = (Sides, Facing, Energy, Smooth, Stillness)
 
 
 def model_stage(model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = inline) -> Partner | WindowPartner:

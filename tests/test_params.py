@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motion.manifest import Param
-from server.params import Params
+from server.params import Changes, ControlChange, Params
 
 TABLE = [
     Param("partner1/variety", 1.0, 0.0, 2.0, half_life=0.1),
@@ -93,3 +93,34 @@ def test_a_star_is_every_actor_that_has_the_knob_and_fits() -> None:
     assert (list(params.target("partner1/latent")), list(params.target("partner2/latent"))) == ([0.0] * 3, [1.0, 2.0])
     with pytest.raises(KeyError, match="colour"):
         params.set("*/colour", 1.0)
+
+
+def test_a_fade_goes_evenly_and_takes_its_time() -> None:
+    params = Params(TABLE)
+    params.set("partner1/variety", 2.0, seconds=4.0)
+    halfway = [params.advance(1.0, "partner1") or params.values["partner1/variety"] for _ in range(5)]
+    assert halfway == pytest.approx([1.25, 1.5, 1.75, 2.0, 2.0])
+
+
+def test_a_knob_that_is_touched_ends_its_fade() -> None:
+    params = Params(TABLE)
+    params.set("partner1/now", 1.0, seconds=10.0)
+    params.advance(1.0, "partner1")
+    params.set("partner1/now", -1.0)
+    params.advance(0.001, "partner1")
+    assert params.of("partner1")["now"] == -1.0
+
+
+def test_a_vector_fades() -> None:
+    params = Params(TABLE)
+    params.set("partner1/latent", (1.0, 2.0, -4.0), seconds=2.0)
+    params.advance(1.0, "partner1")
+    assert params.of("partner1")["latent"] == pytest.approx([0.5, 1.0, -2.0])
+
+
+def test_what_waits_for_the_tick_is_the_newest_of_each_name_in_the_order_of_coming() -> None:
+    changes = Changes()
+    for name, value in (("*/a", 1.0), ("p/a", 2.0), ("show/freeze", 1.0), ("*/a", 3.0)):
+        changes.put(ControlChange(name, value))
+    assert [(c.name, c.value) for c in changes.take()] == [("p/a", 2.0), ("show/freeze", 1.0), ("*/a", 3.0)]
+    assert list(changes.take()) == []

@@ -96,6 +96,7 @@ def test_every_knob_is_in_the_one_table_with_its_range() -> None:
         "partner1/facing": (0.0, -math.pi, math.pi),
         "partner1/energy": (1.0, 0.5, 1.5),
         "partner1/smoothing": (0.0, 0.0, 1.0),
+        "partner1/stillness": (0.0, 0.0, 1.0),
     }
 
 
@@ -118,9 +119,9 @@ def test_a_model_that_has_a_knob_itself_keeps_its_own() -> None:
 def test_knobs_at_their_defaults_change_nothing_bit_for_bit(take: Clip, again: bool) -> None:
     """Also when they have been somewhere else and are back."""
     plain = dance(show([Copy()], lead=0.1), played(take))
-    knobs = {"anticipation": -0.2, "counter": 1.0, "facing": 1.0, "energy": 1.3, "smoothing": 0.1}
+    knobs = {"anticipation": -0.2, "counter": 1.0, "facing": 1.0, "energy": 1.3, "smoothing": 0.1, "stillness": 1.0}
     turn = {place: (knob, value) for place, (knob, value) in enumerate(knobs.items())}
-    defaults = {"anticipation": 0.0, "counter": 0.0, "facing": 0.0, "energy": 1.0, "smoothing": 0.0}
+    defaults = dict.fromkeys(knobs, 0.0) | {"energy": 1.0}
     turn |= {30 + place: (knob, value) for place, (knob, value) in enumerate(defaults.items())}
     made = dance(show(), played(take), turn if again else None)
     end = slice(360, None) if again else slice(None)
@@ -138,6 +139,7 @@ def test_knobs_at_their_defaults_change_nothing_bit_for_bit(take: Clip, again: b
         ("energy", 1.5),
         ("energy", 0.5),
         ("smoothing", 0.5),
+        ("stillness", 1.0),
     ],
 )
 def test_a_knob_that_is_turned_live_never_jumps(take: Clip, knob: str, value: float) -> None:
@@ -147,6 +149,16 @@ def test_a_knob_that_is_turned_live_never_jumps(take: Clip, knob: str, value: fl
     assert fastest(made) < 1.5 * fastest(dance(show(), played(take))) + 0.06
     lengths = np.linalg.norm(joints(made)[:, 1:] - joints(made)[:, HUMANOID.parents[1:]], axis=-1)
     np.testing.assert_allclose(lengths, np.tile(np.linalg.norm(HUMANOID.offsets[1:], axis=-1), (480, 1)), atol=1e-9)
+
+
+def test_a_still_partner_stands_on_the_floor_and_does_not_move(take: Clip) -> None:
+    made = dance(show(), played(take), {60: ("stillness", 1.0)})
+    still = slice(360, None)
+    assert np.ptp(made.rotations[still], axis=0).max() == np.ptp(made.root_positions[still], axis=0).max() == 0.0
+    places = joints(made)
+    assert places[-1, :, 1].min() == pytest.approx(0.021)  # where HUMANOID's toes are at rest
+    hands = [HUMANOID.index("LeftHand"), HUMANOID.index("RightHand")]
+    assert (places[-1, hands, 1] < places[-1, 0, 1]).all()
 
 
 def test_an_echo_is_the_dance_of_so_long_ago(take: Clip) -> None:

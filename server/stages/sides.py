@@ -14,13 +14,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from motion import kinematics
 from motion import rotations as rot
 from motion.manifest import Param
 from motion.skeleton import HUMANOID, Array
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
-from server.stages.turns import eased, turned
+from server.stages.blend import Blend
+from server.stages.turns import eased
 
 CROSSING_SECONDS = 0.6
 PLANE_HALF_LIFE = 1.0  # seconds in which the plane follows the body half-way
@@ -45,7 +45,7 @@ class Sides:
         self._crossed = 0.0  # 0 as it came .. 1 exchanged
         self._centre = np.zeros(3)
         self._ahead = np.array([0.0, 0.0, 1.0])
-        self._way: Array | None = None  # from each joint as it came to the exchanged one, as of the last frame
+        self._blend = Blend()
 
     def reset(self) -> None:
         """Nothing of the model's is kept here."""
@@ -59,30 +59,19 @@ class Sides:
         self._crossed = min(1.0, self._crossed + step) if exchanged else max(0.0, self._crossed - step)
         root, rotations = reflected(frame.root_position, frame.rotations, self._centre, self._ahead)
         if self._crossed == 1.0:
-            self._way = None
+            self._blend.forget()
             return replace(frame, root_position=root, rotations=rotations)
-        return self._between(frame, root, rotations, float(eased(self._crossed)))
+        return self._blend.between(frame, root, rotations, float(eased(self._crossed)))
 
     def _follow(self, frame: PoseFrame, dt: float) -> None:
         """The plane goes after the body; it starts in it, so that no foot is moved at first."""
         ahead = rot.rotate(frame.rotations[0], np.array([0.0, 0.0, 1.0])) * np.array([1.0, 0.0, 1.0])
         if self._crossed == 0.0:
-            self._way, self._centre, self._ahead = None, frame.root_position, ahead
+            self._blend.forget()
+            self._centre, self._ahead = frame.root_position, ahead
         share = 1.0 - 0.5 ** (dt / PLANE_HALF_LIFE)
         self._centre = self._centre + share * (frame.root_position - self._centre)
         self._ahead = self._ahead + share * (ahead - self._ahead)
-
-    def _between(self, frame: PoseFrame, root: Array, rotations: Array, share: float) -> PoseFrame:
-        way = rot.multiply(rot.inverse(frame.rotations), rotations)
-        before = self._way if self._way is not None else rot.IDENTITY  # at first the short way
-        self._way = way = np.where(np.sum(way * before, axis=-1, keepdims=True) < 0.0, -way, way)
-        q = rot.multiply(frame.rotations, turned(way, share))
-        root = frame.root_position + share * (root - frame.root_position)
-        # Reflection leaves heights as they are; half-way the legs may be longer or shorter than either pose's.
-        roots, poses = np.stack([frame.root_position, root]), np.stack([frame.rotations, q])
-        lowest = kinematics.global_positions(HUMANOID, roots, poses)[..., 1].min(axis=-1)
-        root = root + np.array([0.0, lowest[0] - lowest[1], 0.0])
-        return replace(frame, root_position=root, rotations=q)
 
 
 def reflected(root: Array, rotations: Array, centre: Array, ahead: Array) -> tuple[Array, Array]:
