@@ -21,28 +21,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from motion.load import load_humanoid
 from server.clock import MonotonicClock
 from server.control import Control
+from server.inputs import Listener, open_inputs
 from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
-from server.preset import Clock, Preset, PresetError
-from server.preset_dancers import BvhDancer, VmcDancer, ZmqDancer
+from server.preset import Preset, PresetError
+from server.preset_dancers import UdpDancer
 from server.preset_values import LOOPBACK
 from server.protocols import packed
-from server.protocols.frames import PoseFrame
-from server.protocols.vmc import VmcDecoder
 from server.receivers import Receiver
-from server.receivers.bvh_player import BvhPlayer
-from server.receivers.readiness import Readiness, Rehearse
-from server.receivers.udp import UdpReceiver
-from server.receivers.zmq import ZmqReceiver
 from server.report import Report
 from server.show import build_pipeline
 from server.stages.worker import idle
 from server.tick import Tick
 from server.worker import threaded
 
-OnFrame = Callable[[PoseFrame], None]
 NOTICE_SECONDS = 0.2
 
 
@@ -80,10 +73,13 @@ class Show:
                 twin=twin,
                 bridge=clock.bridge_ms / 1000.0,
             )
-            for name, dancer in preset.dancers.items():
-                receive = _RECEIVERS[type(dancer)]
-                rehearse = partial(self.tick.rehearse, name) if twin is not None else None
-                self._receivers[name] = receive(name, dancer, clock, partial(self.tick.arrive, name), rehearse)
+            listeners = {
+                name: Listener(
+                    partial(self.tick.arrive, name), partial(self.tick.rehearse, name) if twin is not None else None
+                )
+                for name in preset.dancers
+            }
+            self._receivers = open_inputs(preset, listeners)
             self._check_page()
         except (OSError, ValueError) as error:
             self.close()
@@ -183,23 +179,4 @@ def _from_here(address: str) -> str:
 def _may_rehearse(preset: Preset) -> bool:
     """Two dancers' frames keep each other warm, and one's rehearsal would be in the way of the other's frame."""
     dancer, *others = preset.dancers.values()
-    return bool(preset.clock.follow and preset.clock.ready_ms and isinstance(dancer, VmcDancer) and not others)
-
-
-def _bvh(name: str, dancer: BvhDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
-    try:
-        return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, clock.fps, loop=dancer.loop, on_frame=on_frame)
-    except (OSError, ValueError) as error:
-        raise ValueError(f"dancers.{name}.file: {dancer.file}: {error}") from error
-
-
-def _vmc(name: str, dancer: VmcDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
-    ready = Readiness(VmcDecoder(name), rehearse, clock.ready_ms / 1000.0) if rehearse else None
-    return UdpReceiver(partial(VmcDecoder, name), dancer.host, dancer.port, on_frame, dancer.allow, name, ready)
-
-
-def _zmq(name: str, dancer: ZmqDancer, clock: Clock, on_frame: OnFrame, rehearse: Rehearse | None) -> Receiver:
-    return ZmqReceiver(dancer.connect, dancer.actor, on_frame, dancer=name)
-
-
-_RECEIVERS: dict[type, Callable[..., Receiver]] = {BvhDancer: _bvh, VmcDancer: _vmc, ZmqDancer: _zmq}
+    return bool(preset.clock.follow and preset.clock.ready_ms and isinstance(dancer, UdpDancer) and not others)

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from server.preset_dancers import BvhDancer, Dancer, VmcDancer
+from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import AiToolboxOutput, Output, ZmqOutput
 from server.preset_values import LOOPBACK, Host, Name, Numbers, Port, Section
@@ -107,15 +107,21 @@ class Preset(Section):
 
     def _shared_ports(self) -> list[str]:
         """Ports that two parts of this preset would fight over; port 0 is any free one."""
-        listening = [(f"dancers.{n}", d.host, d.port) for n, d in self.dancers.items() if isinstance(d, VmcDancer)]
-        if self.control:
-            listening.append(("control", self.control.host, self.control.port))
+        listening = [(f"dancers.{n}", d.host, d.port, d) for n, d in self.dancers.items() if isinstance(d, UdpDancer)]
         faults: list[str] = []
         heard: dict[tuple[str, int], str] = {}
-        for key, host, port in listening:
-            if port and (host, port) in heard:
-                faults.append(f"{key}.port: {host}:{port} is taken by {heard[host, port]} of this preset already")
+        at_port: dict[tuple[str, int], list[UdpDancer]] = {}
+        for key, host, port, dancer in listening:
+            others = at_port.setdefault((host, port), [])
+            if port and others:
+                faults += [f"{key}.{fault}" for fault in _cannot_share(dancer, others, heard[host, port])]
+            others.append(dancer)
             heard.setdefault((host, port), key)
+        if self.control:
+            host, port = self.control.host, self.control.port
+            if port and (host, port) in heard:
+                faults.append(f"control.port: {host}:{port} is taken by {heard[host, port]} of this preset already")
+            heard.setdefault((host, port), "control")
         sent: dict[tuple[str, int, int], int] = {}
         for place, output in enumerate(self.outputs):
             if isinstance(output, ZmqOutput):
@@ -131,6 +137,17 @@ class Preset(Section):
                 faults.append(f"outputs.{place}.port: {where} has outputs.{sent[target]} already; {apart}")
             sent.setdefault(target, place)
         return faults
+
+
+def _cannot_share(dancer: UdpDancer, others: list[UdpDancer], taken_by: str) -> list[str]:
+    """Why a dancer cannot be heard at the port of others; nothing where a stream tells its people apart."""
+    where = f"{dancer.host}:{dancer.port} is taken by {taken_by} of this preset already"
+    if any(type(other) is not type(dancer) for other in others) or not dancer.person_key:
+        return [f"port: {where}"]
+    people = [other.person for other in others]
+    if dancer.person is None or None in people or dancer.person in people:
+        return [f"{dancer.person_key}: {where}; two dancers at one port need two different ones"]
+    return []
 
 
 def _overlap(listening: str, target: str) -> bool:
@@ -169,7 +186,9 @@ def parse(data: dict[str, Any], path: Path) -> Preset:
 
 def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
     dancers = {
-        name: dancer.model_copy(update={"file": folder / dancer.file}) if isinstance(dancer, BvhDancer) else dancer
+        name: dancer.model_copy(
+            update={key: folder / path for key in FILES if (path := getattr(dancer, key, None)) is not None}
+        )
         for name, dancer in preset.dancers.items()
     }
     partners = {
@@ -181,7 +200,11 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
 def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
     """Faults of files that are named but not there; shape faults are the schema's business."""
     faults = []
-    for section, key, suffix in (("dancers", "file", ".bvh"), ("partners", "model", ".onnx")):
+    for section, key, suffix in (
+        ("dancers", "file", ".bvh"),
+        ("dancers", "skeleton_file", ".bvh"),
+        ("partners", "model", ".onnx"),
+    ):
         entries = data.get(section)
         for name, entry in entries.items() if isinstance(entries, dict) else ():
             value = entry.get(key) if isinstance(entry, dict) else None

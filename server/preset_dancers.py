@@ -3,37 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section
 
-
-class BvhSource(Section):
-    """A recording plays as the dancer."""
-
-    receive: Literal["bvh"]
-    file: Path
-    loop: bool = True
-    scale: Scale = "auto"
-
-
-class VmcSource(Section):
-    """VMC (Virtual Motion Capture protocol) over OSC/UDP. allow: only these senders' addresses, if any are given."""
-
-    receive: Literal["vmc"]
-    host: Host = LOOPBACK
-    port: Port = 39540
-    allow: tuple[str, ...] = ()
-
-
-class ZmqSource(Section):
-    """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
-
-    receive: Literal["zmq"]
-    connect: Endpoint
-    actor: str = ""
+FILES = ("file", "skeleton_file")  # the keys of dancers that are paths, relative to the preset
 
 
 class DancerStages(Section):
@@ -42,16 +18,88 @@ class DancerStages(Section):
     stages: tuple[Literal["retarget", "deglitch"], ...] = ("retarget", "deglitch")
 
 
-class BvhDancer(BvhSource, DancerStages):
-    pass
+class BvhDancer(DancerStages):
+    """A recording plays as the dancer."""
+
+    receive: Literal["bvh"]
+    file: Path
+    loop: bool = True
+    scale: Scale = "auto"
 
 
-class VmcDancer(VmcSource, DancerStages):
-    pass
+class ZmqDancer(DancerStages):
+    """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
+
+    receive: Literal["zmq"]
+    connect: Endpoint
+    actor: str = ""
 
 
-class ZmqDancer(ZmqSource, DancerStages):
-    pass
+class UdpDancer(DancerStages):
+    """allow: only these senders' addresses or networks, if any are given."""
+
+    host: Host = LOOPBACK
+    port: Port
+    allow: tuple[str, ...] = ()
+
+    person_key: ClassVar[str] = ""  # the key that says whom of several people in a stream; empty: a stream has one
+
+    @property
+    def person(self) -> int | str | None:
+        """Whom of several; None for the first that comes. Two dancers who want different ones may share a port."""
+        asked = getattr(self, self.person_key) if self.person_key else None
+        return None if asked == "" else asked
 
 
-Dancer = Annotated[BvhDancer | VmcDancer | ZmqDancer, Field(discriminator="receive")]
+class VmcDancer(UdpDancer):
+    """VMC (Virtual Motion Capture protocol) over OSC."""
+
+    receive: Literal["vmc"]
+    port: Port = 39540
+
+
+class AiToolboxDancer(UdpDancer):
+    """AI-Toolbox's OSC, without joint names. number: <n> in `/mocap/<n>/...`, the first that comes when left out.
+
+    skeleton_file: a BVH or FBX of the sender's skeleton, our own 22 joints when left out. axes: the sender's. scale:
+    metres per unit of its positions.
+    """
+
+    person_key: ClassVar[str] = "number"
+    receive: Literal["ai_toolbox"]
+    port: Port = 9007
+    number: Annotated[int, Field(ge=0, le=999_999)] | None = None
+    skeleton_file: Path | None = None
+    axes: Literal["y_up", "z_up", "z_up_x_forward"] = "y_up"
+    scale: Scale = "auto"
+
+
+class XsensDancer(UdpDancer):
+    """Xsens MVN's network streamer. character: its number there, the first that comes when left out."""
+
+    person_key: ClassVar[str] = "character"
+    receive: Literal["xsens"]
+    port: Port = 9763
+    character: Annotated[int, Field(ge=0, le=255)] | None = None
+
+
+class MocopiDancer(UdpDancer):
+    """Sony mocopi: one port a person."""
+
+    receive: Literal["mocopi"]
+    port: Port = 12351
+
+
+class RokokoDancer(UdpDancer):
+    """Rokoko Studio's custom streaming, JSON v3. profile: the actor's name in Studio, the first when empty."""
+
+    person_key: ClassVar[str] = "profile"
+    receive: Literal["rokoko"]
+    port: Port = 14043
+    profile: str = ""
+
+
+Dancer = Annotated[
+    BvhDancer | ZmqDancer | VmcDancer | AiToolboxDancer | XsensDancer | MocopiDancer | RokokoDancer,
+    Field(discriminator="receive"),
+]

@@ -57,12 +57,17 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.preset", "server.preset_outputs", "server.protocols", "server.senders"},
         set(),
     ),
+    "server/inputs.py": (
+        {"motion", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"},
+        set(),
+    ),
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
         {"server.clock", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
-        | {"server.rehearsal", "server.stats", "server.timeline"},
+        | {"server.rehearsal", "server.stats", "server.timeline", "server.turn", "server.worker"},
         set(),
     ),
+    "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
     "server/show.py": (
         {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.stages"},
