@@ -11,10 +11,9 @@ import errno
 import socket
 import threading
 from collections import Counter
-from queue import SimpleQueue
 from typing import Any
 
-from server.params import ControlChange
+from server.params import Changes, ControlChange
 from server.protocols.frames import PacketError
 from server.protocols.osc_messages import parse
 
@@ -33,7 +32,7 @@ class Control:
     """Owns the control socket and its thread; puts what arrives into `changes`."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.changes: SimpleQueue[ControlChange] = SimpleQueue()
+        self.changes = Changes()
         self.counts: Counter[str] = Counter()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:

@@ -47,10 +47,10 @@ class Publisher:
     def __init__(self, bind: str, partners: frozenset[str]) -> None:
         self.sender = ZmqSender(bind)
         self.label = f"ZMQ all actors -> {self.sender.endpoint}"
-        self._partners = partners
+        self.partners = partners
 
     def send_poses(self, frames: Sequence[PoseFrame], tick: int, sent: float) -> None:
-        self.sender.send(packed.encode(frames, tick, sent, self._partners))
+        self.sender.send(packed.encode(frames, tick, sent, self.partners))
 
     def send_stats(self, message: bytes) -> None:
         self.sender.send(message)

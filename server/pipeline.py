@@ -16,6 +16,8 @@ from motion.manifest import Param
 from server.params import ControlChange, Knobs, Params, Setting
 from server.protocols.frames import PoseFrame
 from server.stages import Stage
+from server.stages.blend import Blend
+from server.stages.turns import eased
 from server.timeline import FrameTimer
 
 PartnerState = Literal["waiting", "dancing", "holding"]
@@ -46,10 +48,11 @@ class DancerLine:
 
 
 class PartnerLine:
-    """The stages of one partner, and the pose it falls back on."""
+    """The stages of one partner, and the pose it falls back on. model, device: what dances, for people."""
 
-    def __init__(self, name: str, dancer: str, stages: Sequence[Stage]) -> None:
+    def __init__(self, name: str, dancer: str, stages: Sequence[Stage], model: str = "", device: str = "") -> None:
         self.name, self.dancer = name, dancer
+        self.model, self.device = model, device
         self.state: PartnerState = "waiting"
         self.faults = 0
         self.last_fault = ""
@@ -101,6 +104,30 @@ class PartnerLine:
         return replace(self._last, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
 
 
+class _Crossing:
+    """The way from the poses of the show before to those of the one that takes over, which time tells by frames."""
+
+    def __init__(self, old: Pipeline, seconds: float) -> None:
+        self.old = old
+        self._seconds, self._elapsed = seconds, 0.0
+        self._last: float | None = None  # when the newest frame came
+        self._blends = {name: Blend() for name in old.partners}
+
+    @property
+    def over(self) -> bool:
+        return self._elapsed >= self._seconds
+
+    def advance(self, frame: PoseFrame) -> None:
+        if self._last is not None:
+            self._elapsed += max(frame.receive_time - self._last, 0.0)
+        self._last = frame.receive_time
+
+    def between(self, before: PoseFrame, after: PoseFrame) -> PoseFrame:
+        share = float(eased(self._elapsed / self._seconds))
+        pose = self._blends[after.actor].between(before, after.root_position, after.rotations, share)
+        return replace(after, root_position=pose.root_position, rotations=pose.rotations)
+
+
 class Pipeline:
     """Every line of a show and its params. `start` holds the preset's values of params, by full name."""
 
@@ -111,9 +138,38 @@ class Pipeline:
         self.partners = {line.name: line for line in partners}
         self.frozen = False
         self.params = Params((param for line in partners for param in line.params), start)
+        self._crossing: _Crossing | None = None
+
+    def take_over(self, old: Pipeline, seconds: float) -> None:
+        """This show goes on from another of the same dancers: who dances in both goes over to it in some seconds.
+
+        Until then both are stepped, and the old one is this one's own. It stays frozen if it was.
+        """
+        self.frozen = old.frozen
+        self._crossing = _Crossing(old, seconds) if seconds > 0.0 else None
+
+    @property
+    def crossing(self) -> bool:
+        """Whether the show before is still to be seen."""
+        return self._crossing is not None
 
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
+        own = self._step(dancer, frame)
+        return own if self._crossing is None else self._cross(self._crossing, own, dancer, frame)
+
+    def _cross(
+        self, crossing: _Crossing, own: Iterator[PoseFrame], dancer: str, frame: PoseFrame
+    ) -> Iterator[PoseFrame]:
+        before = {pose.actor: pose for pose in crossing.old.step(dancer, frame) if pose.actor != dancer}
+        if not self.frozen:
+            crossing.advance(frame)
+        for pose in own:
+            yield crossing.between(before[pose.actor], pose) if pose.actor in before else pose
+        if crossing.over:
+            self._crossing = None
+
+    def _step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         seen = self.dancers[dancer].step(frame, {})
         lines = [line for line in self.partners.values() if line.dancer == dancer]
         if seen is None:
@@ -142,6 +198,8 @@ class Pipeline:
             return False
         if change.name == "show/freeze":
             self.frozen = value >= 0.5
+            if self._crossing is not None:
+                self._crossing.old.frozen = self.frozen
         elif change.name == "show/reset":
             if value >= 0.5:  # pads send 1 on press and 0 on release
                 for line in self.partners.values():

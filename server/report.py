@@ -45,8 +45,8 @@ class Report:
             name: {
                 "dancer": line.dancer,
                 "state": "frozen" if pipeline.frozen else line.state,
-                "model": self._preset.partners[name].model.stem,
-                "device": self._preset.partners[name].device,
+                "model": line.model,
+                "device": line.device,
                 "latency_ms": round(1000.0 * line.latency),
                 "ahead_ms": round(1000.0 * line.ahead),
                 "counts": line.counts,
@@ -94,13 +94,11 @@ class Report:
 
     def opening(self, page: str | None) -> str:
         """The block a person reads at the start."""
-        preset = self._preset
         lines = [f"Pas de Deux · {self._name}", ""]
         lines += [f"  hears    {name}: {receiver.describe()}" for name, receiver in self._receivers.items()]
         for name, line in self._tick.pipeline.partners.items():
-            partner = preset.partners[name]
             behind = _behind(1000.0 * line.latency, 1000.0 * line.ahead)
-            lines.append(f"  dances   {name} with {line.dancer}: {partner.model.stem} on {partner.device}{behind}")
+            lines.append(f"  dances   {name} with {line.dancer}: {line.model} on {line.device}{behind}")
         lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
         if self._control:
             lines.append(f"  control  OSC on {self._control.host}:{self._control.port}")

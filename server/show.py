@@ -66,6 +66,8 @@ def build_pipeline(preset: Preset, path: Path, seed: int | None = None, worker: 
             name,
             settings.dancer,
             [*partner_stages(partner), Safety(limits.max_speed, limits.max_turn, limits.bounds)],
+            settings.model.stem,
+            settings.device,
         )
         knobs = {param.name.partition("/")[2]: param for param in line.params}
         for knob, value in settings.params.items():

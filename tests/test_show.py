@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
@@ -93,7 +92,7 @@ def test_the_live_server_gives_the_poses_of_the_offline_pipeline(take: Clip, mon
     stage.bind(("127.0.0.1", 0))
     stage.settimeout(5.0)
     output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", stage.getsockname()[1], "VMC")
-    tick = Tick(pipeline(), [output], [], SimpleQueue(), MonotonicClock(), 120.0, follow=True)
+    tick = Tick(pipeline(), [output], [], None, MonotonicClock(), 120.0, follow=True)
     receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, lambda frame: tick.arrive("dancer1", frame))
     thread = Thread(target=tick.run)
     receiver.start()
@@ -161,7 +160,7 @@ def test_a_silent_dancers_partner_is_held_while_others_dance(take: Clip) -> None
         clock.advance(1 / 60)
         tick.arrive("dancer1", replace(frame, receive_time=clock.now()))
     before = tick.stats.counts["ticks"]
-    tick.hold_the_silent()
+    tick.hold_the_silent(clock.now())
     assert tick.stats.counts["ticks"] == before + 1
     assert tick.timelines["dancer2"].state(clock.now()) == "stale"
 
