@@ -139,6 +139,25 @@ def test_a_skeleton_unity_does_not_know_is_refused_by_name():
         VmcEncoder(Skeleton(("Hips", "tail"), (-1, 0), np.zeros((2, 3))), "partner1")
 
 
-def test_a_frame_with_other_joints_is_refused():
-    with pytest.raises(ValueError, match="other joints"):
-        VmcEncoder().encode(pose(skeleton=Skeleton(("Hips", "Spine"), (-1, 0), np.zeros((2, 3)))))
+def hand() -> Skeleton:
+    """A wrist and a thumb, as VRM 1.0 names them."""
+    names = ("Hips", "LeftHand", "LeftThumbMetacarpal", "LeftThumbProximal", "LeftThumbDistal")
+    return Skeleton(names, (-1, 0, 1, 2, 3), 0.1 * np.ones((5, 3)))
+
+
+@pytest.mark.parametrize(
+    ("vrm", "thumb"), [(0, ["Proximal", "Intermediate", "Distal"]), (1, ["Metacarpal", "Proximal", "Distal"])]
+)
+def test_thumbs_have_the_names_of_the_receivers_vrm(vrm, thumb):
+    frame = pose(skeleton=hand())
+    bones = [args for datagram in VmcEncoder(vrm=vrm).encode(frame) for _, args in osc.parse(datagram)[2:-1]]
+    assert [name for name, *_ in bones] == ["Hips", "LeftHand", *(f"LeftThumb{bone}" for bone in thumb)]
+    np.testing.assert_allclose([args[4:] for args in bones], frame.rotations * [1, -1, -1, 1], atol=1e-7)
+
+
+def test_a_frame_with_other_joints_goes_out_or_is_refused_by_name():
+    encoder = VmcEncoder(actor="partner1")
+    two = Skeleton(("Hips", "Spine"), (-1, 0), np.zeros((2, 3)))
+    assert len(osc.parse(encoder.encode(pose(skeleton=two))[0])) == 5
+    with pytest.raises(ValueError, match=r"partner1.*no bone named tail"):
+        encoder.encode(pose(skeleton=Skeleton(("Hips", "tail"), (-1, 0), np.zeros((2, 3)))))

@@ -1,4 +1,4 @@
-"""VMC (Virtual Motion Capture protocol) V3.1, in and out. No sockets here. Bytes in, PoseFrame out, and back.
+"""VMC (Virtual Motion Capture protocol) V3.1, in; `vmc_encoder` is the way out. No sockets: bytes in, PoseFrame out.
 
 A VMC frame is many OSC messages over one to five datagrams and carries no frame number, so the decoder decides when it
 is whole: at `/VMC/Ext/T`, when a bone or the root repeats, or 2 ms after its first datagram (`flush`). Unity's axes are
@@ -16,14 +16,24 @@ from typing import Any
 import numpy as np
 
 from motion import rotations as rot
-from motion.skeleton import HUMANOID, Array, Skeleton
+from motion.skeleton import HUMANOID, Array
 from server.protocols import osc
 from server.protocols.frames import FAR, LONGEST_TIME, PoseFrame
-from server.protocols.vmc_bones import FINGERS_AND_FACE, POSITION_SIGNS, SenderSkeleton, place_of_bone
+from server.protocols.vmc_bones import (
+    BONE,
+    FINGERS_AND_FACE,
+    OK,
+    POSITION_SIGNS,
+    ROOT,
+    ROTATION_SIGNS,
+    TIME,
+    SenderSkeleton,
+    place_of_bone,
+)
+from server.protocols.vmc_encoder import VmcEncoder
 
-OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
+__all__ = ["BONE", "OK", "ROOT", "TIME", "VmcDecoder", "VmcEncoder"]
 
-ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
 _SIGNS: Array = np.concatenate([POSITION_SIGNS, ROTATION_SIGNS])
 
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
@@ -213,63 +223,6 @@ class VmcDecoder:
 _Step = tuple[Callable[[VmcDecoder, Array, Any, Any, float, list[PoseFrame]], None], Any, Any]
 _ROOT_BIT = 1 << len(HUMANOID)
 _AT_ORIGIN = _STILL.tolist()
-
-
-class VmcEncoder:
-    """Frames of one actor to datagrams: OK, Root, the bones with their rest offsets, and the time once, last.
-
-    Receivers apply bone positions, so real offsets go out, and the root joint's carries its place in the world. Only
-    the types i f s are used: others break Unity's parsers. A frame without a sender_time gets the seconds between
-    `start_time` (perf_counter clock; the first frame's by default) and its receive_time. Not for two threads at once.
-    Raises ValueError for a skeleton with a joint that is no Unity bone.
-    """
-
-    def __init__(
-        self, skeleton: Skeleton = HUMANOID, actor: str = "", bundle: bool = True, start_time: float | None = None
-    ) -> None:
-        strangers = [name for name in skeleton.names if place_of_bone(name) is None]
-        if strangers:
-            raise ValueError(
-                f"actor {actor!r}: VMC has no bone named {', '.join(strangers)}; retarget to HUMANOID before sending"
-            )
-        self._actor = actor
-        self._bundle = bundle
-        self._start_time = start_time
-        self._skeleton = skeleton
-        self._template = self._prepare()
-        self._values = np.empty(3 + 4 * len(skeleton) + 1, dtype=np.float32)
-
-    def encode(self, frame: PoseFrame) -> list[bytes]:
-        """One frame as datagrams of at most 1,472 bytes. Raises ValueError when the frame has other joints."""
-        if frame.skeleton is not self._skeleton:
-            self._change_skeleton(frame.skeleton)
-        time = frame.sender_time
-        if time is None:
-            if self._start_time is None:
-                self._start_time = frame.receive_time
-            time = frame.receive_time - self._start_time
-        values = self._values
-        np.multiply(frame.root_position, POSITION_SIGNS, out=values[:3], casting="same_kind")
-        np.multiply(frame.rotations, ROTATION_SIGNS, out=values[3:-1].reshape(-1, 4), casting="same_kind")
-        values[-1] = time
-        return self._template.fill(values)
-
-    def _change_skeleton(self, skeleton: Skeleton) -> None:
-        if skeleton.topology_hash != self._skeleton.topology_hash:
-            raise ValueError(f"actor {self._actor!r}: this VMC output sends {len(self._skeleton)} other joints")
-        self._skeleton = skeleton
-        self._template = self._prepare()
-
-    def _prepare(self) -> osc.Template:
-        slot = iter(range(3 + 4 * len(self._skeleton) + 1))
-        messages: list[osc.Message] = [(OK, (1,)), (ROOT, ("root", *_AT_ORIGIN))]
-        for joint, name in enumerate(self._skeleton.names):
-            position: list[float] = (self._skeleton.offsets[joint] * POSITION_SIGNS).tolist()
-            if joint == 0:
-                position = [osc.Slot(next(slot)) for _ in range(3)]
-            messages.append((BONE, (name, *position, *(osc.Slot(next(slot)) for _ in range(4)))))
-        messages.append((TIME, (osc.Slot(next(slot)),)))
-        return osc.Template(messages, bundle=self._bundle)
 
 
 def _named_floats(args: tuple[Any, ...]) -> bool:

@@ -1,19 +1,23 @@
-"""VMC's bone names and rest offsets: which of Unity's 55 bones is which joint of HUMANOID, and how long it is.
+"""VMC's names and rest offsets: which of Unity's 55 bones is which joint of HUMANOID, and how long it is.
 
-Names are Unity's HumanBodyBones, or VRM's, which are the same with a small first letter. VRM makes some bones optional;
-a sender without one gives the next bone's offset from the last bone it has.
+Names are Unity's HumanBodyBones, or VRM's, which are the same with a small first letter, but for VRM 1.0's thumbs. VRM
+makes some bones optional; a sender without one gives the next bone's offset from the last bone it has.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motion.skeleton import HUMANOID, Array, Skeleton
 
+OK, TIME, ROOT, BONE = "/VMC/Ext/OK", "/VMC/Ext/T", "/VMC/Ext/Root/Pos", "/VMC/Ext/Bone/Pos"
+
 POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])  # Unity's axes to ours, and back
+ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
 REBUILD_STEP = 0.01  # metres a rest offset must move before the skeleton is made again
 REBUILD_WAIT = 1.0  # seconds between two remade skeletons, for senders that stretch bones every frame
 
@@ -21,6 +25,25 @@ REBUILD_WAIT = 1.0  # seconds between two remade skeletons, for senders that str
 def place_of_bone(name: str) -> int | None:
     """The HUMANOID joint of a bone name, None for fingers, face and strangers."""
     return _PLACES.get(name)
+
+
+def unity_names(names: Sequence[str]) -> list[str]:
+    """The same bones by Unity's names. Raises ValueError naming what is no bone.
+
+    Thumbs are VRM 1.0's where one of them has a Metacarpal: its Proximal is then Unity's Intermediate.
+    """
+    thumbs = _VRM1_THUMBS if any(name[1:].endswith("ThumbMetacarpal") for name in names) else {}
+    bones = [name[:1].upper() + name[1:] for name in names]
+    bones = [thumbs.get(bone, bone) for bone in bones]
+    strangers = [name for name, bone in zip(names, bones, strict=True) if bone not in UNITY_BONES]
+    if strangers:
+        raise ValueError(f"VMC has no bone named {', '.join(strangers)}; retarget to HUMANOID before sending")
+    return bones
+
+
+def vrm_name(bone: str, vrm: int) -> str:
+    """A Unity bone by the name that receivers of VRM `vrm` (0 or 1) models know it: VRM 1.0 has other thumbs."""
+    return _THUMBS_OF_VRM1.get(bone, bone) if vrm == 1 else bone
 
 
 class SenderSkeleton:
@@ -98,17 +121,23 @@ def _spellings(name: str) -> tuple[str, str]:
     return name, name[0].lower() + name[1:]
 
 
-_FINGERS = ("Thumb", "Index", "Middle", "Ring", "Little")
-# VRM 1.0 calls the thumb's first bone Metacarpal.
-_PHALANGES = ("Proximal", "Intermediate", "Distal", "Metacarpal")
+_SIDES = ("Left", "Right")
+_FINGERS = [side + finger for side in _SIDES for finger in ("Thumb", "Index", "Middle", "Ring", "Little")]
+_FACE = ("LeftEye", "RightEye", "Jaw")
+UNITY_BONES = (
+    *HUMANOID.names,
+    *_FACE,
+    *(f + part for f in _FINGERS for part in ("Proximal", "Intermediate", "Distal")),
+)
+_VRM1_THUMBS = {
+    f"{side}Thumb{theirs}": f"{side}Thumb{unitys}"
+    for side in _SIDES
+    for theirs, unitys in (("Metacarpal", "Proximal"), ("Proximal", "Intermediate"))
+}
+_THUMBS_OF_VRM1 = {unitys: theirs for theirs, unitys in _VRM1_THUMBS.items()}
 FINGERS_AND_FACE = frozenset(
     spelling
-    for name in (
-        "LeftEye",
-        "RightEye",
-        "Jaw",
-        *(f"{side}{finger}{bone}" for side in ("Left", "Right") for finger in _FINGERS for bone in _PHALANGES),
-    )
+    for name in (*_FACE, *(f + part for f in _FINGERS for part in ("Proximal", "Intermediate", "Distal", "Metacarpal")))
     for spelling in _spellings(name)
 )
 _PLACES = {spelling: joint for joint, name in enumerate(HUMANOID.names) for spelling in _spellings(name)}
