@@ -4,6 +4,7 @@ follow: a frame is danced the moment it arrives, in the thread that received it:
 to wake it and as much again because it woke on another core. Frames of several dancers take turns; after a hiccup of
 the machine the socket's buffer holds what came meanwhile, and it is danced in order, a fraction of a millisecond each.
 fps: the tick thread makes one step a deadline, on each dancer's pose at that moment.
+Whatever changes what is danced happens within a turn, and every turn is told to the `witnesses`: a recording has them.
 A dancer whose frames stop is carried on and then held still by the tick thread (`timeline`); their partner comes to
 rest by itself.
 """
@@ -13,20 +14,32 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
 from server.clock import Clock, Pacer
 from server.outputs import ActorOutput, Publisher
-from server.params import ControlChange
+from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.rehearsal import Rehearsal
 from server.stats import Rate, Stats
 from server.timeline import BRIDGE_SECONDS, Timeline
+from server.turn import Turn, Witness
+from server.worker import Answers
 
 HELD_FPS = 60.0
+
+
+@dataclass(frozen=True)
+class Successor:
+    """A show that is ready to take over from the one that dances: the same dancers and outputs, other partners."""
+
+    name: str
+    pipeline: Pipeline
+    twin: Pipeline | None  # to rehearse with
+    seconds: float
 
 
 class Tick:
@@ -37,13 +50,15 @@ class Tick:
         pipeline: Pipeline,
         outputs: Sequence[ActorOutput],
         publishers: Sequence[Publisher],
-        changes: SimpleQueue[ControlChange] | None,
+        changes: Changes | None,
         clock: Clock,
         fps: float,
         follow: bool,
         delay: float = 0.0,
         twin: Pipeline | None = None,
         bridge: float = BRIDGE_SECONDS,
+        witnesses: Sequence[Witness] = (),
+        answers: Answers | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.stats = Stats()
@@ -56,7 +71,12 @@ class Tick:
         self._outputs: dict[str, list[ActorOutput]] = {}
         for output in outputs:
             self._outputs.setdefault(output.actor, []).append(output)
-        self._changes, self._clock = changes, clock
+        self.clock = clock
+        self._changes = changes
+        self._witnesses, self._answers = witnesses, answers
+        self._obeyed: list[ControlChange] = []  # in this turn
+        self._danced: list[PoseFrame] = []
+        self._successors: SimpleQueue[Successor] = SimpleQueue()
         self._fps, self._follows, self._delay = fps, follow, delay
         self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
         self._turn = threading.Lock()
@@ -66,17 +86,23 @@ class Tick:
 
     def arrive(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's thread brings a frame; in follow mode it dances it at once."""
-        if self.timelines[dancer].put(frame):
-            self.stats.rates_in[dancer].tick(frame.receive_time)
-            if self._follows:
-                with self._turn:
+        with self._turn:
+            tick = self.stats.counts["ticks"]
+            if self.timelines[dancer].put(frame):
+                self.stats.rates_in[dancer].tick(frame.receive_time)
+                if self._follows:
                     self.step([(dancer, frame)])
-                    self.stats.latency.add(self._clock.now() - frame.receive_time)
+                    self.stats.latency.add(self.clock.now() - frame.receive_time)
+            self._tell(Turn("arrive", tick, frame.receive_time, dancer, frame.number), frame)
 
     def rehearse(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's thread has time before the next frame is due."""
         if self._rehearsal is not None:
             self._rehearsal.run(dancer, frame)
+
+    def succeed(self, successor: Successor) -> None:
+        """Any thread: at the next tick this show takes over."""
+        self._successors.put(successor)
 
     def stop(self) -> None:
         self._running = False
@@ -95,43 +121,59 @@ class Tick:
         for dancer, frame in arrivals:
             poses = self.pipeline.step(dancer, frame)
             while True:
-                started = self._clock.now()
+                started = self.clock.now()
                 pose = next(poses, None)
-                thinking += self._clock.now() - started
+                thinking += self.clock.now() - started
                 if pose is None:
                     break
                 for output in self._outputs.get(pose.actor, ()):
                     self._guarded(output, output.send, pose)
                 self._latest[pose.actor] = pose
+                self._danced.append(pose)
                 if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
                     self.first_pose.set()
         self._publish()
         self.stats.pipeline.add(thinking)
-        self.stats.rate_out.tick(self._clock.now())
+        self.stats.rate_out.tick(self.clock.now())
         self.stats.counts["ticks"] += 1
 
     def _follow(self) -> None:
         """Frames are danced as they arrive; what is left to do is to watch for silence."""
-        pacer = Pacer(self._clock, HELD_FPS, punctual=False)
+        pacer = Pacer(self.clock, HELD_FPS, punctual=False)
         while self._running:
             pacer.wait()
-            with self._turn:
-                self.hold_the_silent()
+            self.hold_the_silent(self.clock.now())
 
     def _keep_rate(self) -> None:
-        pacer, started = Pacer(self._clock, self._fps), self._clock.now()
+        pacer, started = Pacer(self.clock, self._fps), self.clock.now()
         while self._running:
             now = pacer.wait()
             self.stats.counts["late"] = pacer.skipped
-            poses = ((name, timeline.at(now - self._delay)) for name, timeline in self.timelines.items())
-            since = now - started
-            with self._turn:
-                self.step([(name, replace(p, receive_time=now, sender_time=since)) for name, p in poses if p])
-            self.stats.latency.add(self._clock.now() - now)
+            self.beat(now, now - started)
+            self.stats.latency.add(self.clock.now() - now)
 
-    def hold_the_silent(self) -> None:
+    def beat(self, now: float, since: float) -> None:
+        """Steps on each dancer's pose at a deadline, `since` seconds after the first one."""
+        with self._turn:
+            tick = self.stats.counts["ticks"]
+            poses = ((name, timeline.at(now - self._delay)) for name, timeline in self.timelines.items())
+            self.step([(name, replace(p, receive_time=now, sender_time=since)) for name, p in poses if p])
+            self._tell(Turn("beat", tick, now, since=since))
+
+    def hold_the_silent(self, now: float) -> None:
         """Steps on for each dancer whose next frame does not come: first their movement is carried on, then held."""
-        now = self._clock.now()
+        with self._turn:
+            tick = self.stats.counts["ticks"]
+            silent = self._silent(now)
+            if silent:
+                self.step(silent)
+            else:
+                self._obey()
+                self._give_notice()
+            if silent or self._obeyed:
+                self._tell(Turn("hold", tick, now))
+
+    def _silent(self, now: float) -> list[tuple[str, PoseFrame]]:
         silent = []
         for name, timeline in self.timelines.items():
             newest = timeline.newest
@@ -141,16 +183,38 @@ class Tick:
                 if sender_time is not None:
                     sender_time += now - newest.receive_time
                 silent.append((name, replace(pose, receive_time=now, sender_time=sender_time)))
-        if silent:
-            self.step(silent)
-        else:
-            self._obey()
-            self._give_notice()
+        return silent
+
+    def _tell(self, turn: Turn, frame: PoseFrame | None = None) -> None:
+        """The turn is over."""
+        changes, danced = tuple(self._obeyed), self._danced
+        self._obeyed, self._danced = [], []
+        answers = self._answers.take() if self._answers is not None else ()
+        if changes or answers:
+            turn = replace(turn, changes=changes, answers=answers)
+        for witness in self._witnesses:
+            witness.turn(turn, frame, danced)
 
     def _obey(self) -> None:
-        while self._changes is not None and not self._changes.empty():
-            if not self.pipeline.apply(self._changes.get_nowait()):
-                self.stats.counts["unknown_control"] += 1
+        while not self._successors.empty():
+            self._take_over(self._successors.get_nowait())
+        if self._changes is not None:
+            for change in self._changes.take():
+                self._obeyed.append(change)
+                if not self.pipeline.apply(change):
+                    self.stats.counts["unknown_control"] += 1
+
+    def _take_over(self, successor: Successor) -> None:
+        successor.pipeline.take_over(self.pipeline, successor.seconds)
+        self.pipeline = successor.pipeline
+        self._obeyed.append(ControlChange("show/preset", successor.name, successor.seconds))
+        if successor.twin is not None:
+            self._rehearsal = Rehearsal(successor.twin, self._outputs)
+        for gone in self._latest.keys() - self.pipeline.dancers.keys() - self.pipeline.partners.keys():
+            del self._latest[gone]
+        for publisher in self._publishers:
+            publisher.partners = frozenset(self.pipeline.partners)
+        self.stats.counts["switches"] += 1
 
     def _publish(self) -> None:
         poses, sent = list(self._latest.values()), time.time()
