@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from server.preset_control import Control, Cue, same_names
 from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import AiToolboxOutput, Output, ZmqOutput
@@ -73,7 +74,8 @@ class Preset(Section):
     dancers: Annotated[dict[Name, Dancer], Field(min_length=1)]
     partners: Annotated[dict[Name, Partner], Field(min_length=1)]
     outputs: tuple[Output, ...] = ()
-    control: Address | None = Address(port=9002)
+    control: Control | None = Control()
+    cues: tuple[Cue, ...] = ()
     stage_page: Address | None = Address(port=8080)
 
     @field_validator("control", "stage_page", mode="before")
@@ -94,7 +96,7 @@ class Preset(Section):
         for place, output in enumerate(self.outputs):
             if not isinstance(output, ZmqOutput) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
-        faults += self._shared_ports()
+        faults += self._shared_ports() + same_names(self.cues)
         if self.clock.follow and self.clock.delay_ms:
             faults.append(
                 "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"

@@ -44,9 +44,16 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
     "server/control.py": ({"server.params", "server.protocols"}, set()),
     "server/preset.py": (
-        {"server.preset_dancers", "server.preset_faults", "server.preset_outputs", "server.preset_values"},
+        {
+            "server.preset_control",
+            "server.preset_dancers",
+            "server.preset_faults",
+            "server.preset_outputs",
+            "server.preset_values",
+        },
         {"pydantic", "yaml"},
     ),
+    "server/preset_control.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_outputs.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),

@@ -1,0 +1,92 @@
+"""How a show is steered: a preset's `control`, and its `cues`, the list that `/cue/go` walks through."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, TargetPort
+
+OFF = -1
+RESERVED = ("go", "back", "current")  # addresses below /cue that are no cue's name
+
+
+def _port_or_off(value: Any) -> Any:
+    """A port as it is, and OFF for `off`, which YAML reads as false."""
+    if value is False or value in ("off", OFF):
+        return OFF
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise ValueError("must be a port, 1 to 65535, 0 for any free one, or off")
+    return value
+
+
+class Control(Section):
+    """OSC in, and OSCQuery to find what there is.
+
+    allow: only these senders' addresses or networks, if any are given. reply_port: where answers go on the sender's
+    machine; left out, to the port the message came from. oscquery: the HTTP port, the OSC port's number when left out.
+    discovery: announced by mDNS; when left out, only if `host` is reached from other machines.
+    """
+
+    host: Host = LOOPBACK
+    port: Port = 9002
+    allow: tuple[str, ...] = ()
+    reply_port: TargetPort | None = None
+    oscquery: Annotated[int | None, BeforeValidator(_port_or_off)] = None
+    discovery: bool | None = None
+
+    @property
+    def query_port(self) -> int | None:
+        """The port of OSCQuery; None: there is none."""
+        if self.oscquery == OFF:
+            return None
+        return self.port if self.oscquery is None else self.oscquery
+
+    @property
+    def announced(self) -> bool:
+        if self.discovery is None:
+            return not (self.host == "localhost" or self.host.startswith("127."))
+        return self.discovery
+
+
+class Cue(Section):
+    """One step of a show. seconds: how long its params take, or its cross-fade to another preset.
+
+    params: by their address without the first slash ("partner1/energy", "*/stillness"). still: every partner at rest,
+    or not. reset: every model starts over. preset: a name in the folder of this one; such a cue does nothing else.
+    """
+
+    name: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,31})?$")] = ""
+    seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
+    params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
+    freeze: bool | None = None
+    still: bool | None = None
+    reset: bool = False
+    preset: str | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _no_address(cls, name: str) -> str:
+        if name in RESERVED:
+            raise ValueError(f"is an address of its own (/cue/{name}); take another name")
+        return name
+
+    @model_validator(mode="after")
+    def _does_one_thing(self) -> Cue:
+        acts = bool(self.params or self.reset) or self.freeze is not None or self.still is not None
+        if self.preset is not None and acts:
+            raise ValueError("switches the preset and does something else as well; make it two cues")
+        if self.preset is None and not acts:
+            raise ValueError("does nothing; give it params, freeze, still, reset or preset")
+        return self
+
+
+def same_names(cues: tuple[Cue, ...]) -> list[str]:
+    """A fault for each cue whose name an earlier one has."""
+    first: dict[str, int] = {}
+    return [
+        f"cues.{place}.name: {cue.name!r} is the name of cues.{first[cue.name]} already"
+        for place, cue in enumerate(cues)
+        if cue.name and first.setdefault(cue.name, place) != place
+    ]
