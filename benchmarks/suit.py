@@ -2,8 +2,8 @@
 
     python -m benchmarks.suit TAKE.bvh --protocol vmc --to 127.0.0.1:39540 --fps 120 --loop
 
-Frames leave on absolute deadlines from one source port; VMC frames tell their time. `--protocol zmq` publishes our
-packed format on the address instead.
+Frames leave on absolute deadlines from one source port; what tells a time tells the take's. `--protocol zmq` publishes
+our packed format on the address instead. Xsens and mocopi tell their skeleton first and again every few seconds.
 """
 
 from __future__ import annotations
@@ -13,15 +13,20 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.suit_bodies import worn
 from motion.clean import repair
 from motion.clip import Clip
 from motion.load import load_humanoid
-from motion.skeleton import HUMANOID
-from server.protocols import packed
+from motion.retarget import Retargeter
+from motion.skeleton import HUMANOID, Skeleton
+from server.protocols import mocopi, packed, rokoko, xsens_packets
+from server.protocols.ai_toolbox import AiToolboxEncoder
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcEncoder
 from server.receivers.bvh_player import BvhPlayer
@@ -29,6 +34,8 @@ from server.senders.udp import UdpSender
 from server.senders.zmq import ZmqSender
 
 Send = Callable[[PoseFrame], None]
+Encode = Callable[[PoseFrame], list[bytes]]
+TELL_AGAIN = 300  # frames
 
 
 def main() -> None:
@@ -43,7 +50,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=_seconds, help="stop after so long")
     parser.add_argument("--no-clean", action="store_true", help="leave glitches and gaps in")
     parser.add_argument("--drop-first", type=_natural, default=10, help="frames of the take to leave out at its start")
-    parser.add_argument("--actor", default="dancer1", help="the name in zmq messages")
+    parser.add_argument("--actor", default="dancer1", help="the name, in the formats that tell one")
     options = parser.parse_args()
 
     if not options.take.is_file():
@@ -51,7 +58,7 @@ def main() -> None:
     try:
         clip, note = _take(options.take, options.drop_first, not options.no_clean)
         with contextlib.ExitStack() as stack:
-            send = PROTOCOLS[options.protocol](*options.to, stack)
+            send = PROTOCOLS[options.protocol](*options.to, options.actor, stack)
             _play(clip, note, send, options)
     except (OSError, ValueError) as error:
         parser.exit(2, f"{error}\n")
@@ -127,18 +134,68 @@ def _natural(text: str) -> int:
     return int(text)
 
 
-def _vmc(host: str, port: int, stack: contextlib.ExitStack) -> Send:
-    sender = stack.enter_context(contextlib.closing(UdpSender(host, port)))
-    encoder = VmcEncoder(HUMANOID)
-    return lambda frame: sender.send(encoder.encode(frame))
-
-
-def _zmq(host: str, port: int, stack: contextlib.ExitStack) -> Send:
+def _zmq(host: str, port: int, actor: str, stack: contextlib.ExitStack) -> Send:
     sender = stack.enter_context(contextlib.closing(ZmqSender(f"tcp://{host}:{port}")))
     return lambda frame: sender.send(packed.encode([frame], frame.number, time.time()))
 
 
-PROTOCOLS: dict[str, Callable[[str, int, contextlib.ExitStack], Send]] = {"vmc": _vmc, "zmq": _zmq}
+def _udp(suit: Callable[[str], Encode], host: str, port: int, actor: str, stack: contextlib.ExitStack) -> Send:
+    sender = stack.enter_context(contextlib.closing(UdpSender(host, port)))
+    encode = suit(actor)
+    return lambda frame: sender.send(encode(frame))
+
+
+# What each suit makes of a frame on HUMANOID.
+
+
+def _vmc(actor: str) -> Encode:
+    return VmcEncoder(HUMANOID, actor).encode
+
+
+def _ai_toolbox(actor: str) -> Encode:
+    return AiToolboxEncoder(HUMANOID).encode
+
+
+def _xsens(actor: str) -> Encode:
+    body = worn(xsens_packets.SEGMENTS, xsens_packets.PARENTS, "xsens")
+    told = [xsens_packets.encode_meta({"name": actor}), xsens_packets.encode_t_pose(body)]
+    return _in_suit(body, lambda frame: [xsens_packets.encode_pose(frame)], told)
+
+
+def _mocopi(actor: str) -> Encode:
+    body = worn(mocopi.BONES, mocopi.PARENTS, "mocopi")
+    return _in_suit(body, lambda frame: [mocopi.encode_frame(frame)], [mocopi.encode_skeleton(body)])
+
+
+def _rokoko(actor: str, compress: bool = False) -> Encode:
+    def encode(frame: PoseFrame) -> list[bytes]:
+        person = rokoko.actor_of(replace(frame, actor=actor))
+        return [rokoko.encode(rokoko.Scene((person,), frame.sender_time), compress)]
+
+    return _in_suit(worn(rokoko.SKELETON.names, rokoko.SKELETON.parents, "rokoko"), encode, [])
+
+
+def _in_suit(body: Skeleton, encode: Encode, told: list[bytes]) -> Encode:
+    """Puts frames on a suit's body; `told` goes out before the first of them and every `TELL_AGAIN` frames."""
+    retargeter = Retargeter(HUMANOID, body)
+
+    def send(frame: PoseFrame) -> list[bytes]:
+        root, rotations = retargeter.pose(frame.root_position, frame.rotations)
+        datagrams = encode(replace(frame, skeleton=body, root_position=root, rotations=rotations))
+        return datagrams if frame.number % TELL_AGAIN else [*told, *datagrams]
+
+    return send
+
+
+PROTOCOLS: dict[str, Callable[[str, int, str, contextlib.ExitStack], Send]] = {
+    "zmq": _zmq,
+    "vmc": partial(_udp, _vmc),
+    "ai_toolbox": partial(_udp, _ai_toolbox),
+    "xsens": partial(_udp, _xsens),
+    "mocopi": partial(_udp, _mocopi),
+    "rokoko": partial(_udp, _rokoko),
+    "rokoko_lz4": partial(_udp, partial(_rokoko, compress=True)),
+}
 
 
 if __name__ == "__main__":
