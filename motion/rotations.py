@@ -82,18 +82,21 @@ def to_euler(order: str, q: Array) -> Array:
     order: three different axes. The middle angle is within a quarter turn; where it is one (gimbal lock), the last
     angle is 0. Raises ValueError for another order.
     """
+    return matrix_to_euler(order, to_matrix(q))
+
+
+def matrix_to_euler(order: str, matrices: Array) -> Array:
+    """The same of rotation matrices (..., 3, 3)."""
     if sorted(order.upper()) != ["X", "Y", "Z"]:
         raise ValueError(f"no order {order!r} of Euler angles; it names X, Y and Z once each")
     i, j, k = ("XYZ".index(axis) for axis in order.upper())
     sign = 1.0 if (j - i) % 3 == 1 else -1.0
-    m = to_matrix(q)
-    level = np.hypot(m[..., i, i], m[..., i, j])
+    m = np.moveaxis(np.asarray(matrices, dtype=np.float64), (-2, -1), (0, 1))
+    level = np.hypot(m[i, i], m[i, j])
     locked = level < 1e-9
-    first = np.arctan2(
-        np.where(locked, sign * m[..., k, j], -sign * m[..., j, k]), np.where(locked, m[..., j, j], m[..., k, k])
-    )
-    middle = np.arctan2(sign * m[..., i, k], level)
-    last = np.where(locked, 0.0, np.arctan2(-sign * m[..., i, j], m[..., i, i]))
+    first = np.arctan2(np.where(locked, sign * m[k, j], -sign * m[j, k]), np.where(locked, m[j, j], m[k, k]))
+    middle = np.arctan2(sign * m[i, k], level)
+    last = np.where(locked, 0.0, np.arctan2(-sign * m[i, j], m[i, i]))
     return np.stack([first, middle, last], axis=-1)
 
 

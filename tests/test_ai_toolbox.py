@@ -26,6 +26,16 @@ def test_each_quantity_is_one_plain_message():
     assert all(len(datagram) <= 1472 for datagram in AiToolboxEncoder(HUMANOID).encode(pose()))
 
 
+def test_the_older_form_has_no_number():
+    assert list(sent(number=None)) == [f"/mocap/joint/{quantity}" for quantity in QUANTITIES]
+
+
+def test_more_joints_than_a_datagram_holds_are_refused():
+    crowd = Skeleton(tuple(f"j{n}" for n in range(80)), (-1, *range(79)), np.zeros((80, 3)))
+    with pytest.raises(ValueError, match="rot_local alone takes 1632 bytes; a datagram holds 1472"):
+        AiToolboxEncoder(crowd)
+
+
 def test_rotations_go_out_as_w_x_y_z():
     frame, messages = pose(), sent()
     local, world = messages["/mocap/0/joint/rot_local"], messages["/mocap/0/joint/rot_world"]

@@ -1,7 +1,7 @@
 """AI-Toolbox's OSC: one message per quantity, all joints flattened, quaternions w x y z. No sockets here.
 
-What its tools (and Max, Pd and Python patches made for them) read: `/mocap/<n>/joint/rot_local` and friends, one
-unbundled datagram per message, no names, no time; the joints are in skeleton order. Y up, as inside.
+What its tools (and Max, Pd and Python patches made for them) read: `/mocap/<n>/joint/rot_local` and friends, or the
+older `/mocap/joint/rot_local`, one unbundled datagram per message, no names, no time; the joints are in skeleton order.
 Peer: https://github.com/bisnad (MotionDuet and relatives), ports 9004 and 9007 by habit.
 """
 
@@ -24,14 +24,15 @@ _WXYZ = [3, 0, 1, 2]
 class AiToolboxEncoder:
     """Frames of one actor to one datagram per quantity.
 
-    number: <n> in the address. scale: metres are multiplied by it (100 for receivers that expect centimetres).
-    Raises ValueError for a quantity that is not in QUANTITIES.
+    number: <n> in the address, None for the older form without one. scale: lengths are multiplied by it (100 for
+    receivers that expect centimetres). Raises ValueError for a quantity that is not in QUANTITIES, or a skeleton of so
+    many joints that one does not fit in 1,472 bytes.
     """
 
     def __init__(
         self,
         skeleton: Skeleton,
-        number: int = 0,
+        number: int | None = 0,
         scale: float = 1.0,
         quantities: Sequence[str] = ("rot_local", "pos_world", "rot_world", "pos_local"),
     ) -> None:
@@ -41,14 +42,15 @@ class AiToolboxEncoder:
         self._skeleton = skeleton
         self._scale = scale
         self._quantities = tuple(quantities)
+        actor = "" if number is None else f"{number}/"
         messages: list[osc.Message] = []
         count = 0
         for name in self._quantities:
             width = QUANTITIES[name] * len(skeleton)
             slots = tuple(osc.Slot(count + k) for k in range(width))
-            messages.append((f"/mocap/{number}/joint/{name}", slots))
+            messages.append((f"/mocap/{actor}joint/{name}", slots))
             count += width
-        self._template = osc.Template(messages, bundle=False, limit=65507)
+        self._template = osc.Template(messages, bundle=False)
 
     def encode(self, frame: PoseFrame) -> list[bytes]:
         """One frame. Raises ValueError when it has other joints than the encoder's skeleton."""
