@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What a frame passes through: no sockets, no files, no clock of its own.
     "server/protocols/": ({"motion", "server.protocols"}, {"numpy"}),
     "server/protocols/lz4_frame.py": ({"server.protocols"}, {"lz4"}),
+    "server/protocols/msgpack_poses.py": ({"server.protocols"}, {"msgpack"}),
     "server/params.py": ({"motion"}, {"numpy"}),
     "server/timeline.py": ({"motion", "server.clock_skew", "server.protocols"}, {"numpy"}),
     "server/clock_skew.py": (set(), {"numpy"}),
