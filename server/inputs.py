@@ -25,7 +25,7 @@ from server.protocols.mocopi import MocopiDecoder
 from server.protocols.rokoko import RokokoDecoder
 from server.protocols.vmc import VmcDecoder
 from server.protocols.xsens import XsensDecoder
-from server.receivers import OnFrame, Receiver
+from server.receivers import OnFrame, Receiver, Tap
 from server.receivers.bvh_player import BvhPlayer
 from server.receivers.readiness import Readiness, Rehearse
 from server.receivers.udp import UdpReceiver
@@ -33,22 +33,28 @@ from server.receivers.zmq import ZmqReceiver
 
 
 class Listener(NamedTuple):
-    """Who takes a dancer's frames, and who rehearses between them; nobody when None."""
+    """Who takes a dancer's frames, who rehearses between them, and who sees their packets first; nobody when None."""
 
     on_frame: OnFrame
     rehearse: Rehearse | None = None
+    tap: Tap | None = None
 
 
-def open_inputs(preset: Preset, listeners: Mapping[str, Listener]) -> dict[str, Receiver]:
-    """Opens every dancer's source, not started yet. Raises OSError and ValueError naming the dancer."""
+def open_inputs(preset: Preset, listeners: Mapping[str, Listener], listens: bool = True) -> dict[str, Receiver]:
+    """Opens every dancer's source, not started yet. Raises OSError and ValueError naming the dancer.
+
+    listens: False opens no socket: a replay gives the receivers their packets.
+    """
     receivers: dict[str, Receiver] = {}
     try:
         for name, dancer in preset.dancers.items():
             listener = listeners[name]
             if isinstance(dancer, UdpDancer):
-                receivers[name] = _udp(name, preset, listener, receivers)
+                receivers[name] = _udp(name, preset, listener, receivers, listens)
             elif isinstance(dancer, ZmqDancer):
-                receivers[name] = ZmqReceiver(dancer.connect, dancer.actor, listener.on_frame, dancer=name)
+                receivers[name] = ZmqReceiver(
+                    dancer.connect, dancer.actor, listener.on_frame, dancer=name, tap=listener.tap, listens=listens
+                )
             else:
                 receivers[name] = _bvh(name, dancer, preset.clock.fps, listener.on_frame)
     except (OSError, ValueError):
@@ -65,7 +71,7 @@ def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame) -> Receive
         raise ValueError(f"dancers.{name}.file: {dancer.file}: {error}") from error
 
 
-def _udp(name: str, preset: Preset, listener: Listener, opened: Mapping[str, Receiver]) -> Receiver:
+def _udp(name: str, preset: Preset, listener: Listener, opened: Mapping[str, Receiver], listens: bool) -> Receiver:
     dancer = preset.dancers[name]
     assert isinstance(dancer, UdpDancer)
     decoder = _decoder(name, dancer)
@@ -74,7 +80,9 @@ def _udp(name: str, preset: Preset, listener: Listener, opened: Mapping[str, Rec
         ready = Readiness(decoder(), listener.rehearse, preset.clock.ready_ms / 1000.0)
     beside = next((opened[other] for other in opened if dancer.port and _one_port(dancer, preset.dancers[other])), None)
     assert beside is None or isinstance(beside, UdpReceiver)
-    return UdpReceiver(decoder, dancer.host, dancer.port, listener.on_frame, dancer.allow, name, ready, beside=beside)
+    return UdpReceiver(
+        decoder, dancer.host, dancer.port, listener.on_frame, dancer.allow, name, ready, beside, listener.tap, listens
+    )
 
 
 def _one_port(dancer: UdpDancer, other: object) -> bool:

@@ -6,8 +6,8 @@ Rules: the constructor opens everything and fails there; nothing a peer sends ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from server.protocols.frames import PoseFrame
 
@@ -16,6 +16,18 @@ OnFrame = Callable[[PoseFrame], None]
 
 class ReceiverError(OSError):
     """A dancer's source cannot be opened: names the dancer, the endpoint and what to do."""
+
+
+class Tap(Protocol):
+    """Sees what a dancer's decoder is about to be given: must be quick and must not raise."""
+
+    def packet(self, data: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
+        """A datagram or message; who sent it, as the socket names them."""
+        ...
+
+    def flush(self, now: float) -> None:
+        """The time of the frame that is open is up."""
+        ...
 
 
 class Receiver(Protocol):

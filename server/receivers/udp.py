@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from server.protocols.frames import Decoder, PacketError, PoseFrame
-from server.receivers import OnFrame, ReceiverError
+from server.receivers import OnFrame, ReceiverError, Tap
 from server.receivers.peers import Address, Peers
 from server.receivers.readiness import Readiness
 
@@ -34,6 +34,7 @@ class UdpReceiver:
     which. allow: only these senders' addresses or networks ("192.168.1.20", "192.168.1.0/24"), everybody if empty.
     dancer: the preset's name, for messages. ready: who gets ready before a frame is due; nobody when None.
     beside: another dancer's receiver whose port this one shares, for protocols that number their people.
+    tap: sees every datagram first. listens: False for one without a port, which is given its datagrams by a replay.
     Raises ReceiverError when the port cannot be had, ValueError for an address in `allow` that is none.
     """
 
@@ -47,6 +48,8 @@ class UdpReceiver:
         dancer: str = "dancer",
         ready: Readiness | None = None,
         beside: UdpReceiver | None = None,
+        tap: Tap | None = None,
+        listens: bool = True,
     ) -> None:
         self.last_error: Exception | None = None  # the first fault of our own; the show goes on without it
         self.last_packet_error: str | None = None  # the newest one, for people
@@ -56,9 +59,15 @@ class UdpReceiver:
         self._sources: dict[str, bool] = {}
         self._counts: Counter[str] = Counter()
         self.ready = ready
-        self._door: UdpDoor = beside._door if beside is not None else UdpDoor(host, port, dancer)
-        self._door.dancers.append(self)
-        self.host, self.port = self._door.host, self._door.port
+        self._tap = tap
+        self.host, self.port = host, port
+        self._door: UdpDoor | None = None
+        if listens:
+            self._door = (
+                beside._door if beside is not None and beside._door is not None else UdpDoor(host, port, dancer)
+            )
+            self._door.dancers.append(self)
+            self.host, self.port = self._door.host, self._door.port
 
     @property
     def counts(self) -> Counter[str]:
@@ -81,16 +90,21 @@ class UdpReceiver:
         return self._peers.deadline
 
     def start(self) -> None:
-        self._door.start()
+        if self._door is not None:
+            self._door.start()
 
     def close(self) -> None:
-        self._door.close()
+        if self._door is not None:
+            self._door.close()
 
     def describe(self) -> str:
-        return f"{self._peers.decoder.protocol} on {self.host}:{self.port} (UDP)"
+        where = "from a recording" if self._door is None else f"on {self.host}:{self.port} (UDP)"
+        return f"{self._peers.decoder.protocol} {where}"
 
     def take(self, datagram: memoryview, source: Address, receive_time: float) -> None:
         """One datagram from the port's thread."""
+        if self._tap is not None:
+            self._tap.packet(datagram, source, receive_time)
         self._counts["packets"] += 1
         if self._allowed and not self._is_allowed(source[0]):
             self._counts["dropped_source"] += 1
@@ -112,6 +126,9 @@ class UdpReceiver:
 
     def flush(self, now: float) -> None:
         """No datagram has come until now."""
+        deadline = self._peers.deadline
+        if self._tap is not None and deadline is not None and now >= deadline:
+            self._tap.flush(now)
         try:
             self._deliver(self._peers.flush(now))
         except Exception as error:

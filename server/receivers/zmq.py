@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
 import zmq
 
 from motion.skeleton import HUMANOID, Skeleton
 from server.protocols import packed
-from server.protocols.frames import PacketError
-from server.receivers import OnFrame, ReceiverError
+from server.protocols.frames import PacketError, PoseFrame
+from server.receivers import OnFrame, ReceiverError, Tap
 
 IDLE_MS = 100  # how long `close` may have to wait
 MAX_MESSAGE = 1 << 20
@@ -25,7 +27,8 @@ class ZmqReceiver:
     """Frames of one actor of a publisher.
 
     connect: the publisher's endpoint. actor: whose poses, the first actor's when empty. conflate: keep only the newest
-    message. Raises ReceiverError for an endpoint that is none.
+    message. tap: sees every message first. listens: False for one that is given its messages by a replay.
+    Raises ReceiverError for an endpoint that is none.
     """
 
     def __init__(
@@ -36,12 +39,15 @@ class ZmqReceiver:
         conflate: bool = True,
         dancer: str = "dancer",
         skeleton: Skeleton = HUMANOID,
+        tap: Tap | None = None,
+        listens: bool = True,
     ) -> None:
         self.last_error: Exception | None = None
         self.last_packet_error: str | None = None
         self._connect, self._actor, self._skeleton = connect, actor, skeleton
         self._on_frame = on_frame
         self._counts: Counter[str] = Counter()
+        self._tap, self._listens = tap, listens
         self._closing = threading.Event()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
@@ -51,7 +57,8 @@ class ZmqReceiver:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._socket.setsockopt(zmq.SUBSCRIBE, packed.POSE_TOPIC)
         try:
-            self._socket.connect(connect)
+            if listens:
+                self._socket.connect(connect)
         except zmq.ZMQError as error:
             self._close_socket()
             raise ReceiverError(
@@ -69,7 +76,8 @@ class ZmqReceiver:
         return []
 
     def start(self) -> None:
-        self._thread.start()
+        if self._listens:
+            self._thread.start()
 
     def close(self) -> None:
         self._closing.set()
@@ -78,27 +86,41 @@ class ZmqReceiver:
         self._close_socket()
 
     def describe(self) -> str:
-        return f"packed poses of {self._actor or 'the first actor'} from {self._connect} (ZMQ)"
+        return f"packed poses of {self._actor or 'the first actor'} from {self._connect if self._listens else 'a recording'} (ZMQ)"
+
+    def take(self, message: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
+        """One message from the socket's thread."""
+        if self._tap is not None:
+            self._tap.packet(message, sender, receive_time)
+        self._counts["packets"] += 1
+        # Nothing may end the thread while the show runs: a fault of ours is counted, the first one is kept.
+        try:
+            self._deliver(packed.decode(message, receive_time, self._skeleton)[0])
+        except PacketError as error:
+            self._counts["dropped_packet"] += 1
+            self.last_packet_error = str(error)
+        except Exception as error:
+            self._counts["internal_error"] += 1
+            self.last_error = self.last_error or error
+
+    def flush(self, now: float) -> None:
+        """A message is whole: nothing waits."""
 
     def _run(self) -> None:
+        sender = (self._connect,)
         while not self._closing.is_set():
-            # Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept.
             try:
-                self._receive()
+                message = self._socket.recv()
             except zmq.Again:
                 continue
-            except PacketError as error:
-                self._counts["dropped_packet"] += 1
-                self.last_packet_error = str(error)
-            except Exception as error:
-                self._counts["internal_error"] += 1
+            except zmq.ZMQError as error:
+                self._counts["socket_error"] += 1
                 self.last_error = self.last_error or error
+                self._closing.wait(0.001)
+                continue
+            self.take(message, sender, time.perf_counter())
 
-    def _receive(self) -> None:
-        message = self._socket.recv()
-        receive_time = time.perf_counter()
-        self._counts["packets"] += 1
-        frames, _ = packed.decode(message, receive_time, self._skeleton)
+    def _deliver(self, frames: Sequence[PoseFrame]) -> None:
         for frame in frames:
             if not self._actor or frame.actor == self._actor:
                 self._counts["frames"] += 1
