@@ -30,6 +30,7 @@ LONGEST_GAP = 0.1  # seconds of a pause that count, so that a stop in between is
 USUAL_FRAMES = 30  # a quantity that has not come for so many frames comes no more
 NUMBER_PAUSE = 1.0  # seconds of silence after which another <n> may take over
 MAX_UNKNOWN = 64
+MAX_QUANTITIES = 8  # in one datagram, so that none takes longer than a millisecond: two frames of all there are
 
 
 class Quantity(NamedTuple):
@@ -151,6 +152,8 @@ class AiToolboxDecoder:
             for place, arg in enumerate(args):
                 if not isinstance(arg, osc.Slot):
                     raise PacketError(f"{address}: argument {place} is {str(arg)[:40]!r}, not a number")
+            if len(plan.steps) == MAX_QUANTITIES:
+                raise PacketError(f"{address}: more than {MAX_QUANTITIES} quantities in a datagram")
             number = found[1] or "0"  # the older form knows one person
             plan.steps.append(_Step(address, number, quantity, np.array(args, dtype=np.intp)))
         return plan

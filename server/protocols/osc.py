@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motion.skeleton import Array
-from server.protocols.osc_messages import NUMBERS, Message, argument_offsets, encode, parse, scan, scan_message
+from server.protocols.osc_messages import Message, encode, parse, scan, scan_message, stretches
 
 __all__ = ["IMMEDIATE", "MAX_DATAGRAM", "Layout", "LayoutCache", "Message", "Slot", "Template", "encode", "parse"]
 
@@ -119,12 +119,14 @@ class Template:
                 datagrams.append(bytearray())
             start = len(datagrams[-1])
             datagrams[-1] += encoded
-            places = argument_offsets(*scan_message(encoded)[1::2])
-            slots += [
-                (len(datagrams) - 1, start + place, arg)
-                for arg, place in zip(args, places, strict=True)
-                if isinstance(arg, Slot)
-            ]
+            _, tags, _, starts = scan_message(encoded)
+            for _, count, first, run, shift in stretches(tags):
+                place = start + starts[run] + shift
+                slots += [
+                    (len(datagrams) - 1, place + 4 * n, arg)  # whatever is no Slot may be wider, and is not used
+                    for n, arg in enumerate(args[first : first + count])
+                    if isinstance(arg, Slot)
+                ]
         ends = np.cumsum([0, *(len(datagram) for datagram in datagrams)]).tolist()
         slots.sort(key=lambda slot: slot[2])
         if [value for _, _, value in slots] != list(range(len(slots))):
@@ -143,30 +145,37 @@ class Template:
 def _layout(data: bytes) -> tuple[Layout, NDArray[np.uint32], bytes]:
     """A datagram's layout, the mask that is 0 over floats, ints and timetags, and the bytes under the mask."""
     scanned, timetags = scan(data)
-    numbers = [
-        (tag, offset, arg)
-        for _, tags, args, starts in scanned
-        for tag, offset, arg in zip(tags, argument_offsets(tags, starts), args, strict=True)
-        if tag in NUMBERS
-    ]
-    floats = [offset // 4 for tag, offset, _ in numbers if tag == "f"]
-    integers = [offset // 4 for tag, offset, _ in numbers if tag == "i"]
-    constants = [arg for tag, _, arg in numbers if tag not in "fi"]
-    free = {"f": 0, "i": len(floats)}  # where the next number of a type goes among the values
-    messages: list[Message] = []
-    for address, tags, args, _ in scanned:
-        slotted: list[Any] = []
-        for tag, arg in zip(tags, args, strict=True):
-            if tag in NUMBERS:
-                kind = tag if tag in "fi" else "64-bit"
-                place = free.setdefault(kind, len(floats) + len(integers))
-                free[kind] = place + 1
-                arg = Slot(place)
-            slotted.append(arg)
-        messages.append((address, tuple(slotted)))
+    words: dict[str, list[int]] = {"f": [], "i": []}
+    constants: list[float] = []
+    numbers: dict[str, list[tuple[list[Any], int, int]]] = {"f": [], "i": [], "64-bit": []}
+    messages: list[tuple[str, list[Any]]] = []
+    for address, tags, args, starts in scanned:
+        slotted = list(args)
+        messages.append((address, slotted))
+        for tag, count, first, run, shift in stretches(tags):
+            if tag in words:
+                word = (starts[run] + shift) // 4
+                words[tag] += range(word, word + count)
+            else:
+                constants += args[first : first + count]
+            numbers[tag if tag in words else "64-bit"].append((slotted, first, count))
+    slot = 0
+    for slotted, first, count in chain.from_iterable(numbers.values()):
+        slotted[first : first + count] = _slots(slot, count)
+        slot += count
+    floats, integers = words["f"], words["i"]
     mask = np.full(len(data) // 4, 0xFFFFFFFF, dtype=np.uint32)
     mask[floats + integers] = 0
     for timetag in timetags:
         mask[timetag // 4 : timetag // 4 + 2] = 0
-    layout = Layout(messages, floats, integers, constants)
+    layout = Layout([(address, tuple(args)) for address, args in messages], floats, integers, constants)
     return layout, mask, (np.frombuffer(data, dtype=np.uint32) & mask).tobytes()
+
+
+def _slots(start: int, count: int) -> list[Slot]:
+    if start + count > len(_SLOTS):
+        return [Slot(place) for place in range(start, start + count)]
+    return _SLOTS[start : start + count]
+
+
+_SLOTS = [Slot(place) for place in range(2048)]  # of the layouts that a show has; they are the same in all

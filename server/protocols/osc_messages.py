@@ -7,15 +7,18 @@ Spec: https://opensoundcontrol.stanford.edu/spec-1_0.html
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from server.protocols.frames import PacketError
 
 Message = tuple[str, tuple[Any, ...]]
 
 MAX_NESTING = 8
+# No pose is larger, with fingers, face and trackers; and so that none takes longer than a millisecond.
+MAX_LENGTH = 16384  # bytes
+MAX_MESSAGES = 160
 
 
 def parse(datagram: bytes | memoryview) -> list[Message]:
@@ -83,6 +86,8 @@ def scan(data: bytes) -> tuple[list[Scanned], list[int]]:
     """All messages of a datagram, and the bytes at which its timetags start."""
     if not data:
         raise PacketError("empty datagram")
+    if len(data) > MAX_LENGTH:
+        raise PacketError(f"{len(data)} bytes; this reads {MAX_LENGTH} at most")
     if len(data) % 4:
         raise PacketError(f"{len(data)} bytes: an OSC packet is a multiple of 4")
     messages: list[Scanned] = []
@@ -93,6 +98,8 @@ def scan(data: bytes) -> tuple[list[Scanned], list[int]]:
 
 def _scan_element(data: bytes, start: int, end: int, depth: int, messages: list[Scanned], timetags: list[int]) -> None:
     if data[start : start + 8] != b"#bundle\0":
+        if len(messages) == MAX_MESSAGES:
+            raise PacketError(f"more than {MAX_MESSAGES} messages at byte {start}")
         messages.append(scan_message(data, start, end))
         return
     if depth == MAX_NESTING:
@@ -163,14 +170,29 @@ def _blob(data: bytes, start: int, end: int, address: str) -> tuple[bytes, int]:
     return data[start + 4 : stop], stop + -size % 4
 
 
-def argument_offsets(tags: str, starts: Sequence[int]) -> list[int]:
-    """The byte at which each argument starts."""
-    offsets: list[int] = []
-    for run, start in zip(runs(tags), starts, strict=True):
-        if isinstance(run, str):
-            offsets.append(start)
-            continue
-        for number in run.format[1:]:
-            offsets.append(start)
-            start += struct.calcsize(">" + number)
-    return offsets
+class Stretch(NamedTuple):
+    """Neighbouring numbers of one type: how many, the first one's place among the arguments, and its run and how many
+    bytes of the run stand before it."""
+
+    tag: str
+    length: int
+    first: int
+    run: int
+    shift: int
+
+
+@lru_cache(maxsize=256)
+def stretches(tags: str) -> tuple[Stretch, ...]:
+    """The numbers among type tags, without a look at each of them."""
+    found: list[Stretch] = []
+    first = 0
+    for number, run in enumerate(runs(tags)):
+        end = first + (1 if isinstance(run, str) else len(run.format) - 1)
+        shift = 0
+        for tag, same in groupby(tags[first:end]):
+            many = len(list(same))
+            if tag in NUMBERS:
+                found.append(Stretch(tag, many, first, number, shift))
+                shift += many * struct.calcsize(">" + NUMBERS[tag])
+            first += many
+    return tuple(found)

@@ -18,7 +18,7 @@ import numpy as np
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array
 from server.protocols import osc
-from server.protocols.frames import FAR, LONGEST_TIME, PoseFrame
+from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 from server.protocols.vmc_bones import (
     BONE,
     FINGERS_AND_FACE,
@@ -39,6 +39,7 @@ _SIGNS: Array = np.concatenate([POSITION_SIGNS, ROTATION_SIGNS])
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
 CLEAR_PAUSE = 0.001  # seconds between two frames rather than within one
 MAX_UNKNOWN = 64
+MAX_FRAMES = 8  # in one datagram: each costs 20 µs
 
 _STILL = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])  # position and rotation of a bone at rest
 
@@ -193,6 +194,8 @@ class VmcDecoder:
 
         def end_bones() -> None:
             if joints:
+                if sum(step is VmcDecoder._take_bones for step, *_ in steps) == MAX_FRAMES:
+                    raise PacketError(f"bones repeat; a datagram may hold {MAX_FRAMES} frames of them")
                 steps.append((VmcDecoder._take_bones, (np.array(joints), _bits(joints)), np.array(places)))
                 joints.clear()
                 places.clear()

@@ -1,0 +1,146 @@
+"""Every decoder of the server with real datagrams of its format: what `benchmarks.fuzz` breaks.
+
+A class with `feed` in `server/protocols` that is in no row is found all the same, and gets everybody's datagrams.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from motion import rotations as rot
+from motion.skeleton import HUMANOID, Skeleton
+from server import protocols
+from server.protocols import mocopi, osc_messages, packed, rokoko, xsens_packets
+from server.protocols.ai_toolbox import AiToolboxEncoder
+from server.protocols.ai_toolbox_in import AiToolboxDecoder
+from server.protocols.frames import PoseFrame
+from server.protocols.osc import IMMEDIATE
+from server.protocols.rokoko import RokokoDecoder
+from server.protocols.vmc import BONE, ROOT, TIME, VmcDecoder, VmcEncoder
+from server.protocols.vmc_bones import FINGERS_AND_FACE
+from server.protocols.xsens import XsensDecoder
+
+Feed = Callable[[bytes, float], list[PoseFrame]]
+
+
+@dataclass
+class Target:
+    """fresh: a new decoder's `feed`. seeds: datagrams it reads, the usual ones first."""
+
+    fresh: Callable[[], Feed]
+    seeds: list[bytes]
+
+
+def targets() -> dict[str, Target]:
+    """By name: the rows, and the decoders that are in none."""
+    rows: dict[type, tuple[str, Callable[[], Feed], list[bytes]]] = {
+        VmcDecoder: ("vmc", lambda: VmcDecoder().feed, _vmc()),
+        AiToolboxDecoder: ("ai_toolbox", lambda: AiToolboxDecoder(HUMANOID).feed, _ai_toolbox()),
+        mocopi.MocopiDecoder: ("mocopi", lambda: mocopi.MocopiDecoder().feed, _mocopi()),
+        RokokoDecoder: ("rokoko", lambda: RokokoDecoder().feed, _rokoko()),
+        XsensDecoder: ("xsens", lambda: XsensDecoder().feed, _xsens()),
+    }
+    found = {name: Target(fresh, seeds) for name, fresh, seeds in rows.values()}
+    found["packed"] = Target(lambda: lambda datagram, now: packed.decode(datagram, now)[0], _packed())
+    found["packed_stats"] = Target(lambda: _nothing(packed.decode_stats), [packed.encode_stats({"a": [1, {"b": 2.5}]})])
+    found["osc"] = Target(lambda: _nothing(osc_messages.parse), [*_vmc(), _every_type()])
+    everybody = [seed for target in found.values() for seed in target.seeds]
+    for decoder in decoders() - rows.keys():
+        found[f"{decoder.__module__.rpartition('.')[2]}.{decoder.__name__}"] = Target(_feed_of(decoder), everybody)
+    return found
+
+
+def decoders() -> set[type]:
+    """Every class with a `feed` of its own in server/protocols, the Protocol aside."""
+    names = [f"{protocols.__name__}.{module.name}" for module in pkgutil.iter_modules(protocols.__path__)]
+    return {
+        one
+        for name in names
+        for _, one in inspect.getmembers(importlib.import_module(name), inspect.isclass)
+        if one.__module__ == name and callable(vars(one).get("feed")) and not getattr(one, "_is_protocol", False)
+    }
+
+
+def _feed_of(decoder: type) -> Callable[[], Feed]:
+    return lambda: decoder().feed
+
+
+def _nothing(read: Callable[[bytes], object]) -> Feed:
+    """A reader of something that is no pose."""
+
+    def feed(datagram: bytes, _: float) -> list[PoseFrame]:
+        read(datagram)
+        return []
+
+    return feed
+
+
+def _pose(skeleton: Skeleton = HUMANOID, number: int = 1) -> PoseFrame:
+    random = np.random.default_rng(number)
+    rotations = rot.normalize(random.normal(size=(len(skeleton), 4)))
+    return PoseFrame(skeleton, random.normal(size=3), rotations, number / 60.0, 0.0, number, "dancer1")
+
+
+def _vmc() -> list[bytes]:
+    bundled = VmcEncoder().encode(_pose())
+    alone = VmcEncoder(bundle=False).encode(_pose())
+    fingers = [name for name in sorted(FINGERS_AND_FACE) if name[0].isupper()]
+    bones = [osc_messages.encode(BONE, name, 0.1, 0.2, 0.3, 0.0, 0.0, 0.0, 1.0) for name in (*HUMANOID.names, *fingers)]
+    scaled = osc_messages.encode(ROOT, "root", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    whole = _bundle(scaled, *bones, osc_messages.encode(TIME, 1.5))  # one large bundle, as some senders make
+    return [*bundled, whole, *alone[:3], alone[-1], *_many(alone[2]), *_many(alone[2], alone[-1]), *_many(b"/a\0\0")]
+
+
+def _bundle(*messages: bytes) -> bytes:
+    return b"#bundle\0" + IMMEDIATE + b"".join(len(one).to_bytes(4, "big") + one for one in messages)
+
+
+def _many(*messages: bytes) -> list[bytes]:
+    """The same messages again and again, in a datagram of 5 kB and in one of 16."""
+    size = sum(len(one) + 4 for one in messages)
+    return [_bundle(*messages * (length // size)) for length in (5000, 16000)]
+
+
+def _every_type() -> bytes:
+    doubles = b"/x\0\0,dht\0\0\0\0" + bytes(24)
+    return _bundle(osc_messages.encode("/all", 1, 2.0, "three", b"four!", True, False, None), _bundle(doubles))
+
+
+def _ai_toolbox() -> list[bytes]:
+    datagrams = AiToolboxEncoder(HUMANOID, 1).encode(_pose())
+    older = osc_messages.encode("/mocap/joint/rot_local", *([0.5] * 4 * len(HUMANOID)))
+    return [*datagrams, older, *_many(datagrams[0], datagrams[1]), *_many(older)]
+
+
+def _mocopi() -> list[bytes]:
+    body = Skeleton(mocopi.BONES, mocopi.PARENTS, np.full((len(mocopi.BONES), 3), 0.1))
+    return [mocopi.encode_frame(_pose(body)), mocopi.encode_skeleton(body), mocopi.encode_frame(_pose(body, 2))]
+
+
+def _rokoko() -> list[bytes]:
+    actor = rokoko.actor_of(_pose(rokoko.SKELETON))
+    scene = rokoko.Scene((actor,), 1.0)
+    return [
+        rokoko.encode(scene),
+        rokoko.encode(scene, compress=True),
+        rokoko.encode(rokoko.Scene((), 1.0, 60.0, ("anna",))),
+    ]
+
+
+def _xsens() -> list[bytes]:
+    body = Skeleton(xsens_packets.SEGMENTS, xsens_packets.PARENTS, np.full((len(xsens_packets.SEGMENTS), 3), 0.1))
+    return [
+        xsens_packets.encode_pose(_pose(body)),
+        xsens_packets.encode_t_pose(body),
+        xsens_packets.encode_meta({"name": "anna", "color": "red"}),
+    ]
+
+
+def _packed() -> list[bytes]:
+    return [packed.encode([_pose(), _pose(number=2)], 7, 1e9, {"dancer1"}), packed.encode([], 8, 1e9)]
