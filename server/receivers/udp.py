@@ -61,11 +61,9 @@ class UdpReceiver:
         self.ready = ready
         self._tap = tap
         self.host, self.port = host, port
-        self._door: UdpDoor | None = None
+        self._door: UdpDoor | None = beside._door if beside is not None else None
         if listens:
-            self._door = (
-                beside._door if beside is not None and beside._door is not None else UdpDoor(host, port, dancer)
-            )
+            self._door = self._door or UdpDoor(host, port, dancer)
             self._door.dancers.append(self)
             self.host, self.port = self._door.host, self._door.port
 

@@ -86,7 +86,8 @@ class ZmqReceiver:
         self._close_socket()
 
     def describe(self) -> str:
-        return f"packed poses of {self._actor or 'the first actor'} from {self._connect if self._listens else 'a recording'} (ZMQ)"
+        where = self._connect if self._listens else "a recording"
+        return f"packed poses of {self._actor or 'the first actor'} from {where} (ZMQ)"
 
     def take(self, message: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
         """One message from the socket's thread."""
