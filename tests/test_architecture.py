@@ -42,6 +42,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/receivers/": (RECEIVERS, {"numpy"}),
     "server/receivers/zmq.py": (RECEIVERS, {"numpy", "zmq"}),
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
+    "server/senders/bvh.py": ({"motion", "server.protocols", "server.senders"}, {"numpy"}),
     "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
     "server/control.py": ({"server.params", "server.protocols"}, set()),
     "server/preset.py": (
@@ -65,6 +66,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.preset", "server.preset_outputs", "server.protocols", "server.senders"},
         set(),
     ),
+    "server/calibrations.py": ({"motion"}, set()),
     "server/inputs.py": (
         {"motion", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"},
         set(),
@@ -78,7 +80,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
     "server/show.py": (
-        {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.stages"},
+        {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.preset_dancers"}
+        | {"server.stages"},
         set(),
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
