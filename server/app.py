@@ -21,11 +21,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server.calibrations import Calibrations
 from server.clock import MonotonicClock
-from server.control import Control
+from server.cues import CueList
+from server.desk import SWITCH, Desk
 from server.inputs import Listener, open_inputs
 from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
+from server.params import Changes
+from server.pipeline import Pipeline
 from server.preset import Preset, PresetError
+from server.preset_control import Control
 from server.preset_dancers import UdpDancer
 from server.preset_values import LOOPBACK
 from server.protocols import packed
@@ -33,6 +38,8 @@ from server.receivers import Receiver
 from server.report import Report
 from server.show import build_pipeline
 from server.stages.worker import idle
+from server.steering import Steering
+from server.switch import Switch, check_cues
 from server.tick import Tick
 from server.worker import threaded
 
@@ -48,24 +55,27 @@ class Show:
     def __init__(self, preset: Preset, path: Path, seed: int | None = None) -> None:
         self.preset = preset
         clock = preset.clock
-        pipeline = build_pipeline(preset, path, seed, threaded)
+        try:
+            self.calibrations = Calibrations(preset, path)
+        except ValueError as error:
+            raise PresetError([str(error)]) from error
+        pipeline = build_pipeline(preset, path, seed, threaded, self.calibrations.stages)
         twin = build_pipeline(preset, path, seed, idle) if _may_rehearse(preset) else None
         self.outputs: list[ActorOutput] = []
         self.publishers: list[Publisher] = []
         self._receivers: dict[str, Receiver] = {}
         self._page: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
-        self.control: Control | None = None
+        self.steering: Steering | None = None
         self._stopping = threading.Event()
         try:
             self.outputs, self.publishers = open_outputs(preset)
-            if preset.control:
-                self.control = Control(preset.control.host, preset.control.port)
+            changes = Changes()
             self.tick = Tick(
                 pipeline,
                 self.outputs,
                 self.publishers,
-                self.control.changes if self.control else None,
+                changes,
                 MonotonicClock(),
                 clock.fps,
                 follow=clock.follow is not None,
@@ -80,11 +90,33 @@ class Show:
                 for name in preset.dancers
             }
             self._receivers = open_inputs(preset, listeners)
+            if preset.control:
+                self.steering = self._open_steering(preset.control, path, changes)
             self._check_page()
+        except PresetError:
+            self.close()
+            raise
         except (OSError, ValueError) as error:
             self.close()
             raise PresetError([f"{path}: {error}"]) from error
-        self.report = Report(path.stem, preset, self.tick, self._receivers, self.control)
+        self.report = Report(path.stem, preset, self.tick, self._receivers, self.steering)
+
+    def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
+        """What dances."""
+        return build_pipeline(preset, path, self._seed, threaded)
+
+    def _twin(self, preset: Preset, path: Path) -> Pipeline:
+        """What rehearses, and what is only looked at."""
+        return build_pipeline(preset, path, self._seed, idle)
+
+    def _open_steering(self, settings: Control, path: Path, changes: Changes) -> Steering:
+        """The desk with every command there is. Raises PresetError for cues that cannot be given."""
+        cues = CueList(self.preset.cues)
+        desk = Desk(changes, lambda: self.tick.pipeline, cues)
+        switch = Switch(self.tick, self.preset, path, self._pipeline, self._twin, _may_rehearse(self.preset))
+        check_cues(path, self.preset, self.tick.pipeline, switch, self._twin)
+        desk.commands[SWITCH] = switch.command()
+        return Steering(settings, desk, f"Pas de Deux {path.stem}")
 
     def start(self) -> None:
         """Every thread runs from here on; the page's process is started once a partner has left, or after a second."""
@@ -93,8 +125,8 @@ class Show:
         sys.setswitchinterval(0.0005)  # a thread that waits for the tick's answer gets its turn sooner
         self._thread = threading.Thread(target=self.tick.run, name="tick", daemon=True)
         self._thread.start()
-        if self.control:
-            self.control.start()
+        if self.steering:
+            self.steering.start()
         for receiver in self._receivers.values():
             receiver.start()
 
@@ -107,6 +139,7 @@ class Show:
         self._open_page()
         while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
             try:
+                self.calibrations.save_changed()
                 figures = self.report.figures() | {"page_fault": self._page_fault()}
                 self.tick.notice = packed.encode_stats(figures)
             except Exception as error:  # figures are never worth a show
@@ -126,8 +159,8 @@ class Show:
         if self._thread is not None and self._thread.is_alive():
             self.tick.stop()
             self._thread.join(timeout=2.0)
-        if self.control is not None:
-            self.control.close()
+        if self.steering is not None:
+            self.steering.close()
         close_outputs(self.outputs, self.publishers)
         if self._page is not None:
             self._page.terminate()
@@ -161,8 +194,9 @@ class Show:
         endpoint = _from_here(self.publishers[0].sender.endpoint)
         command = [sys.executable, "-m", "server.stage_view", "--connect", endpoint]
         command += ["--host", page.host, "--port", str(page.port)]
-        if self.control:
-            command += ["--control", _from_here(f"{self.control.host}:{self.control.port}")]
+        if self.steering:
+            control = self.steering.control
+            command += ["--control", _from_here(f"{control.host}:{control.port}")]
         self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
 
     def _page_fault(self) -> str:

@@ -17,6 +17,7 @@ from server.params import ControlChange, Knobs, Params, Setting
 from server.protocols.frames import PoseFrame
 from server.stages import Stage
 from server.stages.blend import Blend
+from server.stages.calibrate import Calibrate
 from server.stages.turns import eased
 from server.timeline import FrameTimer
 
@@ -24,12 +25,13 @@ PartnerState = Literal["waiting", "dancing", "holding"]
 
 
 class DancerLine:
-    """The stages of one dancer, shared by all of their partners."""
+    """The stages of one dancer, shared by all of their partners. calibrate: the one that does, None without it."""
 
     def __init__(self, name: str, stages: Sequence[Stage], fps: float) -> None:
         self.name = name
         self.faults = 0
         self.last_fault = ""
+        self.calibrate = next((stage for stage in stages if isinstance(stage, Calibrate)), None)
         self._stages = stages
         self._timer = FrameTimer(1.0 / fps)
 
@@ -187,7 +189,7 @@ class Pipeline:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""
         value = change.value
         if isinstance(value, str):
-            return False
+            return self._calibrate(change.name, value, change.seconds)
         if not change.name.startswith("show/"):
             try:
                 self.params.set(change.name, value, change.seconds)
@@ -206,6 +208,20 @@ class Pipeline:
                     line.reset()
         else:
             return False
+        return True
+
+    def _calibrate(self, name: str, kind: str, seconds: float) -> bool:
+        place, _, dancer = name.partition("/")
+        line = self.dancers.get(dancer)
+        if place != "calibrate" or line is None or line.calibrate is None:
+            return False
+        match kind:
+            case "off":
+                line.calibrate.forget()
+            case "t_pose" | "first_frame":
+                line.calibrate.begin(kind, seconds)
+            case _:
+                return False
         return True
 
     @property

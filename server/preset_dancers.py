@@ -12,10 +12,26 @@ from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section
 FILES = ("file", "skeleton_file")  # the keys of dancers that are paths, relative to the preset
 
 
-class DancerStages(Section):
-    """The stages a dancer's frames pass through."""
+class CalibrationWishes(Section):
+    """When a dancer is calibrated by itself, and what a calibration sets right (`motion.calibration.Wishes`).
 
-    stages: tuple[Literal["retarget", "deglitch"], ...] = ("retarget", "deglitch")
+    at: `first_frame` at the start of every show, `t_pose` when they first stand in one and no calibration is kept,
+    `command` only when told. keep: in a file beside the preset, for the next show.
+    """
+
+    at: Literal["command", "first_frame", "t_pose"] = "command"
+    facing: bool = True
+    floor: bool = True
+    place: bool = False
+    hip_scale: Literal["bones", "height"] = "bones"
+    keep: bool = True
+
+
+class DancerStages(Section):
+    """The stages a dancer's frames pass through; `calibrate` does nothing until something was measured."""
+
+    stages: tuple[Literal["retarget", "calibrate", "deglitch"], ...] = ("retarget", "calibrate", "deglitch")
+    calibration: CalibrationWishes = CalibrationWishes()
 
 
 class BvhDancer(DancerStages):

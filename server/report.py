@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from motion.skeleton import Array
-from server.control import Control
 from server.preset import Preset
 from server.receivers import Receiver
+from server.steering import Steering
+from server.stages.calibrate import Calibrate
 from server.tick import Tick
 
 
@@ -17,10 +18,10 @@ class Report:
     """Reads the running show; changes nothing."""
 
     def __init__(
-        self, name: str, preset: Preset, tick: Tick, receivers: Mapping[str, Receiver], control: Control | None
+        self, name: str, preset: Preset, tick: Tick, receivers: Mapping[str, Receiver], steering: Steering | None
     ) -> None:
         self._name, self._preset, self._tick = name, preset, tick
-        self._receivers, self._control = receivers, control
+        self._receivers, self._steering = receivers, steering
         self._started = time.perf_counter()
 
     def figures(self) -> dict[str, Any]:
@@ -37,6 +38,7 @@ class Report:
                 "age_ms": None if newest is None else round(1000.0 * (now - newest.receive_time), 1),
                 "source": self._receivers[name].describe(),
                 "other_senders": self._receivers[name].others,
+                "calibration": _calibration(line.calibrate),
                 "clock_skew_ppm": _rounded(timeline.skew.ppm(), 1),
                 "counts": counts | ({"faults": line.faults} if line.faults else {}),
                 "fault": line.last_fault,
@@ -88,8 +90,7 @@ class Report:
             "frozen": pipeline.frozen,
             "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.all_outputs],
             "output_fault": self._tick.last_fault,
-            "control_counts": dict(self._control.counts) if self._control else {},
-            "control": f"{self._control.host}:{self._control.port}" if self._control else None,
+            **(self._steering.figures() if self._steering else {"control": None, "control_counts": {}}),
         }
 
     def opening(self, page: str | None) -> str:
@@ -100,8 +101,8 @@ class Report:
             behind = _behind(1000.0 * line.latency, 1000.0 * line.ahead)
             lines.append(f"  dances   {name} with {line.dancer}: {line.model} on {line.device}{behind}")
         lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
-        if self._control:
-            lines.append(f"  control  OSC on {self._control.host}:{self._control.port}")
+        if self._steering:
+            lines.append(f"  control  {self._steering.describe()}")
         if page is not None:
             lines.append(f"  stage    {page}")
         return "\n".join([*lines, "", "  Ctrl-C stops the show."])
@@ -136,6 +137,11 @@ def _numbers(value: float | Array) -> float | list[float]:
 
 def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(1000.0 * seconds, 3)
+
+
+def _calibration(stage: Calibrate | None) -> str:
+    """How a dancer's calibration stands, for people; empty without one."""
+    return "" if stage is None else f"{stage.state}: {stage.about}" if stage.about else stage.state
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
+from motion.calibration import Calibration, Kind, Wishes
 from motion.manifest import Param
 from server.onnx_model import ModelError, OnnxModel
 from server.params import Setting
 from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import Preset, PresetError
+from server.preset_dancers import DancerStages
 from server.stages import Stage
 from server.stages.anticipation import Anticipation
+from server.stages.calibrate import Calibrate
 from server.stages.deglitch import Deglitch
 from server.stages.energy import Energy
 from server.stages.facing import Facing
@@ -23,9 +27,7 @@ from server.stages.stillness import Stillness
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Worker, inline
 
-DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Deglitch}
-
-
+DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Deglitch}  # and `calibrate`
 # After the model, in this order; where their knobs stand at their defaults they cost nothing.
 PARTNER_STAGES: tuple[type[Stage], ...] = (Sides, Facing, Energy, Smooth, Stillness)
 
@@ -42,17 +44,35 @@ def partner_stages(model: Stage) -> list[Stage]:
     return [model if "anticipation" in own else Anticipation(model), *after]
 
 
-def build_pipeline(preset: Preset, path: Path, seed: int | None = None, worker: Worker = inline) -> Pipeline:
+def calibrate_stage(dancer: DancerStages, calibration: Calibration | None = None) -> Calibrate:
+    """A dancer's, with what was measured for them earlier."""
+    asked = dancer.calibration
+    wishes = Wishes(asked.facing, asked.floor, asked.place, asked.hip_scale)
+    begin: Kind | None = None
+    if asked.at == "first_frame" or (asked.at == "t_pose" and calibration is None):
+        begin = asked.at
+    return Calibrate(wishes, begin, calibration)
+
+
+def build_pipeline(
+    preset: Preset,
+    path: Path,
+    seed: int | None = None,
+    worker: Worker = inline,
+    calibrates: Mapping[str, Calibrate] | None = None,
+) -> Pipeline:
     """Every line of the show, ready to step. `path` is named in errors; `worker` is who runs models of windows.
+    calibrates: the dancers' stages where a show has them already.
 
     Raises PresetError naming every model that cannot be used and every param that no model has.
     """
     seed = preset.seed if seed is None else seed
     faults: list[str] = []
-    dancers = [
-        DancerLine(name, [DANCER_STAGES[stage]() for stage in dancer.stages], preset.clock.fps)
-        for name, dancer in preset.dancers.items()
-    ]
+    dancers = []
+    for name, dancer in preset.dancers.items():
+        calibrate = (calibrates or {}).get(name) or calibrate_stage(dancer)
+        stages = [calibrate if stage == "calibrate" else DANCER_STAGES[stage]() for stage in dancer.stages]
+        dancers.append(DancerLine(name, stages, preset.clock.fps))
     partners = []
     start: dict[str, Setting] = {}
     for place, (name, settings) in enumerate(preset.partners.items()):
