@@ -1,6 +1,7 @@
 """The scripts and patches of clients/, run as far as they run outside the programs they are made for."""
 
 import importlib.util
+import json
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.protocols import packed
+from server.protocols.ai_toolbox import AiToolboxEncoder
 from server.protocols.frames import PoseFrame
 from server.protocols.touchdesigner import joint_name
 from server.protocols.vmc import VmcEncoder
@@ -120,3 +122,20 @@ def test_the_osc_in_dat_gets_whole_vmc_frames_in_touchdesigners_axes():
     assert np.allclose(numbers[0, :3], frame.root_position)
     assert np.allclose(numbers[1:, :3], HUMANOID.offsets[1:], atol=1e-6)
     assert np.allclose(numbers[:, 3:], frame.rotations, atol=1e-6)
+
+
+def test_the_max_patch_is_whole_and_routes_what_is_sent():
+    patch = json.loads((CLIENTS / "max/poses.maxpat").read_text())["patcher"]
+    boxes = {box["box"]["id"]: box["box"] for box in patch["boxes"]}
+    assert len(boxes) == len(patch["boxes"])
+    for line in (line["patchline"] for line in patch["lines"]):
+        (source, outlet), (target, inlet) = line["source"], line["destination"]
+        assert outlet < boxes[source]["numoutlets"]
+        assert inlet < boxes[target]["numinlets"]
+    texts = [box.get("text", "") for box in boxes.values()]
+    routed = {word for text in texts if text.startswith("route /") for word in text.split()[1:]}
+    frame = pose("anna")
+    datagrams = [*VmcEncoder().encode(frame), *AiToolboxEncoder(HUMANOID).encode(frame)]
+    assert routed <= {one.message.address for datagram in datagrams for one in OscPacket(datagram).messages}
+    assert len(routed) == 4
+    assert any(text.split()[1:] == ["Hips", "LeftHand", "RightHand"] for text in texts)
