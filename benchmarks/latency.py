@@ -1,8 +1,10 @@
 """Wire to wire: a client process sends VMC frames and times the partner's packet for the very same frame.
 
     python -m benchmarks.latency --preset presets/live_vmc.yaml --fps 120 --seconds 60
+    python -m benchmarks.latency --suits vmc mocopi --receivers 3
 
-The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes. The clock starts before the client's
+The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes, whatever the suit. With several
+receivers a partner's packet is timed, and must arrive, at each of them. The clock starts before the client's
 send and stops after its receive has parsed. The floor is the least any server could do in the same run: the same
 datagrams through an echo process on loopback, plus the model's step alone.
 
@@ -27,25 +29,26 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
 
 from benchmarks import report
+from benchmarks.suit import SUITS
 from motion.load import load_humanoid
-from motion.skeleton import HUMANOID
 from server.clock import MonotonicClock
 from server.onnx_model import OnnxModel
 from server.preset import PresetError, load
 from server.protocols.frames import PoseFrame
-from server.protocols.vmc import VmcDecoder, VmcEncoder
+from server.protocols.vmc import VmcDecoder
 from server.receivers.bvh_player import BvhPlayer
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
 GRACE_SECONDS = 0.5  # an answer later than this is lost
 FLOOR_SECONDS = 5.0
+TELL_TIME = ("mocopi", "rokoko", "vmc")  # the suits whose time comes back bit for bit
 AHEAD_SECONDS = 0.0005  # the client stops listening so long before it sends
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 _CLIENT_CORES, _SERVER_CORES = (set(_CORES[:1]), set(_CORES[1:])) if len(_CORES) > 1 else (set(), set())
@@ -60,7 +63,9 @@ def main() -> None:
     parser.add_argument("--fps", type=float, default=120.0)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--busy", type=int, default=0, help="keep so many cores busy meanwhile")
-    parser.add_argument("--dancers", type=int, default=1)
+    parser.add_argument("--dancers", type=int, default=1, help="all over VMC")
+    parser.add_argument("--suits", nargs="+", choices=TELL_TIME, help="a dancer in each, in place of --dancers")
+    parser.add_argument("--receivers", type=int, default=1, help="of each partner, over VMC")
     parser.add_argument("--jitter", type=float, default=0.0, help="standard deviation of the sending times, ms")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -75,14 +80,15 @@ def main() -> None:
             stack.enter_context(_process(_spin))
         floor = _floor(frames, options.fps)
         model_us = _model_step_us(options.preset)
-        ports = stack.enter_context(_server(options.preset, options.dancers, options.fps))
-        result = _measure(frames, ports, options.fps, options.seconds, options.jitter / 1e3)
+        suits = options.suits or ["vmc"] * options.dancers
+        lanes = stack.enter_context(_server(options.preset, suits, options.receivers, options.fps))
+        result = _measure(frames, lanes, options.fps, options.seconds, options.jitter / 1e3)
     floor_ms = float(np.percentile(floor["latencies"], 50)) * 1e3 + model_us / 1e3
     latencies = np.array(result["latencies"]) * 1e3
     p50 = float(np.percentile(latencies, 50)) if len(latencies) else None
     figures = {
         "frames": result["sent"],
-        "lost": result["sent"] - len(latencies),
+        "lost": result["sent"] * options.receivers - len(latencies),
         "p50_ms": p50,
         "p99_ms": float(np.percentile(latencies, 99)) if len(latencies) else None,
         "p999_ms": float(np.percentile(latencies, 99.9)) if len(latencies) else None,
@@ -91,7 +97,7 @@ def main() -> None:
         "floor_p50_ms": floor_ms,
         "ratio_to_floor": None if p50 is None else p50 / floor_ms,
     }
-    report.show("wire to wire, VMC in -> VMC out", {options.preset.stem: figures}, options.json)
+    report.show(f"wire to wire, {' + '.join(suits)} in -> VMC out", {options.preset.stem: figures}, options.json)
 
 
 def _floor(frames: list[PoseFrame], fps: float) -> dict[str, Any]:
@@ -101,23 +107,31 @@ def _floor(frames: list[PoseFrame], fps: float) -> dict[str, Any]:
             echo = stack.enter_context(_process(_echo, port := _free_ports(1)[0]))
         time.sleep(0.5)  # until it has bound its port
         assert echo.is_alive()
-        return _measure(frames, [(port, None)], fps, FLOOR_SECONDS)
+        return _measure(frames, [Lane("vmc", port, ())], fps, FLOOR_SECONDS)
+
+
+class Lane(NamedTuple):
+    """One dancer's way: in a suit, into a port, and where their partner's packets come out; none for an echo's own."""
+
+    suit: str
+    into: int
+    out: tuple[int, ...]
 
 
 def _measure(
-    frames: list[PoseFrame], ports: list[tuple[int, int | None]], fps: float, seconds: float, jitter: float = 0.0
+    frames: list[PoseFrame], lanes: list[Lane], fps: float, seconds: float, jitter: float = 0.0
 ) -> dict[str, Any]:
-    """Sends to each (in, out) pair of ports in turn, evenly spread over a frame's time, and times the answers.
+    """Sends into each lane in turn, evenly spread over a frame's time, and times the answers.
 
-    jitter: standard deviation of the sending times, seconds. An out port of None: the echo's own.
+    jitter: standard deviation of the sending times, seconds.
     """
-    client, clock, random = _Client(ports), MonotonicClock(), np.random.default_rng(0)
+    client, clock, random = _Client(lanes), MonotonicClock(), np.random.default_rng(0)
     send_errors = []
     begin = clock.now() + 0.01
     with _on_cores(_CLIENT_CORES):
         for number, frame in enumerate(frames[: int(seconds * fps)]):
-            for place in range(len(ports)):
-                due = begin + (number + place / len(ports)) / fps
+            for place in range(len(lanes)):
+                due = begin + (number + place / len(lanes)) / fps
                 deadline = due + float(np.clip(random.normal(0.0, jitter), -0.25 / fps, 0.25 / fps))
                 client.receive(deadline - AHEAD_SECONDS)
                 clock.sleep_until(deadline)
@@ -131,42 +145,45 @@ def _measure(
 class _Client:
     """Sends frames and times the answers."""
 
-    def __init__(self, ports: list[tuple[int, int | None]]) -> None:
+    def __init__(self, lanes: list[Lane]) -> None:
         self.latencies: list[float] = []
         self.sent = 0
-        self._ports = ports
-        self._encoder = VmcEncoder(HUMANOID)
+        self._lanes = lanes
+        self._encode = [SUITS[lane.suit](f"dancer{place}") for place, lane in enumerate(lanes)]
         self._sender = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._places = {}
-        for place, (_, out) in enumerate(ports):
-            listener = self._sender if out is None else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
-            if out is not None:
-                listener.bind((LOOPBACK, out))
-            listener.setblocking(False)
-            self._places[listener] = place
-        self._decoders = [VmcDecoder("partner") for _ in ports]
-        self._pending: dict[tuple[int, bytes], float] = {}
+        self._places: dict[socket.socket, tuple[int, VmcDecoder]] = {}  # whose answers come here
+        for place, lane in enumerate(lanes):
+            for out in lane.out or (None,):
+                listener = self._sender if out is None else socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 21)
+                if out is not None:
+                    listener.bind((LOOPBACK, out))
+                listener.setblocking(False)
+                self._places[listener] = place, VmcDecoder("partner")
+        self._pending: dict[tuple[socket.socket, bytes], float] = {}
         self._spare = VmcDecoder("partner")
         self._answers: deque[bytes] = deque(maxlen=4)  # the last ones, to stay warm with
 
     def send(self, frame: PoseFrame, place: int) -> None:
-        datagrams = self._encoder.encode(frame)
+        datagrams = self._encode[place](frame)
         begun = time.perf_counter()
         for key in [key for key, since in self._pending.items() if begun - since > GRACE_SECONDS]:
             del self._pending[key]  # lost
-        self._pending[place, struct.pack(">f", frame.sender_time or 0.0)] = begun
+        mark = struct.pack(">f", frame.sender_time or 0.0)
+        for listener, (whose, _) in self._places.items():
+            if whose == place:
+                self._pending[listener, mark] = begun
         for datagram in datagrams:
-            self._sender.sendto(datagram, (LOOPBACK, self._ports[place][0]))
+            self._sender.sendto(datagram, (LOOPBACK, self._lanes[place].into))
         self.sent += 1
 
     def receive(self, until: float) -> None:
         while (remaining := until - time.perf_counter()) > 0:
             for listener in select.select(list(self._places), [], [], 0.0 if _CLIENT_CORES else remaining)[0]:
-                place, answer = self._places[listener], listener.recv(65536)
-                for frame in self._decoders[place].feed(answer, time.perf_counter()):
+                (_, decoder), answer = self._places[listener], listener.recv(65536)
+                for frame in decoder.feed(answer, time.perf_counter()):
                     mark = struct.pack(">f", frame.sender_time or 0.0)
-                    if (begun := self._pending.pop((place, mark), None)) is not None:
+                    if (begun := self._pending.pop((listener, mark), None)) is not None:
                         self.latencies.append(time.perf_counter() - begun)
                 self._answers.append(answer)
             if not self._pending and _CLIENT_CORES:
@@ -196,27 +213,26 @@ def _model_step_us(preset: Path) -> float:
 
 
 @contextlib.contextmanager
-def _server(preset: Path, dancers: int, fps: float) -> Iterator[list[tuple[int, int | None]]]:
-    """The preset's show as a process of its own on free ports, with as many dancers; yields their (in, out) ports."""
+def _server(preset: Path, suits: list[str], receivers: int, fps: float) -> Iterator[list[Lane]]:
+    """The preset's show as a process of its own on free ports, with a dancer in each suit and a partner for each."""
     data = yaml.safe_load(preset.read_text())
     partner = next(iter(data["partners"].values()))
     partner["model"] = str((preset.parent / partner["model"]).resolve())
-    ports = _free_ports(2 * dancers + 2)
-    pairs: list[tuple[int, int | None]] = [(ports[2 * i], ports[2 * i + 1]) for i in range(dancers)]
-    names = [(f"dancer{i + 1}", f"partner{i + 1}") for i in range(dancers)]
-    data["dancers"] = {
-        dancer: {"receive": "vmc", "port": pair[0]} for (dancer, _), pair in zip(names, pairs, strict=True)
-    }
-    data["partners"] = {name: {**partner, "dancer": dancer} for dancer, name in names}
-    others = [output for output in data["outputs"] if output["send"] != "vmc"]
-    for output in others:
-        if output["send"] == "zmq":
-            output["bind"] = f"tcp://{LOOPBACK}:{ports[-1]}"
-    data["outputs"] = [
-        {"send": "vmc", "actor": name, "port": pair[1]} for (_, name), pair in zip(names, pairs, strict=True)
-    ] + others
+    bind, control, *ports = _free_ports(2 + len(suits) * (1 + receivers))
+    lanes = []
+    for suit in suits:
+        into, *out = (ports.pop() for _ in range(1 + receivers))
+        lanes.append(Lane(suit, into, tuple(out)))
+    data["dancers"], data["partners"] = {}, {}
+    outputs = []
+    for place, lane in enumerate(lanes, start=1):
+        data["dancers"][f"dancer{place}"] = {"receive": lane.suit, "port": lane.into}
+        data["partners"][f"partner{place}"] = {**partner, "dancer": f"dancer{place}"}
+        outputs += [{"send": "vmc", "actor": f"partner{place}", "port": port} for port in lane.out]
+    others = [output for output in data["outputs"] if output["send"] == "ai_toolbox"]
+    data["outputs"] = [*outputs, *others, {"send": "zmq", "bind": f"tcp://{LOOPBACK}:{bind}"}]
     data["clock"] = {**data["clock"], "follow": "dancer", "fps": fps}
-    data["control"] = {"port": ports[-2]}
+    data["control"] = {"port": control}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / preset.name
         file.write_text(yaml.safe_dump(data))
@@ -228,7 +244,7 @@ def _server(preset: Path, dancers: int, fps: float) -> Iterator[list[tuple[int, 
             while "Ctrl-C" not in (line := process.stdout.readline()):
                 if not line:
                     raise SystemExit(f"the server did not start from {preset}; exit code {process.wait()}")
-            yield pairs
+            yield lanes
         finally:
             process.terminate()
             process.wait(timeout=10)

@@ -187,14 +187,17 @@ def _in_suit(body: Skeleton, encode: Encode, told: list[bytes]) -> Encode:
     return send
 
 
+SUITS: dict[str, Callable[[str], Encode]] = {  # what each makes datagrams with, for an actor's name
+    "vmc": _vmc,
+    "ai_toolbox": _ai_toolbox,
+    "xsens": _xsens,
+    "mocopi": _mocopi,
+    "rokoko": _rokoko,
+    "rokoko_lz4": partial(_rokoko, compress=True),
+}
 PROTOCOLS: dict[str, Callable[[str, int, str, contextlib.ExitStack], Send]] = {
     "zmq": _zmq,
-    "vmc": partial(_udp, _vmc),
-    "ai_toolbox": partial(_udp, _ai_toolbox),
-    "xsens": partial(_udp, _xsens),
-    "mocopi": partial(_udp, _mocopi),
-    "rokoko": partial(_udp, _rokoko),
-    "rokoko_lz4": partial(_udp, partial(_rokoko, compress=True)),
+    **{name: partial(_udp, suit) for name, suit in SUITS.items()},
 }
 
 
