@@ -30,6 +30,7 @@ _STATE_LOOK = {
     "frozen": ("❙❙", _WARN),
     "holding": ("▲", _WARN),
     "stale": ("▲", _WARN),
+    "bridged": ("◐", _WARN),
     "waiting": ("○", _QUIET),
 }
 
@@ -147,12 +148,17 @@ def health_html(stats: Mapping[str, Any]) -> str:
     """How the show is, as a small table; raises KeyError, TypeError or ValueError for a message without the keys."""
     dancers, partners = stats["dancers"], stats["partners"]
     states = [str(actor["state"]) for actor in (*dancers.values(), *partners.values())]
-    worst = next((s for s in ("frozen", "stale", "waiting", "holding") if s in states), "live")
+    worst = next((s for s in ("frozen", "stale", "bridged", "waiting", "holding") if s in states), "live")
     mark, colour = _STATE_LOOK[worst]
     rows = []
     for name, dancer in dancers.items():
         age = "–" if dancer["age_ms"] is None else f"{float(dancer['age_ms']):.0f} ms old"
         rows.append(_row(name, f"{float(stats['fps_in'].get(name, 0.0)):.0f} fps in · {age}", str(dancer["state"])))
+        others = [str(sender) for sender in dancer.get("other_senders", ())]
+        if others:
+            rows.append(_row("", f"also talks here and is not followed: {', '.join(others)}"))
+        if dancer.get("calibration") not in (None, "", "none"):
+            rows.append(_row("", str(dancer["calibration"])))
         rows += _fault(dancer)
     for name, partner in partners.items():
         behind = f" · {int(partner['latency_ms'])} ms behind" if partner.get("latency_ms") else ""
