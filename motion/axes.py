@@ -59,6 +59,11 @@ class Axes:
         return replace(self, scale=UNITS[unit])
 
     @property
+    def unit(self) -> str:
+        """The name of the unit, empty for one that is not in UNITS."""
+        return next((unit for unit, scale in UNITS.items() if scale == self.scale), "")
+
+    @property
     def changes(self) -> bool:
         """Whether the map does anything at all."""
         return self.scale != 1.0 or bool((self.matrix != np.eye(3)).any())

@@ -1,37 +1,81 @@
-"""What a preset's `outputs` become: an encoder and one stable socket each."""
+"""What a preset's `outputs` become: an encoder and one stable socket, or a file, each."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
+from motion.axes import UNITS, Axes
 from motion.skeleton import HUMANOID
 from server.preset import Preset
-from server.preset_outputs import AiToolboxOutput, VmcOutput, ZmqOutput
-from server.protocols import packed
+from server.preset_outputs import AiToolboxOutput, BvhOutput, TouchDesignerOutput, UdpOutput, VmcOutput, ZmqOutput
+from server.protocols import msgpack_poses, packed
 from server.protocols.ai_toolbox import AiToolboxEncoder
 from server.protocols.frames import PoseFrame
+from server.protocols.in_axes import InAxes
+from server.protocols.touchdesigner import TouchDesignerEncoder
 from server.protocols.vmc import VmcEncoder
+from server.protocols.vrm_file import avatar_of
+from server.senders.bvh import BvhSender
 from server.senders.udp import UdpSender
 from server.senders.zmq import ZmqSender
 
 
 class Encoder(Protocol):
-    def encode(self, frame: PoseFrame) -> Sequence[bytes]: ...
+    def encode(self, frame: PoseFrame) -> Sequence[Any]: ...
+
+
+class Sender(Protocol):
+    """Sends what an encoder makes; never waits and never raises during the show."""
+
+    @property
+    def counts(self) -> Counter[str]: ...
+
+    def send(self, encoded: Iterable[Any]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Divider:
+    """Which frames of a stream an output sends: each n-th, or at most fps a second, the first one always."""
+
+    EARLY = 0.25  # of a period: frames are not punctual, and 120 a second halved must stay 60
+
+    def __init__(self, every: int = 1, fps: float | None = None) -> None:
+        self._every, self._count = every, 0
+        self._period = 1.0 / fps if fps else 0.0
+        self._due = 0.0
+
+    def take(self, now: float) -> bool:
+        """Whether the frame of this moment, seconds, is sent."""
+        self._count += 1
+        if not self._period:
+            return (self._count - 1) % self._every == 0
+        early = self._due - now
+        if self._count > 1 and self._period * self.EARLY < early < 2.0 * self._period:
+            return False
+        behind = self._count == 1 or abs(early) >= self._period
+        self._due = (now if behind else self._due) + self._period
+        return True
 
 
 class ActorOutput:
-    """One actor to one UDP address. encoder: makes one, of which the output needs two, one to rehearse with."""
+    """One actor to one place. encoder: makes one, of which the output needs two, one to rehearse with."""
 
-    def __init__(self, actor: str, encoder: Callable[[], Encoder], host: str, port: int, label: str) -> None:
+    def __init__(
+        self, actor: str, encoder: Callable[[], Encoder], sender: Sender, label: str, rate: Divider | None = None
+    ) -> None:
         self.actor = actor
         self.label = label
-        self.sender = UdpSender(host, port)
+        self.sender = sender
         self._encoder, self._twin = encoder(), encoder()
+        self._rate = rate or Divider()
 
     def send(self, frame: PoseFrame) -> None:
-        self.sender.send(self._encoder.encode(frame))
+        if self._rate.take(frame.receive_time):
+            self.sender.send(self._encoder.encode(frame))
 
     def rehearse(self, frame: PoseFrame) -> None:
         """The work of `send`, and nothing is sent."""
@@ -42,52 +86,128 @@ class ActorOutput:
 
 
 class Publisher:
-    """All actors of a tick, and now and then the stats, on one ZMQ endpoint."""
+    """All actors of a tick, and now and then the stats, on one ZMQ endpoint; stats for those only who read packed."""
 
-    def __init__(self, bind: str, partners: frozenset[str]) -> None:
-        self.sender = ZmqSender(bind)
-        self.label = f"ZMQ all actors -> {self.sender.endpoint}"
-        self.partners = partners
+    def __init__(self, output: ZmqOutput, partners: frozenset[str]) -> None:
+        self.sender = ZmqSender(output.bind)
+        self.packed = output.format == "packed"
+        self.label = f"ZMQ all actors -> {self.sender.endpoint}{'' if self.packed else f' ({output.format})'}"
+        self._partners = partners
+        self._rate = Divider(output.every, output.fps)
+        self._axes = output.axes
+        self._in_axes: dict[str, InAxes] = {}  # by actor
+        self._profile, self._unit = output.profile, output.axes.unit
 
     def send_poses(self, frames: Sequence[PoseFrame], tick: int, sent: float) -> None:
-        self.sender.send(packed.encode(frames, tick, sent, self.partners))
+        if not self._rate.take(max(frame.receive_time for frame in frames)):
+            return
+        if self.packed:
+            self.sender.send(packed.encode(frames, tick, sent, self._partners))
+            return
+        if self._axes.changes:
+            frames = [self._in_axes.setdefault(frame.actor, InAxes(self._axes))(frame) for frame in frames]
+        self.sender.send(msgpack_poses.encode(frames, tick, sent, self._partners, self._profile, self._unit))
 
     def send_stats(self, message: bytes) -> None:
-        self.sender.send(message)
+        if self.packed:
+            self.sender.send(message)
 
     def close(self) -> None:
         self.sender.close()
 
 
-def _vmc(output: VmcOutput) -> ActorOutput:
-    encoder = partial(VmcEncoder, HUMANOID, output.actor, bundle=output.bundle)
-    label = f"VMC {output.actor} -> {output.host}:{output.port}"
-    return ActorOutput(output.actor, encoder, output.host, output.port, label)
+class _Mapped:
+    """An encoder of frames in another program's axes."""
+
+    def __init__(self, encoder: Callable[[], Encoder], axes: Axes) -> None:
+        self._encoder, self._in_axes = encoder(), InAxes(axes)
+
+    def encode(self, frame: PoseFrame) -> Sequence[Any]:
+        return self._encoder.encode(self._in_axes(frame))
 
 
-def _ai_toolbox(output: AiToolboxOutput) -> ActorOutput:
-    encoder = partial(AiToolboxEncoder, HUMANOID, output.index, output.position_scale)
-    label = f"AI-Toolbox {output.actor} -> {output.host}:{output.port} /mocap/{output.index}/joint/..."
-    return ActorOutput(output.actor, encoder, output.host, output.port, label)
+class _Unchanged:
+    """For a sender that takes frames."""
+
+    def encode(self, frame: PoseFrame) -> Sequence[PoseFrame]:
+        return (frame,)
 
 
-_ACTOR_OUTPUTS: dict[type, Callable[..., ActorOutput]] = {VmcOutput: _vmc, AiToolboxOutput: _ai_toolbox}
+def _vmc(output: VmcOutput, fps: float) -> ActorOutput:
+    avatar = None
+    if output.vrm_file is not None:
+        try:
+            avatar = avatar_of(output.vrm_file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ValueError(f"vrm_file: {output.vrm_file}: {error}") from error
+    encoder = partial(VmcEncoder, HUMANOID, output.actor, bundle=output.bundle, vrm=output.vrm, avatar=avatar)
+    body = f" as {output.vrm_file.name}" if output.vrm_file else ""
+    return _udp(output, encoder, f"VMC {output.actor}{body}", "")
+
+
+def _ai_toolbox(output: AiToolboxOutput, fps: float) -> ActorOutput:
+    encoder = partial(AiToolboxEncoder, HUMANOID, output.index, output.position_scale, output.quantities)
+    number = "" if output.index is None else f"/{output.index}"
+    return _udp(output, _in(output.axes, encoder), f"AI-Toolbox {output.actor}", f" /mocap{number}/joint/...")
+
+
+def _touchdesigner(output: TouchDesignerOutput, fps: float) -> ActorOutput:
+    encoder = partial(
+        TouchDesignerEncoder,
+        HUMANOID,
+        output.person,
+        output.channels,
+        output.rotate_order,
+        world=output.space == "world",
+        flat=output.flat,
+        bundle=output.bundle,
+    )
+    return _udp(output, _in(output.axes, encoder), f"TouchDesigner {output.actor}", f" /p{output.person}/...")
+
+
+def _bvh(output: BvhOutput, fps: float) -> ActorOutput:
+    sender = BvhSender(output.file, output.fps or fps / output.every, UNITS[output.unit])
+    return ActorOutput(output.actor, _Unchanged, sender, f"BVH {output.actor} -> {sender.path}")
+
+
+def _in(axes: Axes, encoder: Callable[[], Encoder]) -> Callable[[], Encoder]:
+    return partial(_Mapped, encoder, axes) if axes.changes else encoder
+
+
+def _udp(output: UdpOutput, encoder: Callable[[], Encoder], what: str, where: str) -> ActorOutput:
+    label = f"{what} -> {output.host}:{output.port}{where}"
+    rate = Divider(output.every, output.fps)
+    return ActorOutput(output.actor, encoder, UdpSender(output.host, output.port), label, rate)
+
+
+_ACTOR_OUTPUTS: dict[type, Callable[[Any, float], ActorOutput]] = {
+    VmcOutput: _vmc,
+    AiToolboxOutput: _ai_toolbox,
+    TouchDesignerOutput: _touchdesigner,
+    BvhOutput: _bvh,
+}
 
 
 def open_outputs(preset: Preset) -> tuple[list[ActorOutput], list[Publisher]]:
-    """Opens every output of a preset. Raises OSError naming the endpoint when one cannot be had."""
+    """Opens every output of a preset; the publishers of packed poses, which the page reads, come first.
+
+    Raises OSError naming the endpoint or file when one cannot be had, ValueError for a vrm_file that is none.
+    """
     actor_outputs: list[ActorOutput] = []
     publishers: list[Publisher] = []
     try:
-        for output in preset.outputs:
-            if isinstance(output, ZmqOutput):
-                publishers.append(Publisher(output.bind, frozenset(preset.partners)))
-            else:
-                actor_outputs.append(_ACTOR_OUTPUTS[type(output)](output))
-    except OSError:
+        for place, output in enumerate(preset.outputs):
+            try:
+                if isinstance(output, ZmqOutput):
+                    publishers.append(Publisher(output, frozenset(preset.partners)))
+                else:
+                    actor_outputs.append(_ACTOR_OUTPUTS[type(output)](output, preset.clock.fps))
+            except ValueError as error:
+                raise ValueError(f"outputs.{place}.{error}") from error
+    except (OSError, ValueError):
         close_outputs(actor_outputs, publishers)
         raise
-    return actor_outputs, publishers
+    return actor_outputs, sorted(publishers, key=lambda publisher: not publisher.packed)
 
 
 def close_outputs(actor_outputs: Sequence[ActorOutput], publishers: Sequence[Publisher]) -> None:

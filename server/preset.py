@@ -15,7 +15,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from server.preset_control import Control, Cue, same_names
 from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_faults import explain, not_one_of
-from server.preset_outputs import AiToolboxOutput, Output, ZmqOutput
+from server.preset_outputs import FILES as OUTPUT_FILES
+from server.preset_outputs import ActorSection, Output, UdpOutput, ZmqOutput, shared_targets
 from server.preset_values import LOOPBACK, Host, Name, Numbers, Port, Section
 
 
@@ -94,14 +95,14 @@ class Preset(Section):
             if name in dancers:
                 faults.append(f"partners.{name}: a dancer has that name already")
         for place, output in enumerate(self.outputs):
-            if not isinstance(output, ZmqOutput) and output.actor not in actors:
+            if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._shared_ports() + same_names(self.cues)
         if self.clock.follow and self.clock.delay_ms:
             faults.append(
                 "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"
             )
-        if self.stage_page and not any(isinstance(output, ZmqOutput) for output in self.outputs):
+        if self.stage_page and not any(isinstance(o, ZmqOutput) and o.format == "packed" for o in self.outputs):
             faults.append("stage_page: the page listens to a `send: zmq` output; add one, or set stage_page: off")
         if faults:
             raise ValueError("\n".join(faults))
@@ -124,21 +125,15 @@ class Preset(Section):
             if port and (host, port) in heard:
                 faults.append(f"control.port: {host}:{port} is taken by {heard[host, port]} of this preset already")
             heard.setdefault((host, port), "control")
-        sent: dict[tuple[str, int, int], int] = {}
         for place, output in enumerate(self.outputs):
-            if isinstance(output, ZmqOutput):
-                continue
-            where = f"{output.host}:{output.port}"
-            hears = next((k for (h, p), k in heard.items() if p == output.port and _overlap(h, output.host)), None)
-            if hears is not None:
-                faults.append(f"outputs.{place}.port: {where} is where {hears} listens; the show would hear itself")
-            index = output.index if isinstance(output, AiToolboxOutput) else -1
-            target = (output.host, output.port, index)
-            if target in sent:
-                apart = "give each actor a port" if index < 0 else "give each actor an index or a port"
-                faults.append(f"outputs.{place}.port: {where} has outputs.{sent[target]} already; {apart}")
-            sent.setdefault(target, place)
-        return faults
+            if isinstance(output, UdpOutput):
+                hears = (k for (h, p), k in heard.items() if p == output.port and _overlap(h, output.host))
+                faults += [
+                    f"outputs.{place}.port: {output.host}:{output.port} is where {key} listens; the show would hear "
+                    f"itself"
+                    for key in hears
+                ]
+        return faults + shared_targets(self.outputs)
 
 
 def _cannot_share(dancer: UdpDancer, others: list[UdpDancer], taken_by: str) -> list[str]:
@@ -187,16 +182,14 @@ def parse(data: dict[str, Any], path: Path) -> Preset:
 
 
 def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
-    dancers = {
-        name: dancer.model_copy(
-            update={key: folder / path for key in FILES if (path := getattr(dancer, key, None)) is not None}
-        )
-        for name, dancer in preset.dancers.items()
-    }
-    partners = {
-        name: partner.model_copy(update={"model": folder / partner.model}) for name, partner in preset.partners.items()
-    }
-    return preset.model_copy(update={"dancers": dancers, "partners": partners})
+    def moved(section: Any, keys: tuple[str, ...]) -> Any:
+        paths = {key: getattr(section, key, None) for key in keys}
+        return section.model_copy(update={key: folder / path for key, path in paths.items() if path is not None})
+
+    dancers = {name: moved(dancer, FILES) for name, dancer in preset.dancers.items()}
+    partners = {name: moved(partner, ("model",)) for name, partner in preset.partners.items()}
+    outputs = tuple(moved(output, OUTPUT_FILES) for output in preset.outputs)
+    return preset.model_copy(update={"dancers": dancers, "partners": partners, "outputs": outputs})
 
 
 def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
@@ -206,8 +199,11 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         ("dancers", "file", ".bvh"),
         ("dancers", "skeleton_file", ".bvh"),
         ("partners", "model", ".onnx"),
+        ("outputs", "vrm_file", ".vrm"),
     ):
         entries = data.get(section)
+        if isinstance(entries, list):
+            entries = dict(enumerate(entries))
         for name, entry in entries.items() if isinstance(entries, dict) else ():
             value = entry.get(key) if isinstance(entry, dict) else None
             if isinstance(value, str) and not (folder / value).is_file():

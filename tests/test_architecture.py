@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
     "server/receivers/zmq.py": (RECEIVERS, {"numpy", "zmq"}),
+    "server/receivers/replay.py": ({*RECEIVERS, "server.recording", "server.turn"}, set()),
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
     "server/senders/bvh.py": ({"motion", "server.protocols", "server.senders"}, {"numpy"}),
     "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
@@ -70,7 +71,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/preset_control.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
-    "server/preset_outputs.py": ({"server.preset_values"}, {"pydantic"}),
+    "server/preset_outputs.py": ({"motion", "server.preset_values", "server.protocols"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),
     "server/preset_values.py": (set(), {"pydantic"}),
     # What runs the show.
@@ -90,6 +91,13 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.rehearsal", "server.stats", "server.timeline", "server.turn", "server.worker"},
         set(),
     ),
+    "server/recording.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy", "pydantic"}),
+    "server/recorder.py": (
+        {"server.calibrations", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"}
+        | {"server.recording", "server.turn"},
+        set(),
+    ),
+    "server/tapes.py": ({"server"}, set()),
     "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
     "server/show.py": (

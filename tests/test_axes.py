@@ -77,6 +77,7 @@ def test_there_and_back_is_where_one_was(name):
 def test_another_unit_changes_lengths_only():
     axes = PROFILES["unreal"].in_unit("m")
     assert axes.positions(P).tolist() == [3.0, -1.0, 2.0]
+    assert (axes.unit, PROFILES["unreal"].unit) == ("m", "cm")
     assert axes.rotations(Q).tolist() == PROFILES["unreal"].rotations(Q).tolist()
 
 

@@ -19,6 +19,7 @@ from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.cadence import REMEMBERED, Cadence
 from server.receivers.readiness import Readiness, Times
 from server.rehearsal import Rehearsal
+from server.senders.udp import UdpSender
 from server.show import build_pipeline
 
 LIVE = Path("presets/live_vmc.yaml")
@@ -143,7 +144,7 @@ def test_a_rehearsal_that_raises_is_counted_and_given_a_rest():
 def test_a_rehearsal_leaves_the_show_as_it_is_and_sends_nothing():
     preset = load(LIVE)
     alone, rehearsed = (build_pipeline(preset, LIVE) for _ in range(2))
-    output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", 39538, "VMC")
+    output = ActorOutput("partner1", VmcEncoder, UdpSender("127.0.0.1", 39538), "VMC")
     rehearsal = Rehearsal(build_pipeline(preset, LIVE), {"partner1": [output]})
     for number in range(30):
         expected = [(p.root_position, p.rotations) for p in alone.step("dancer1", pose(number))]

@@ -36,6 +36,7 @@ from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.bvh_player import BvhPlayer
 from server.receivers.udp import UdpReceiver
 from server.render import render
+from server.senders.udp import UdpSender
 from server.show import build_pipeline
 from server.stages.safety import Safety
 from server.tick import Tick
@@ -91,7 +92,7 @@ def test_the_live_server_gives_the_poses_of_the_offline_pipeline(take: Clip, mon
     stage = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     stage.bind(("127.0.0.1", 0))
     stage.settimeout(5.0)
-    output = ActorOutput("partner1", VmcEncoder, "127.0.0.1", stage.getsockname()[1], "VMC")
+    output = ActorOutput("partner1", VmcEncoder, UdpSender("127.0.0.1", stage.getsockname()[1]), "VMC")
     tick = Tick(pipeline(), [output], [], None, MonotonicClock(), 120.0, follow=True)
     receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, lambda frame: tick.arrive("dancer1", frame))
     thread = Thread(target=tick.run)
