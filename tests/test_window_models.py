@@ -17,10 +17,11 @@ from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
-from training.models import MODELS, carriage, deepfake, describe, duet_window, window_vae
+from training.models import MODELS, carriage, deepfake, describe, duet_window, principal, window_losses, window_vae
 from training.sequences import Sequences
 
 SMALL = {"window": 8, "hop": 2, "fps": 30.0, "latent": 4, "layers": 1, "size": 8, "dense": (8,)}
+CRITICS = {"principal": True, "critic_loss": 0.3, "style_loss": 0.5, "latent_cycle_loss": 1.0}
 
 
 def _clip(frames: int, shift: float = 0.0, turn: float = 0.0) -> Clip:
@@ -46,11 +47,15 @@ def _batch(**options: bool) -> dict[str, torch.Tensor]:
     return windows.gather(torch.arange(len(windows)))
 
 
-@pytest.fixture(params=["duet_window", "deepfake"])
+@pytest.fixture(params=["duet_window", "deepfake", "deepfake with critics"])
 def model(request: pytest.FixtureRequest) -> torch.nn.Module:
     torch.manual_seed(0)
-    kind = MODELS[request.param]
-    return kind.build(kind.config(**SMALL), HUMANOID).eval()
+    kind = MODELS[request.param.split()[0]]
+    options = SMALL | (CRITICS if "critics" in request.param else {})
+    made = kind.build(kind.config(**options), HUMANOID).eval()
+    if "critics" in request.param:
+        made.fit_statistics(_batch())
+    return made
 
 
 def _kind(model: torch.nn.Module) -> str:
@@ -110,19 +115,34 @@ def test_values_that_cannot_be_are_refused(wrong: dict, said: str) -> None:
         window_vae.Config(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"cycle_share": 0.0}, "cycle_share"),
+        ({"critic_loss": -0.1}, "critic_loss must be at least 0"),
+        ({"critic_epochs": 0}, "critic_epochs"),
+        ({"cycle_loss": 0.0, "latent_cycle_loss": 1.0}, "cycle_loss must be above 0"),
+        ({"style_loss": 0.1}, "principal: true"),
+    ],
+)
+def test_losses_that_cannot_be_are_refused(wrong: dict, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        deepfake.Config(**wrong)
+
+
 # ---- losses
 
 
 def test_a_rotation_and_its_negative_are_one() -> None:
     a, b = (torch.nn.functional.normalize(torch.randn(50, 4), dim=-1) for _ in range(2))
-    torch.testing.assert_close(window_vae.half_angle(-a, b), window_vae.half_angle(a, b))
-    assert window_vae.half_angle(a, -a).max() < 1e-3  # the square root of 1e-12, which keeps gradients finite
+    torch.testing.assert_close(window_losses.half_angle(-a, b), window_losses.half_angle(a, b))
+    assert window_losses.half_angle(a, -a).max() < 1e-3  # the square root of 1e-12, which keeps gradients finite
     expected = rot.angle(a.numpy(), b.numpy()) / 2
-    np.testing.assert_allclose(window_vae.half_angle(a, b).numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(window_losses.half_angle(a, b).numpy(), expected, atol=1e-4)
 
 
 def test_the_truth_costs_nothing_however_long_its_quaternions_are() -> None:
-    loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
+    loss = window_losses.PoseLoss(window_vae.Config(), HUMANOID)
     truth, _ = window_vae.view(_batch(), "partner", window_vae.Config(**SMALL))
     _, parts = loss((-3.0 * truth[0], truth[1]), truth)
     assert max(float(parts[name]) for name in ("position", "rotation", "sway")) < 2e-3  # cm and radians, float32
@@ -130,7 +150,7 @@ def test_the_truth_costs_nothing_however_long_its_quaternions_are() -> None:
 
 
 def test_positions_are_those_of_forward_kinematics_in_centimetres() -> None:
-    loss = window_vae.PoseLoss(window_vae.Config(), HUMANOID)
+    loss = window_losses.PoseLoss(window_vae.Config(), HUMANOID)
     (a, sway), (b, _) = (window_vae.view(_batch(), who, window_vae.Config(**SMALL))[0] for who in ("dancer", "partner"))
     points = [kinematics.global_positions(HUMANOID, np.zeros((*q.shape[:2], 3)), q.numpy()) for q in (a, b)]
     _, parts = loss((a, sway), (b.flip(1), sway))
@@ -140,7 +160,7 @@ def test_positions_are_those_of_forward_kinematics_in_centimetres() -> None:
 
 
 def test_joints_that_weigh_nothing_do_not_count() -> None:
-    loss = window_vae.PoseLoss(window_vae.Config(joint_weights={"*": 0.0, "Head": 1.0}), HUMANOID)
+    loss = window_losses.PoseLoss(window_vae.Config(joint_weights={"*": 0.0, "Head": 1.0}), HUMANOID)
     q, sway = window_vae.view(_batch(), "dancer", window_vae.Config(**SMALL))[0]
     other = q.clone()
     other[:, :, HUMANOID.index("LeftFoot")] = torch.tensor([1.0, 0.0, 0.0, 0.0])
@@ -156,11 +176,90 @@ def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
         name for name, w in model.named_parameters() if not (torch.isfinite(w.grad).all() and w.grad.abs().sum() > 0)
     ]
     assert not idle
-    assert set(parts) - {"cycle", "placement", "facing"} == {"norm", "position", "rotation", "sway", "kl"}
+    others = {"cycle", "latent_cycle", "critic", "style", "placement", "facing"}
+    assert set(parts) - others == {"norm", "position", "rotation", "sway", "kl"}
 
 
 def test_the_divergence_of_the_prior_is_zero() -> None:
-    assert float(window_vae.divergence(torch.zeros(3, 4), torch.ones(3, 4))) == 0.0
+    assert float(window_losses.divergence(torch.zeros(3, 4), torch.ones(3, 4))) == 0.0
+
+
+def test_a_critic_learns_to_tell_and_its_latents_not_to_be_told() -> None:
+    torch.manual_seed(0)
+    critic = deepfake.Critic(4)
+    one, two = (torch.randn(64, 4) + shift for shift in (0.5, -0.5))
+    given = [values.clone().requires_grad_() for values in (one, two)]
+    before = critic(*given, weight=0.5)
+    before.backward()
+    with torch.no_grad():
+        for weight in critic.parameters():
+            weight -= 0.1 * weight.grad
+        assert critic(one, two, weight=0.5) < before
+        for weight in critic.parameters():
+            weight += 0.1 * weight.grad
+        moved = [values - 10.0 * values.grad for values in given]
+        assert critic(*moved, weight=0.5) > before
+
+
+def test_what_deceives_a_critic_weighs_what_it_is_told_to() -> None:
+    torch.manual_seed(0)
+    critic = deepfake.Critic(4)
+    gradients = []
+    for weight in (0.0, 0.25, 1.0):
+        latent = torch.ones(3, 4, requires_grad=True)
+        critic(latent, torch.zeros(3, 4), weight).backward()
+        gradients.append(latent.grad)
+    assert gradients[0].abs().max() == 0.0
+    torch.testing.assert_close(4.0 * gradients[1], gradients[2])
+
+
+def test_a_critic_who_cannot_tell_says_half() -> None:
+    same = torch.randn(8, 4)
+    critic = deepfake.Critic(4)
+    for weight in critic.layers[-1].parameters():
+        torch.nn.init.zeros_(weight)
+    assert critic(same, same, 1.0).item() == pytest.approx(np.log(2.0))
+
+
+def test_critics_are_heard_more_and_more() -> None:
+    model = deepfake.Deepfake(deepfake.Config(**SMALL, critic_epochs=4), HUMANOID)
+    weights = []
+    for epoch in range(6):
+        model.start_epoch(epoch)
+        weights.append(model.critic_weight)
+    assert weights == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+# ---- principal components
+
+
+def test_windows_are_their_principal_components() -> None:
+    torch.manual_seed(0)
+    windows = torch.randn(40, 6) @ torch.randn(6, 8 * 5) + 3.0  # of six dimensions
+    parts = principal.Principal(8, 5, 6)
+    parts.fit(windows.view(40, 8, 5))
+    read = parts.read(windows.view(40, 8, 5))
+    torch.testing.assert_close(parts.write(read).flatten(1), windows, atol=1e-3, rtol=0)  # float32, numbers up to 10
+    torch.testing.assert_close(read.square().mean(0).sqrt(), torch.full((6,), principal.SPREAD), atol=1e-4, rtol=0)
+
+
+def test_components_that_windows_have_not_are_silent() -> None:
+    windows = torch.randn(40, 2) @ torch.randn(2, 8 * 5)
+    parts = principal.Principal(8, 5, 6)
+    parts.fit(windows.view(40, 8, 5))
+    assert parts.read(100.0 * windows.view(40, 8, 5))[:, 2:].abs().max() == 0.0
+    torch.testing.assert_close(parts.write(torch.ones(1, 6)), parts.write(torch.tensor([[1.0, 1, 0, 0, 0, 0]])))
+
+
+def test_before_the_lstms_have_learned_a_window_is_what_its_components_say() -> None:
+    torch.manual_seed(0)
+    config = deepfake.Config(**SMALL | {"latent": 24}, principal=True)
+    model = deepfake.Deepfake(config, HUMANOID).eval()
+    batch = _batch()
+    model.fit_statistics(batch)
+    plain = deepfake.Deepfake(deepfake.Config(**SMALL | {"latent": 24}), HUMANOID).eval()
+    with torch.no_grad():
+        assert model.loss(batch)[1]["position"] < 0.5 * plain.loss(batch)[1]["position"]
 
 
 # ---- networks

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -22,9 +22,10 @@ from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
 from training import dataset
-from training.models import duet_window, window_vae
+from training.models import duet_window, principal, window_losses, window_vae
 from training.models.carriage import Carriage
-from training.models.window_vae import Decoder, Encoder, PoseLoss, Window
+from training.models.window_losses import PoseLoss
+from training.models.window_vae import Decoder, Encoder, Window
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
@@ -40,15 +41,41 @@ class Config(window_vae.Config):
 
     cycle_share: of every batch, the windows that do so, because they cost more than others. It is all of them or one in
     two, in three, ..., whichever is nearest: 0.7 is a half.
+
+    latent_cycle_loss: of the distance between the latents before the cycle and half way through it.
+
+    critic_loss: how strongly the encoder is to deceive a critic, a small network that tells from a latent who danced
+    (Fader Networks, Lample et al. 2017; by reversed gradients, Ganin et al. 2016). What a decoder is then given of the
+    other dancer is like what it was trained on.
+
+    style_loss: the same of two critics that see windows, and tell one dancer's own from the other's danced as theirs.
+
+    critic_epochs: over so many at the beginning critic_loss and style_loss rise to what they are.
+
+    principal: principal components of the windows go past the LSTMs, see training.models.principal.
     """
 
     cycle_loss: float = 0.5
     cycle_share: float = 0.25
+    latent_cycle_loss: float = 0.0
+    critic_loss: float = 0.0
+    style_loss: float = 0.0
+    critic_epochs: int = 10
+    principal: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0.0 < self.cycle_share <= 1.0:
             raise ValueError(f"cycle_share must be above 0 and at most 1, not {self.cycle_share}")
+        for name in ("cycle_loss", "latent_cycle_loss", "critic_loss", "style_loss"):
+            if not getattr(self, name) >= 0.0:
+                raise ValueError(f"{name} must be at least 0, not {getattr(self, name)}")
+        if self.critic_epochs < 1:
+            raise ValueError(f"critic_epochs must be at least 1, not {self.critic_epochs}")
+        if not self.cycle_loss and (self.latent_cycle_loss or self.style_loss):
+            raise ValueError("latent_cycle_loss and style_loss are of windows that cycle: cycle_loss must be above 0")
+        if self.style_loss and not self.principal:
+            raise ValueError("style_loss judges principal components: it needs principal: true")
 
 
 class Deepfake(nn.Module):
@@ -58,14 +85,30 @@ class Deepfake(nn.Module):
         super().__init__()
         self.config, self.skeleton = config, skeleton
         joints = len(skeleton)
-        self.encoder = Encoder(config, joints)
-        self.decoder1, self.decoder2 = Decoder(config, joints), Decoder(config, joints)
+        self.encoder = Encoder(config, joints, config.principal)
+        self.decoder1, self.decoder2 = (Decoder(config, joints, config.principal) for _ in range(2))
+        self.critic = Critic(config.latent) if config.critic_loss else None
+        self.style_critics = (
+            nn.ModuleList(Critic(config.latent + joints + 1) for _ in range(2)) if config.style_loss else None
+        )
         self.pose_loss = PoseLoss(config, skeleton)
-        self.kl_weight = window_vae.kl_weight(config, 0)
+        self.kl_weight, self.critic_weight = window_vae.kl_weight(config, 0), 1.0
+
+    @torch.no_grad()
+    def fit_statistics(self, batch: Batch) -> None:
+        """The principal components of windows, of as many of each dancer."""
+        if not self.config.principal:
+            return
+        some = {name: values[: principal.WINDOWS] for name, values in batch.items()}
+        windows = _joined([window_vae.view(some, who, self.config)[0] for who in ("dancer", "partner")])
+        self.encoder.principal.fit(window_vae.channels(windows))
+        for decoder in (self.decoder1, self.decoder2):
+            decoder.principal.load_state_dict(self.encoder.principal.state_dict())
 
     def start_epoch(self, epoch: int) -> None:
-        """The KL weight follows its cycle, by epochs."""
+        """The KL weight follows its cycle and those of critics rise, by epochs."""
         self.kl_weight = window_vae.kl_weight(self.config, epoch)
+        self.critic_weight = min((epoch + 1) / self.config.critic_epochs, 1.0)
 
     def loss(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
         """Total and parts, means of the two dancers. In evaluation mode the latent is its mean.
@@ -82,14 +125,68 @@ class Deepfake(nn.Module):
         some = _cycled(count, config)
         made1, made2 = self.decoder1(torch.cat([one, two[some]])), self.decoder2(torch.cat([two, one[some]]))
         total, parts = self.pose_loss(_joined([_first(made1, count), _first(made2, count)]), truth)
-        parts |= {"kl": window_vae.divergence(mu, sigma), "cycle": total.new_zeros(())}
+        parts |= {"kl": window_losses.divergence(mu, sigma), "cycle": total.new_zeros(())}
         if config.cycle_loss:
             again = torch.cat([torch.arange(count)[some], torch.arange(count)[some] + count])
             other = unit(_joined([_rest(made2, count), _rest(made1, count)]))
-            back1, back2 = self.encoder(other, Carriage(path.place[again], path.left[again]))[0].chunk(2)
+            half_way = self.encoder(other, Carriage(path.place[again], path.left[again]))[0]
+            back1, back2 = half_way.chunk(2)
             back = _joined([self.decoder1(back1), self.decoder2(back2)])
             parts["cycle"] = self.pose_loss(back, (truth[0][again], truth[1][again]))[0]
-        return total + self.kl_weight * parts["kl"] + config.cycle_loss * parts["cycle"], parts
+            total = total + config.cycle_loss * parts["cycle"]
+            if config.latent_cycle_loss:
+                parts["latent_cycle"] = (half_way - mu[again]).square().mean()
+                total = total + config.latent_cycle_loss * parts["latent_cycle"]
+            if self.style_critics is not None:
+                own, made = (self._manner(each) for each in (truth, other))
+                pairs = zip(self.style_critics, own.chunk(2), reversed(made.chunk(2)), strict=True)
+                weight = self.critic_weight * config.style_loss
+                parts["style"] = torch.stack([critic(true, fake, weight) for critic, true, fake in pairs]).mean()
+                total = total + parts["style"]
+        if self.critic is not None:
+            parts["critic"] = self.critic(*mu.chunk(2), self.critic_weight * config.critic_loss)
+            total = total + parts["critic"]
+        return total + self.kl_weight * parts["kl"], parts
+
+    def _manner(self, window: Window) -> Tensor:
+        """What the critics of windows see: principal components, and how fast every joint turns and the hips sway."""
+        channels = window_vae.channels(window)
+        steps = channels.diff(dim=1) * self.config.fps
+        turns = steps[..., :-3].unflatten(-1, (-1, 4)).square().sum(-1)
+        sway = steps[..., -3:].square().sum(-1, keepdim=True)
+        speeds = torch.cat([turns, sway], dim=-1).add(1e-6).sqrt().mean(1)
+        return torch.cat([self.encoder.principal.read(channels), speeds], dim=-1)
+
+
+class Critic(nn.Module):
+    """Tells two kinds of vectors apart, and so teaches who makes them that they should not be."""
+
+    def __init__(self, size: int, width: int = 128) -> None:
+        super().__init__()
+        sizes = [(size, width), (width, width)]
+        layers = [layer for each in sizes for layer in (nn.Linear(*each), nn.LeakyReLU(0.2))]
+        self.layers = nn.Sequential(*layers, nn.Linear(width, 1))
+
+    def forward(self, one: Tensor, two: Tensor, weight: float) -> Tensor:
+        """The cross entropy of what it says about vectors (B, size) of the one and of the other kind.
+
+        Its gradient makes the critic better, and, times `weight`, what made the vectors a better deceiver.
+        """
+        said = [self.layers(_Reversed.apply(each, weight))[:, 0] for each in (one, two)]
+        return 0.5 * (F.softplus(said[0]).mean() + F.softplus(-said[1]).mean())
+
+
+class _Reversed(torch.autograd.Function):
+    """The identity, whose gradient is turned round and weighted."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
+        ctx.weight = weight
+        return values.view_as(values)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return -ctx.weight * gradient, None
 
 
 def _cycled(count: int, config: Config) -> slice:

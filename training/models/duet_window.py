@@ -20,9 +20,10 @@ from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
 from training import dataset, kinematics, loop, losses
-from training.models import carriage, window_vae
+from training.models import carriage, window_losses, window_vae
 from training.models.carriage import Carriage
-from training.models.window_vae import CENTIMETRES, Decoder, Encoder, PoseLoss, Standard, Window
+from training.models.window_losses import CENTIMETRES, PoseLoss
+from training.models.window_vae import Decoder, Encoder, Standard, Window
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ class DuetWindow(nn.Module):
         every = EVERY if self.training else 1
         made, target = self.placement(seen, path, every), relative(way, path)[:, ::every]
         parts |= {
-            "kl": window_vae.divergence(mu, sigma),
+            "kl": window_losses.divergence(mu, sigma),
             "placement": losses.distance(made[..., :2], target[..., :2]) * CENTIMETRES,
             "facing": losses.distance(made[..., 2:], target[..., 2:]),
         }

@@ -1,13 +1,14 @@
-"""The parts that duet_window and deepfake share: windows as the networks see them, encoder, decoder, losses.
+"""The parts that duet_window and deepfake share: windows as the networks see them, encoder, decoder, KL cycle.
 
 The design is MotionDuet's (Bisig et al.): local joint quaternions in and out, bidirectional LSTMs, a dense layer, a
-latent of 32, losses on the norm, the positions and the rotations, a cyclic KL weight. Ours, and added:
+latent of 32, a cyclic KL weight. Ours, and added:
 * poses are seen from the body's carriage (training.models.carriage), and beside the quaternions stand three channels
   of sway. The research sees the hips from the world and pins them to the origin.
 * what the encoder is given is standardised, dense layers begin with weights that keep a signal's size and LSTMs with a
   memory. The research trains a million batches and can do without; a few thousand then decode one mean pose.
 * the encoder reads all steps (attention or mean); in the research the last step, where half of it has seen one frame.
-* rotations are compared up to sign, positions come from normalised quaternions.
+* for a deepfake, principal components may go past all of that (training.models.principal).
+What windows cost is in training.models.window_losses.
 Shapes: B windows, T frames, J joints. Quaternions xyzw.
 """
 
@@ -20,18 +21,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from motion.skeleton import Skeleton
-from training import joint_weights, kinematics, losses
+from training import joint_weights
 from training.layers import GlobalBatchNorm
 from training.lstm import LSTM
 from training.models import carriage
 from training.models.carriage import Carriage
+from training.models.principal import Principal, identity
 from training.sequences import Batch
 
 READOUTS = ("attention", "mean")
 Window = tuple[Tensor, Tensor]  # as networks see them: pose quaternions (B, T, J, 4) and sways (B, T, 3)
 SMALLEST_SIGMA = 0.01  # |tanh| + 1e-5 in the research: with no KL weight it settles on the kink, and last bits decide
-CENTIMETRES = 100.0  # the research's losses of positions are in centimetres, and so are their scales
+LITTLE = 0.01  # of what LSTMs say at first where principal components go past them
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,11 @@ def view(batch: Batch, who: str, config: Config) -> tuple[Window, Carriage]:
     return (torch.cat([quaternions(hips), batch[f"{who}_rotations"][:, :, 1:]], dim=2), sway), path
 
 
+def channels(window: Window) -> Tensor:
+    """(B, T, 4J + 3): quaternions of one sign, then the sway."""
+    return torch.cat([one_sign(window[0]).flatten(2), window[1]], dim=-1)
+
+
 def one_sign(q: Tensor) -> Tensor:
     """Quaternions (B, T, J, 4) of the same rotations: w >= 0 in the first frame, no jumps of sign after it."""
     flips = ((q[:, 1:] * q[:, :-1]).sum(-1) < 0).to(q)
@@ -166,9 +172,12 @@ class Standard(GlobalBatchNorm):
 
 
 class Encoder(nn.Module):
-    """A window (B, T, ...) and the carriage it was seen from -> mu and sigma (B, latent), tanh as in the research."""
+    """A window (B, T, ...) and the carriage it was seen from -> mu and sigma (B, latent), tanh as in the research.
 
-    def __init__(self, config: Config, joints: int) -> None:
+    straight: the window's principal components go into the latent too.
+    """
+
+    def __init__(self, config: Config, joints: int, straight: bool = False) -> None:
         super().__init__()
         given, width = 4 * joints + 7, config.size * (1 + config.bidirectional)
         self.standard = Standard(given)
@@ -177,36 +186,54 @@ class Encoder(nn.Module):
         self.dense = _dense([width, *config.dense])
         self.mu = nn.Linear(config.dense[-1], config.latent)
         self.sigma = nn.Linear(config.dense[-1], config.latent)
-        nn.init.xavier_normal_(self.mu.weight, 2.0)
+        nn.init.xavier_normal_(self.mu.weight, LITTLE if straight else 2.0)
+        if straight:
+            nn.init.zeros_(self.mu.bias)
+        self.principal = Principal(config.window, 4 * joints + 3, config.latent) if straight else None
+        self.straight = identity(config.latent) if straight else None
 
     def forward(self, seen: Window, path: Carriage) -> tuple[Tensor, Tensor]:
-        pose, sway = seen
-        given = torch.cat([one_sign(pose).flatten(2), sway, path.from_middle()], dim=-1)
+        window = channels(seen)
+        given = torch.cat([window, path.from_middle()], dim=-1)
         steps, _ = self.recurrent(self.standard(given))  # (B, T, width)
         if self.attention is None:
-            seen = steps.mean(1)
+            read = steps.mean(1)
         else:
-            seen = (torch.softmax(self.attention(steps), dim=1) * steps).sum(1)
-        hidden = self.dense(seen)
-        return torch.tanh(self.mu(hidden)), (torch.tanh(self.sigma(hidden)).square() + SMALLEST_SIGMA**2).sqrt()
+            read = (torch.softmax(self.attention(steps), dim=1) * steps).sum(1)
+        hidden = self.dense(read)
+        mu = self.mu(hidden)
+        if self.straight is not None:
+            mu = mu + self.straight(self.principal.read(window))
+        return torch.tanh(mu), (torch.tanh(self.sigma(hidden)).square() + SMALLEST_SIGMA**2).sqrt()
 
 
 class Decoder(nn.Module):
-    """A latent (B, latent) -> raw pose quaternions (B, T, J, 4) and sways (B, T, 3)."""
+    """A latent (B, latent) -> raw pose quaternions (B, T, J, 4) and sways (B, T, 3).
 
-    def __init__(self, config: Config, joints: int) -> None:
+    straight: they are the window of the principal components in the latent, and what the LSTMs add.
+    """
+
+    def __init__(self, config: Config, joints: int, straight: bool = False) -> None:
         super().__init__()
         self.window, self.joints = config.window, joints
         sizes = [config.latent, *reversed(config.dense)]
         self.dense = _dense(sizes)
         self.recurrent = _recurrent(sizes[-1], config)
         self.out = nn.Linear(config.size * (1 + config.bidirectional), 4 * joints + 3)
-        with torch.no_grad():  # begin with joints at rest: no quaternion then has to grow out of nothing
-            self.out.bias[3 : 4 * joints : 4] = 1.0
+        with torch.no_grad():
+            if straight:
+                self.out.weight.mul_(LITTLE)
+                self.out.bias.zero_()
+            else:  # begin with joints at rest: no quaternion then has to grow out of nothing
+                self.out.bias[3 : 4 * joints : 4] = 1.0
+        self.principal = Principal(config.window, 4 * joints + 3, config.latent) if straight else None
+        self.straight = identity(config.latent) if straight else None
 
     def forward(self, latent: Tensor) -> Window:
         hidden = self.dense(latent)[:, None].expand(-1, self.window, -1)
         made = self.out(self.recurrent(hidden)[0])
+        if self.straight is not None:
+            made = made + self.principal.write(self.straight(latent))
         return made[..., :-3].reshape(-1, self.window, self.joints, 4), made[..., -3:]
 
 
@@ -233,63 +260,3 @@ def _dense(sizes: list[int]) -> nn.Sequential:
         layers += [nn.Linear(before, after), nn.ReLU()]
         nn.init.kaiming_normal_(layers[-2].weight, nonlinearity="relu")
     return nn.Sequential(*layers)
-
-
-# ---- losses
-
-
-def half_angle(q: Tensor, truth: Tensor, axis: int = -1) -> Tensor:
-    """Half the angle between two rotations, radians; q and -q are one. Quaternions along `axis`, of length one."""
-    near = torch.where((q * truth).sum(axis, keepdim=True) < 0, -truth, truth)
-    chord = (q - near).square().sum(axis).add(1e-12).sqrt()
-    return 2.0 * torch.asin(0.5 * chord)
-
-
-def divergence(mu: Tensor, sigma: Tensor) -> Tensor:
-    """KL from N(0, 1), the mean over batch and latent dimensions, as in the research."""
-    return -0.5 * (1.0 + 2.0 * sigma.log() - mu.square() - sigma.square()).mean()
-
-
-class PoseLoss(nn.Module):
-    """norm, position, rotation and sway of a decoded window against the true one, and their weighted sum."""
-
-    def __init__(self, config: Config, skeleton: Skeleton) -> None:
-        super().__init__()
-        self.scales = {
-            "norm": config.norm_loss,
-            "position": config.position_loss,
-            "rotation": config.rotation_loss,
-            "sway": config.sway_loss,
-        }
-        self.parents = skeleton.parents
-        self.register_buffer("offsets", torch.tensor(skeleton.offsets, dtype=torch.float32), persistent=False)
-        weights = joint_weights.of(skeleton, config.joint_weights)
-        self.register_buffer("weights", weights, persistent=False)
-
-    def forward(self, made: Window, truth: Window) -> tuple[Tensor, dict[str, Tensor]]:
-        """made: raw quaternions (B, T, J, 4) and sways (B, T, 3); truth the same, of length one.
-
-        Parts: position and sway in centimetres, rotation in radians of half the angle.
-        """
-        sway, target = made[1], _by_component(truth[0])
-        raw = _by_component(made[0])  # (4, J, B, T)
-        length = raw.square().sum(0).add(1e-12).sqrt()
-        q = raw / length
-        weights = self.weights[:, None, None]
-        parts = {
-            "norm": (length - 1.0).square().mean(),
-            "position": (weights * self._apart(q, target)).mean() * CENTIMETRES,
-            "rotation": (weights * half_angle(q, target, axis=0)).mean(),
-            "sway": losses.distance(sway, truth[1]) * CENTIMETRES,
-        }
-        return sum(scale * parts[name] for name, scale in self.scales.items()), parts
-
-    def _apart(self, q: Tensor, truth: Tensor) -> Tensor:
-        """Metres (J, B, T) between the joints of two poses (4, J, B, T), the hips at the origin as in the research."""
-        points, true = (kinematics.joint_positions(self.parents, self.offsets, each) for each in (q, truth))
-        return (points - true).square().sum(0).add(1e-12).sqrt()
-
-
-def _by_component(q: Tensor) -> Tensor:
-    """(B, T, J, 4) -> (4, J, B, T)."""
-    return q.permute(3, 2, 0, 1).contiguous()
