@@ -222,7 +222,41 @@ def test_a_dancer_has_their_own_style_and_not_the_others() -> None:
     assert figures["d1_to_d2_style_from_d1"] == pytest.approx(0.0, abs=1e-3)
     assert figures["d1_to_d2_style_from_d2"] == pytest.approx(1.0, abs=1e-3)
     assert figures["d1_to_d2_kept_m"] == 0.0
-    assert len(style.sentences(figures)) == 5
+    assert figures["d1_to_d2_body_from_d1"] == pytest.approx(0.0, abs=1e-3)
+    assert figures["d1_to_d2_feet_correlation"] == pytest.approx(1.0)
+    assert figures["d1_to_d2_taken_for_d2"] is None  # of one take nobody could have learned the dancers
+    assert figures["d1_to_d1_bound_from_d1"] == pytest.approx(0.0, abs=1e-3)  # one's own movements on one's own path
+    assert len(style.sentences(figures)) == 6
+
+
+def test_the_style_of_a_body_does_not_depend_on_its_path() -> None:
+    class Copies:
+        def dance(self, dancer: Clip, **knobs: float) -> Clip:
+            return dancer
+
+    one = _clip(12.0)
+    turn = rot.yaw(2.0 * np.arange(len(one)) / 30.0)
+    two = Clip(HUMANOID, 30.0, rot.rotate(turn, one.root_positions), one.rotations.copy())
+    two.rotations[:, 0] = rot.multiply(turn, one.rotations[:, 0])
+    other = Clip(HUMANOID, 30.0, one.root_positions, rot.slerp(rot.IDENTITY, one.rotations, 0.2))
+    figures = style.distances([Copies(), Copies()], [one, two], [other, other])
+    alone = style.distances([Copies()], [one], [other])
+    assert figures["body_between_dancers"] == pytest.approx(alone["body_between_dancers"], rel=0.1)
+    assert figures["style_between_dancers"] != pytest.approx(alone["style_between_dancers"], rel=0.1)
+
+
+def test_who_dances_as_the_other_is_taken_for_them() -> None:
+    slow, quick = ([_clip(seconds) for seconds in (8.0, 9.0, 10.0)] for _ in range(2))
+    quick = [Clip(HUMANOID, 30.0, clip.root_positions, rot.slerp(rot.IDENTITY, clip.rotations, 0.2)) for clip in quick]
+
+    class Other:
+        def dance(self, dancer: Clip, mix: float, **knobs: float) -> Clip:
+            return (slow, quick)[int(mix)][[8, 9, 10].index(round(len(dancer) / 30.0))]
+
+    figures = style.distances(Other(), slow, quick)
+    assert (figures["d1_taken_for_d2"], figures["d2_taken_for_d2"]) == (0.0, 1.0)
+    assert (figures["d1_to_d2_taken_for_d2"], figures["d2_to_d1_taken_for_d2"]) == (1.0, 0.0)
+    assert figures["d1_to_d2_body_from_d2"] == pytest.approx(0.0, abs=1e-3)
 
 
 def test_every_take_may_have_a_dancer_of_its_own() -> None:
