@@ -92,7 +92,7 @@ class Publisher:
         self.sender = ZmqSender(output.bind)
         self.packed = output.format == "packed"
         self.label = f"ZMQ all actors -> {self.sender.endpoint}{'' if self.packed else f' ({output.format})'}"
-        self._partners = partners
+        self.partners = partners
         self._rate = Divider(output.every, output.fps)
         self._axes = output.axes
         self._in_axes: dict[str, InAxes] = {}  # by actor
@@ -102,11 +102,11 @@ class Publisher:
         if not self._rate.take(max(frame.receive_time for frame in frames)):
             return
         if self.packed:
-            self.sender.send(packed.encode(frames, tick, sent, self._partners))
+            self.sender.send(packed.encode(frames, tick, sent, self.partners))
             return
         if self._axes.changes:
             frames = [self._in_axes.setdefault(frame.actor, InAxes(self._axes))(frame) for frame in frames]
-        self.sender.send(msgpack_poses.encode(frames, tick, sent, self._partners, self._profile, self._unit))
+        self.sender.send(msgpack_poses.encode(frames, tick, sent, self.partners, self._profile, self._unit))
 
     def send_stats(self, message: bytes) -> None:
         if self.packed:

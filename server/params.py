@@ -79,8 +79,21 @@ class Params:
         """Sets a target, clamped to the param's range; one number sets every component of a longer param.
 
         seconds: how long the way there takes, at an even speed; 0: as the param's half-life has it.
+        "*/knob" sets it for every actor that has it and fits. KeyError and ValueError as in `fitting`.
+        """
+        targets = self.fitting(name, value)
+        self._target |= targets
+        self._moving |= targets.keys()
+        for found in targets:
+            if seconds > 0.0:
+                self._fades[found] = _Fade(self.values[found], seconds)
+            else:
+                self._fades.pop(found, None)
+
+    def fitting(self, name: str, value: Setting) -> dict[str, float | Array]:
+        """The targets that `set` would set, by param; any thread may ask.
+
         KeyError names the choices; ValueError refuses what is no finite number, and any other count of numbers.
-        "*/knob" sets it for every actor that has it and fits.
         """
         actor, _, knob = name.partition("/")
         if actor == "*":
@@ -98,13 +111,7 @@ class Params:
                 refusal = error
         if refusal is not None and not targets:
             raise refusal
-        self._target |= targets
-        self._moving |= targets.keys()
-        for found in targets:
-            if seconds > 0.0:
-                self._fades[found] = _Fade(self.values[found], seconds)
-            else:
-                self._fades.pop(found, None)
+        return targets
 
     def target(self, name: str) -> float | Array:
         """Where a param is going, which is what a slider shows."""

@@ -22,6 +22,7 @@ from server.stages.turns import eased
 from server.timeline import FrameTimer
 
 PartnerState = Literal["waiting", "dancing", "holding"]
+Seen = tuple[PoseFrame, float] | None  # a dancer as the server sees them, and seconds since then; None: not to be seen
 
 
 class DancerLine:
@@ -35,7 +36,7 @@ class DancerLine:
         self._stages = stages
         self._timer = FrameTimer(1.0 / fps)
 
-    def step(self, frame: PoseFrame, params: Knobs) -> tuple[PoseFrame, float] | None:
+    def step(self, frame: PoseFrame, params: Knobs) -> Seen:
         """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
         dt = self._timer.step(frame)
         try:
@@ -114,6 +115,7 @@ class _Crossing:
         self._seconds, self._elapsed = seconds, 0.0
         self._last: float | None = None  # when the newest frame came
         self._blends = {name: Blend() for name in old.partners}
+        self.before: dict[str, PoseFrame] = {}  # the old show's newest, by actor
 
     @property
     def over(self) -> bool:
@@ -124,7 +126,11 @@ class _Crossing:
             self._elapsed += max(frame.receive_time - self._last, 0.0)
         self._last = frame.receive_time
 
-    def between(self, before: PoseFrame, after: PoseFrame) -> PoseFrame:
+    def between(self, after: PoseFrame) -> PoseFrame:
+        """A pose of the new show on its way there; one who did not dance in the old one is there at once."""
+        before = self.before.get(after.actor)
+        if before is None:
+            return after
         share = float(eased(self._elapsed / self._seconds))
         pose = self._blends[after.actor].between(before, after.root_position, after.rotations, share)
         return replace(after, root_position=pose.root_position, rotations=pose.rotations)
@@ -143,11 +149,12 @@ class Pipeline:
         self._crossing: _Crossing | None = None
 
     def take_over(self, old: Pipeline, seconds: float) -> None:
-        """This show goes on from another of the same dancers: who dances in both goes over to it in some seconds.
+        """This show goes on from another one of the same dancers: who dances in both goes over to it in some seconds.
 
-        Until then both are stepped, and the old one is this one's own. It stays frozen if it was.
+        Until then the partners of both are stepped, and the old show is this one's own. Its dancers are taken over as
+        they are, and it stays frozen if it was.
         """
-        self.frozen = old.frozen
+        self.dancers, self.frozen = old.dancers, old.frozen
         self._crossing = _Crossing(old, seconds) if seconds > 0.0 else None
 
     @property
@@ -157,33 +164,34 @@ class Pipeline:
 
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
-        own = self._step(dancer, frame)
-        return own if self._crossing is None else self._cross(self._crossing, own, dancer, frame)
+        seen = self.dancers[dancer].step(frame, {})
+        yield from self._poses(dancer, frame, seen)
+        if seen is not None:
+            yield seen[0]
 
-    def _cross(
-        self, crossing: _Crossing, own: Iterator[PoseFrame], dancer: str, frame: PoseFrame
-    ) -> Iterator[PoseFrame]:
-        before = {pose.actor: pose for pose in crossing.old.step(dancer, frame) if pose.actor != dancer}
+    def _poses(self, dancer: str, frame: PoseFrame, seen: Seen) -> Iterator[PoseFrame]:
+        """The partners' that are to be seen."""
+        crossing = self._crossing
+        if crossing is None:
+            return self._answers(dancer, frame, seen)
+        for pose in crossing.old._poses(dancer, frame, seen):
+            crossing.before[pose.actor] = pose
         if not self.frozen:
             crossing.advance(frame)
-        for pose in own:
-            yield crossing.between(before[pose.actor], pose) if pose.actor in before else pose
         if crossing.over:
             self._crossing = None
+        return (crossing.between(pose) for pose in self._answers(dancer, frame, seen))
 
-    def _step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
-        seen = self.dancers[dancer].step(frame, {})
-        lines = [line for line in self.partners.values() if line.dancer == dancer]
-        if seen is None:
-            yield from (pose for pose in (line.hold(frame) for line in lines) if pose is not None)
-            return
-        frame, dt = seen
-        for line in lines:
-            self.params.advance(dt, line.name)
-            pose = line.step(frame, dt, self.params.of(line.name), self.frozen)
+    def _answers(self, dancer: str, frame: PoseFrame, seen: Seen) -> Iterator[PoseFrame]:
+        """The dancer's partners."""
+        for line in [line for line in self.partners.values() if line.dancer == dancer]:
+            if seen is None:
+                pose = line.hold(frame)
+            else:
+                self.params.advance(seen[1], line.name)
+                pose = line.step(seen[0], seen[1], self.params.of(line.name), self.frozen)
             if pose is not None:
                 yield pose
-        yield frame
 
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""

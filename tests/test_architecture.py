@@ -107,7 +107,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
-        {"motion", "server.control", "server.preset", "server.receivers", "server.stages", "server.tick"},
+        {"motion", "server.preset", "server.receivers", "server.stages", "server.steering", "server.tick"},
         set(),
     ),
     "server/app.py": ({"motion", "server"}, set()),

@@ -1,0 +1,194 @@
+"""What can be asked of a show, by address: its params, its cues, what it is told to do. No sockets, and no tick.
+
+Whatever changes poses goes to the tick as a `ControlChange`; what takes its time goes to `Errands`. A question that
+makes no sense raises ValueError in words for whoever asked: the thing, the value, the choices.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from motion.manifest import Param
+from server.cues import STILL_SECONDS, CueList, changes
+from server.errands import Answer, Arguments, Command, Errands
+from server.params import Changes, ControlChange
+from server.pipeline import Pipeline
+
+AI_TOOLBOX = {  # its address, without the first slash, and our param, of every partner that has it
+    "synth/encodingmix": "*/latent_mix",
+    "synth/encodingoffset": "*/latent_offset",
+}
+DEEPFAKE_MODE = "mocap/deepfakemode"  # AI-Toolbox's switch: 1 is dancer 1 -> dancer 2, all else the way back
+SWITCH = "show/preset"
+
+
+@dataclass(frozen=True)
+class Node:
+    """An address as others may find it. type: OSC tags; T or F for a switch, N for a button. value: None, not known.
+
+    span: lowest and highest of each number. choices: what a text may be.
+    """
+
+    address: str
+    about: str
+    type: str = "N"
+    value: tuple[Any, ...] = (None,)
+    span: tuple[float, float] | None = None
+    choices: tuple[str, ...] = ()
+    writable: bool = True
+
+
+class Desk:
+    """pipeline: the show that dances now. commands: by address without the first slash; whoever can do one adds it."""
+
+    def __init__(
+        self,
+        changes: Changes,
+        pipeline: Callable[[], Pipeline],
+        cues: CueList | None = None,
+        errands: Errands | None = None,
+    ) -> None:
+        self.changes = changes
+        self.commands: dict[str, Command] = {}
+        self.cues = cues or CueList(())
+        self.errands = errands or Errands()
+        self._pipeline = pipeline
+        self._at_once: dict[str, Callable[[Arguments], Arguments]] = {
+            "show/freeze": self._freeze,
+            "show/still": self._still,
+            "show/reset": self._reset,
+        }
+
+    def ask(self, address: str, arguments: Arguments, answer: Answer, refuse: Answer) -> None:
+        """One message. answer: to whoever asked, now or later; refuse: later, in words. Raises ValueError in words."""
+        name = address.strip("/")
+        if name == DEEPFAKE_MODE:
+            name, arguments = "*/mix", (float((*arguments, 1)[0] == 1),)
+        name = AI_TOOLBOX.get(name, name)
+        place, _, rest = name.partition("/")
+        if name in self._at_once:
+            answer(*self._at_once[name](arguments))
+        elif place == "cue":
+            self._cue(rest, arguments, answer, refuse)
+        elif name in self.commands:
+            command = self.commands[name]
+            if command.takes != "N" or not _is_release(arguments):
+                self.errands.send(command, arguments, answer, refuse)
+        elif place == "show" or any(known.startswith(f"{place}/") for known in self.commands):
+            there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
+            raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")
+        elif place == "fade":
+            self._set(rest, arguments[:-1], _numbers(arguments[-1:], "seconds as its last number")[0])
+        elif not arguments and place != "*":
+            answer(*self._value(self._param(name)))
+        else:
+            self._set(name, arguments)
+
+    def nodes(self) -> Iterator[Node]:
+        """Every address there is now, with its value."""
+        pipeline = self._pipeline()
+        switch = {False: "F", True: "T"}
+        yield Node("/show/freeze", "holds every partner", switch[pipeline.frozen], (pipeline.frozen,))
+        still = [float(pipeline.params.target(name)) for name in pipeline.params.table if name.endswith("/stillness")]
+        resting = bool(still) and min(still) >= 0.5
+        yield Node("/show/still", "every partner comes to rest, and back", switch[resting], (resting,))
+        yield Node("/show/reset", "every model starts over")
+        for name, command in self.commands.items():
+            stands = command.value() if command.value else {"s": "", "i": 0, "f": 0.0}.get(command.takes)
+            choices = tuple(command.choices()) if command.choices else ()
+            yield Node(f"/{name}", command.about, command.takes, (stands,), choices=choices)
+        yield Node("/cue/current", "the cue that was given last", "i", (self.cues.position,), writable=False)
+        if self.cues.cues:
+            yield Node("/cue/go", "gives the next cue")
+            yield Node("/cue/back", "gives the cue before")
+        for number in range(1, len(self.cues.cues) + 1):
+            yield Node(f"/cue/{number}", f"gives cue {self.cues.title(number)}")
+        for param in pipeline.table:
+            value = self._value(param)
+            yield Node(f"/{param.name}", param.about, "f" * param.size, value, (param.low, param.high))
+
+    def _cue(self, which: str, arguments: Arguments, answer: Answer, refuse: Answer) -> None:
+        if which == "current":
+            answer(self.cues.position, self.cues.title(self.cues.position))
+            return
+        if which == "go" and arguments and isinstance(arguments[0], str):
+            which = arguments[0]
+        elif _is_release(arguments):
+            return
+        number = self.cues.numbered(which)
+        cue = self.cues.cues[number - 1]
+        if cue.preset is not None:
+            wanted = (cue.preset, cue.seconds) if "seconds" in cue.model_fields_set else (cue.preset,)
+            self.errands.send(self.commands[SWITCH], wanted, answer, refuse)
+        else:
+            table = self._pipeline().params
+            for change in changes(cue):
+                if not change.name.startswith("show/") and not isinstance(change.value, str):
+                    _fitting(table.fitting, change.name, change.value)
+            for change in changes(cue):
+                self.changes.put(change)
+        self.cues.position = number
+        answer(number, self.cues.title(number))
+
+    def _freeze(self, arguments: Arguments) -> Arguments:
+        value = (*_numbers(arguments, "1 or 0"), 1.0)[0]
+        self.changes.put(ControlChange("show/freeze", value))
+        return (int(value >= 0.5),)
+
+    def _still(self, arguments: Arguments) -> Arguments:
+        value, seconds = (*_numbers(arguments, "1 or 0, and seconds"), *(1.0, STILL_SECONDS)[len(arguments) :])[:2]
+        self._change("*/stillness", (float(value >= 0.5),), _time(seconds))
+        return (int(value >= 0.5),)
+
+    def _reset(self, arguments: Arguments) -> Arguments:
+        if not _is_release(_numbers(arguments, "no more than 1")):
+            self.changes.put(ControlChange("show/reset", 1.0))
+        return ()
+
+    def _set(self, name: str, arguments: Arguments, seconds: float = 0.0) -> None:
+        self._change(name, _numbers(arguments, "a number"), _time(seconds))
+
+    def _change(self, name: str, numbers: tuple[float, ...], seconds: float) -> None:
+        value = numbers[0] if len(numbers) == 1 else numbers
+        _fitting(self._pipeline().params.fitting, name, value)
+        self.changes.put(ControlChange(name, value, seconds))
+
+    def _param(self, name: str) -> Param:
+        table = self._pipeline().params.table
+        if name not in table:
+            raise ValueError(f"no such param; there are: {', '.join(f'/{known}' for known in table) or 'none'}")
+        return table[name]
+
+    def _value(self, param: Param) -> tuple[float, ...]:
+        return tuple(float(number) for number in np.atleast_1d(self._pipeline().params.target(param.name)))
+
+
+def _fitting(check: Callable[[str, Any], object], name: str, value: float | tuple[float, ...]) -> None:
+    """Raises ValueError, in words, for what no param would take."""
+    try:
+        check(name, value)
+    except KeyError as error:
+        raise ValueError(error.args[0]) from None
+
+
+def _numbers(arguments: Arguments, takes: str) -> tuple[float, ...]:
+    """The arguments, none of which may be anything but a number, True or False."""
+    if not all(isinstance(argument, int | float) and math.isfinite(argument) for argument in arguments):
+        raise ValueError(f"takes {takes}, not {' '.join(repr(argument)[:40] for argument in arguments[:4])}")
+    return tuple(map(float, arguments))
+
+
+def _time(seconds: float) -> float:
+    if not 0.0 <= seconds <= 600.0:
+        raise ValueError(f"{seconds:g} seconds; it takes 0 to 600")
+    return seconds
+
+
+def _is_release(arguments: Arguments) -> bool:
+    """A pad sends 1 when it is pressed and 0 when it is let go."""
+    return bool(arguments) and isinstance(arguments[0], int | float) and arguments[0] < 0.5

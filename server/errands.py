@@ -1,0 +1,73 @@
+"""What a show is told to do beside the dance, such as to record: one thing after the other, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from queue import Full, Queue
+from typing import Any
+
+MOST_WAITING = 16
+
+Arguments = tuple[Any, ...]  # of an OSC message
+Answer = Callable[..., None]  # takes what to say, as OSC arguments
+
+
+@dataclass(frozen=True)
+class Command:
+    """Something that may take its time. `run` takes the arguments and says in words what it did; ValueError and OSError
+    refuse in words.
+
+    about: for people. takes: the OSC types of its argument, "s", "i" or "f", or "N" for none. choices: what a text may
+    be, if that is known. value: how it stands, if it has a state.
+    """
+
+    run: Callable[[Arguments], str]
+    about: str
+    takes: str = "N"
+    choices: Callable[[], Sequence[str]] | None = None
+    value: Callable[[], Any] | None = None
+
+
+class Errands:
+    """Runs commands in the order of their coming. faults: commands that raised what they should not."""
+
+    def __init__(self) -> None:
+        self.faults = 0
+        self._waiting: Queue[tuple[Command, Arguments, Answer, Answer] | None] = Queue(MOST_WAITING)
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="errands", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Whatever is running may end; what waits is left."""
+        self._closing.set()
+        with contextlib.suppress(Full):
+            self._waiting.put_nowait(None)
+        if self._thread.is_alive():
+            self._thread.join(timeout=5.0)
+
+    def send(self, command: Command, arguments: Arguments, answer: Answer, refuse: Answer) -> None:
+        """Raises ValueError when too much waits already."""
+        try:
+            self._waiting.put_nowait((command, arguments, answer, refuse))
+        except Full:
+            raise ValueError(f"busy: {MOST_WAITING} commands wait already") from None
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            errand = self._waiting.get()
+            if errand is None:
+                return
+            command, arguments, answer, refuse = errand
+            try:
+                answer(command.run(arguments))
+            except (ValueError, OSError) as error:
+                refuse(str(error))
+            except Exception as error:  # a fault of ours ends no thread while the show runs
+                self.faults += 1
+                refuse(f"{type(error).__name__}: {error}")

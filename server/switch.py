@@ -1,0 +1,147 @@
+"""Another preset takes over while the show goes on: built and warmed up beside the dance, then handed to the tick.
+
+What may change live is who dances: partners, their models, params, limits and seeds. All else (dancers, outputs, clock,
+control) has sockets and threads of its own and must be the same in both presets, or the switch is refused in words.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from server import preset as presets
+from server.cues import changes
+from server.errands import Arguments, Command
+from server.pipeline import Pipeline
+from server.preset import Preset, PresetError
+from server.tick import Successor, Tick
+
+LIVE = ("seed", "partners", "cues", "stage_page")  # what two presets may differ in
+FADE_SECONDS = 2.0
+WARM_UPS = 30  # steps after which a path through the server is as fast as it gets
+
+Build = Callable[[Preset, Path], Pipeline]
+
+
+class Switch:
+    """The show's presets: those in the folder of the one it began with.
+
+    build: a preset to the pipeline that will dance. build_twin: to one to warm up and rehearse with; may be the latter
+    only if `rehearses`. current: the preset that dances, by name.
+    """
+
+    def __init__(
+        self, tick: Tick, preset: Preset, path: Path, build: Build, build_twin: Build, rehearses: bool
+    ) -> None:
+        self.current = path.stem
+        self._tick, self._preset, self._folder = tick, preset, path.resolve().parent
+        self._build, self._build_twin, self._rehearses = build, build_twin, rehearses
+        self._left: Pipeline | None = None  # kept, so that no tick has to clear it away
+
+    def command(self) -> Command:
+        about = "goes over to another preset's partners: its name, and seconds of cross-fade if not 2"
+        return Command(self.run, about, "s", self.names, lambda: self.current)
+
+    def names(self) -> list[str]:
+        return sorted(path.stem for path in self._folder.glob("*.yaml"))
+
+    def run(self, arguments: Arguments) -> str:
+        """Builds the preset, in the caller's thread, and hands it to the tick. ValueError says why not."""
+        name, seconds = self._asked(arguments)
+        if self._tick.pipeline.crossing:
+            raise ValueError(f"{name}: {self.current} is still being faded in; ask again when it is there")
+        preset, path = self.load(name)
+        twin = self._build_twin(preset, path)
+        for _ in range(WARM_UPS):
+            for dancer, timeline in self._tick.timelines.items():
+                if timeline.newest is not None:
+                    list(twin.step(dancer, timeline.newest))
+        pipeline = self._build(preset, path)
+        self._left = self._tick.pipeline
+        self._tick.succeed(Successor(name, pipeline, twin if self._rehearses else None, seconds))
+        self.current = name
+        return f"{name} takes over, in {seconds:g} s"
+
+    def load(self, name: str) -> tuple[Preset, Path]:
+        """The preset of that name and its file. ValueError when there is none, or it cannot take over live."""
+        name = name.removesuffix(".yaml")
+        if name not in self.names():
+            raise ValueError(f"no preset {name[:40]!r}; there are: {', '.join(self.names())}")
+        path = self._folder / f"{name}.yaml"
+        preset = presets.load(path)
+        if faults := differences(self._preset, preset):
+            raise ValueError(f"{name} cannot take over live, only its partners may differ: {'; '.join(faults[:3])}")
+        return preset, path
+
+    def _asked(self, arguments: Arguments) -> tuple[str, float]:
+        name, seconds = (*arguments, *("", FADE_SECONDS)[len(arguments) :])[:2]
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"takes the name of a preset; there are: {', '.join(self.names())}")
+        if not isinstance(seconds, int | float) or not 0.0 <= seconds <= 60.0:
+            raise ValueError(f"takes 0 to 60 seconds of cross-fade, not {str(seconds)[:40]}")
+        return name, float(seconds)
+
+
+def differences(running: Preset, other: Preset) -> list[str]:
+    """What would have to be opened or closed for the other preset, by key; empty when it can take over live."""
+    kept = [key for key in Preset.model_fields if key not in LIVE]
+    return [
+        fault
+        for key in kept
+        for fault in _differences(key, running.model_dump(include={key})[key], other.model_dump(include={key})[key])
+    ]
+
+
+def _differences(key: str, here: Any, there: Any) -> list[str]:
+    if isinstance(here, dict) and isinstance(there, dict) and here.keys() == there.keys():
+        return [fault for part in here for fault in _differences(f"{key}.{part}", here[part], there[part])]
+    if isinstance(here, list | tuple) and isinstance(there, list | tuple) and len(here) == len(there):
+        pairs = enumerate(zip(here, there, strict=True))
+        return [fault for place, (a, b) in pairs for fault in _differences(f"{key}.{place}", a, b)]
+    return [] if here == there else [f"{key} is {_short(there)}, in the show {_short(here)}"]
+
+
+def _short(value: Any) -> str:
+    return re.sub(r"\s+", " ", str(value))[:60]
+
+
+def check_cues(path: Path, preset: Preset, pipeline: Pipeline, switch: Switch, build: Build) -> None:
+    """Raises PresetError naming every cue whose preset or params are not there when the cues are given in order."""
+    faults: list[str] = []
+    built: dict[str, Pipeline] = {}
+    for place, cue in enumerate(preset.cues):
+        where = f"{path}: cues.{place}"
+        if cue.preset is not None:
+            try:
+                if cue.preset not in built:
+                    built[cue.preset] = build(*switch.load(cue.preset))
+                pipeline = built[cue.preset]
+            except (ValueError, OSError) as error:
+                faults.append(f"{where}.preset: {error}")
+            continue
+        faults += [f"{where}.{fault}" for fault in _cue_faults(changes(cue), pipeline)]
+    if faults:
+        raise PresetError(faults)
+
+
+def _cue_faults(wanted: Any, pipeline: Pipeline) -> Sequence[str]:
+    faults = []
+    for change in wanted:
+        if change.name.startswith("show/"):
+            continue
+        try:
+            fitting = pipeline.params.fitting(change.name, change.value)
+        except (KeyError, ValueError) as error:
+            faults.append(f"params.{change.name}: {error.args[0]}")
+            continue
+        values = change.value if isinstance(change.value, tuple) else (change.value,)
+        for name in fitting:
+            param = pipeline.params.table[name]
+            faults += [
+                f"params.{change.name}: {value:g} is not in {param.low:g}..{param.high:g}"
+                for value in values
+                if not param.low <= value <= param.high
+            ]
+    return faults
