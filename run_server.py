@@ -15,6 +15,7 @@ from pathlib import Path
 from server import preset as presets
 from server.app import Show
 from server.preset_values import host_name
+from server.recording import Recording
 from server.render import render
 from server.report import status_line
 from server.show import build_pipeline
@@ -40,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
     preset = _with_page(preset, options)
-    show = Show(preset, options.preset, options.seed)
+    recording = Recording(options.replay) if options.replay else None
+    show = Show(preset, options.preset, options.seed, options.record, recording, options.speed)
     try:
+        for difference in show.tapes.differences():
+            print(f"--replay: {difference}; the partner need not be the recorded one", file=sys.stderr)
         page = preset.stage_page
         if options.log_format == "text":
             print(show.report.opening(f"http://{page.host}:{page.port}" if page else None), flush=True)
@@ -51,6 +55,9 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
         show.close()
         if sys.stdout.isatty():
             print()  # the prompt begins on a line of its own
+        for said in (show.recorded, show.tapes.replay.summary() if show.tapes.replay else ""):
+            if said:
+                print(said, file=sys.stderr if options.log_format == "json" else sys.stdout)
     return 0
 
 
@@ -61,10 +68,11 @@ class StatusPrinter:
         self._as_json, self._in_place = as_json, in_place
         self._every = 2 if in_place and not as_json else 5 if as_json else 50
         self._calls = 0
-        self._page_fault = ""
+        self._said: set[str] = set()
 
     def __call__(self, figures: dict[str, object]) -> None:
         self._say_once(str(figures["page_fault"]))
+        self._say_once(str(figures["recording"]["fault"]))  # type: ignore[index]
         self._calls += 1
         if self._calls % self._every:
             return
@@ -76,11 +84,11 @@ class StatusPrinter:
         else:
             print(status_line(figures), flush=True)
 
-    def _say_once(self, page_fault: str) -> None:
-        if page_fault and not self._page_fault:
+    def _say_once(self, fault: str) -> None:
+        if fault and fault not in self._said:
             clear = "\r\x1b[2K" if self._in_place else ""
-            print(f"{clear}{page_fault}", file=sys.stderr, flush=True)
-        self._page_fault = page_fault
+            print(f"{clear}{fault}", file=sys.stderr, flush=True)
+            self._said.add(fault)
 
 
 def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.Preset:
@@ -103,6 +111,11 @@ def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
 
 def _check_offline(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuses files that cannot be read or written now, not when the last frame is danced."""
+    if options.speed is not None and options.replay is None:
+        parser.error("--speed goes with --replay DIR")
+    options.speed = 1.0 if options.speed is None else options.speed
+    if options.render is not None and (options.record or options.replay):
+        parser.error("--record and --replay go with a show, not with --render")
     if options.render is None:
         if options.input or options.render_dancer:
             parser.error("--input and --render-dancer go with --render OUT.bvh")
@@ -144,6 +157,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0.0 <= speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed: 1 as it was, 2 twice as fast, 0 as fast as it goes")
+    return speed
+
+
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: 1 to 65535, or 0 for any free one")
@@ -168,6 +191,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--page-port", type=_port, help="the stage page's port")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a second")
+    tape = parser.add_argument_group("recording", "what a show was given and what it danced; see docs/recording.md")
+    tape.add_argument("--record", type=Path, metavar="DIR", help="record the show in a new folder in this one")
+    tape.add_argument(
+        "--replay", type=Path, metavar="DIR", help="a recording, or the newest one in DIR, as the dancers"
+    )
+    tape.add_argument("--speed", type=_speed, help="of the replay: 1 (default) as it was, 0 as fast as it goes")
     offline = parser.add_argument_group("offline", "dance with a recording, as fast as it goes, no network")
     offline.add_argument("--input", type=Path, help="the dancer's recording (BVH)")
     offline.add_argument("--render", type=Path, metavar="OUT.bvh", help="write the partner here")

@@ -21,27 +21,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from server.calibrations import Calibrations
-from server.clock import MonotonicClock
 from server.cues import CueList
 from server.desk import SWITCH, Desk
-from server.inputs import Listener, open_inputs
+from server.errands import Command
+from server.inputs import open_inputs
 from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
-from server.params import Changes
+from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
-from server.preset import Preset, PresetError
+from server.preset import Preset, PresetError, load
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer
 from server.preset_values import LOOPBACK
 from server.protocols import packed
 from server.receivers import Receiver
+from server.recording import Recording
 from server.report import Report
 from server.show import build_pipeline
 from server.stages.worker import idle
 from server.steering import Steering
 from server.switch import Switch, check_cues
-from server.tick import Tick
-from server.worker import threaded
+from server.tapes import Tapes
+from server.tick import Successor, Tick
 
 NOTICE_SECONDS = 0.2
 
@@ -49,18 +49,30 @@ NOTICE_SECONDS = 0.2
 class Show:
     """A running show: made with everything open, then `start`, `run` until told to stop, `close`.
 
-    path: the preset's file, named in errors. Raises PresetError for whatever cannot be had.
+    path: the preset's file, named in errors. record: a folder to record in from the beginning. replay: a recording
+    whose dancers come instead of the preset's, at `speed`; with its seed, if no other is asked for.
+    Raises PresetError for whatever cannot be had.
     """
 
-    def __init__(self, preset: Preset, path: Path, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        preset: Preset,
+        path: Path,
+        seed: int | None = None,
+        record: Path | None = None,
+        replay: Recording | None = None,
+        speed: float = 1.0,
+    ) -> None:
         self.preset = preset
         clock = preset.clock
+        self._changes = Changes()
         try:
-            self.calibrations = Calibrations(preset, path)
+            self.tapes = Tapes(preset, path, seed, record, replay, speed, partial(self._obey_again, path.parent))
         except ValueError as error:
             raise PresetError([str(error)]) from error
-        pipeline = build_pipeline(preset, path, seed, threaded, self.calibrations.stages)
-        twin = build_pipeline(preset, path, seed, idle) if _may_rehearse(preset) else None
+        self.recorded = ""  # where a recording is and what it has, once the show is over
+        pipeline = self._pipeline(preset, path)
+        twin = self._twin(preset, path) if _may_rehearse(preset) and replay is None else None
         self.outputs: list[ActorOutput] = []
         self.publishers: list[Publisher] = []
         self._receivers: dict[str, Receiver] = {}
@@ -70,52 +82,56 @@ class Show:
         self._stopping = threading.Event()
         try:
             self.outputs, self.publishers = open_outputs(preset)
-            changes = Changes()
             self.tick = Tick(
                 pipeline,
                 self.outputs,
                 self.publishers,
-                changes,
-                MonotonicClock(),
+                self._changes,
+                self.tapes.clock,
                 clock.fps,
                 follow=clock.follow is not None,
                 delay=clock.delay_ms / 1000.0,
                 twin=twin,
                 bridge=clock.bridge_ms / 1000.0,
+                witnesses=self.tapes.witnesses,
+                answers=self.tapes.answers,
             )
-            listeners = {
-                name: Listener(
-                    partial(self.tick.arrive, name), partial(self.tick.rehearse, name) if twin is not None else None
-                )
-                for name in preset.dancers
-            }
-            self._receivers = open_inputs(preset, listeners)
+            listeners = self.tapes.listeners(preset, self.tick, twin is not None)
+            self._receivers = open_inputs(preset, listeners, listens=replay is None)
             if preset.control:
-                self.steering = self._open_steering(preset.control, path, changes)
+                self.steering = self._open_steering(preset.control, path)
             self._check_page()
+            if record is not None:
+                self.tapes.recorder.start(record)
         except PresetError:
             self.close()
             raise
         except (OSError, ValueError) as error:
             self.close()
             raise PresetError([f"{path}: {error}"]) from error
-        self.report = Report(path.stem, preset, self.tick, self._receivers, self.steering)
+        self.report = Report(path.stem, preset, self.tick, self._receivers, self.steering, self.tapes)
 
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
-        return build_pipeline(preset, path, self._seed, threaded)
+        return build_pipeline(preset, path, self.tapes.seed, self.tapes.worker, self.tapes.calibrations.stages)
 
     def _twin(self, preset: Preset, path: Path) -> Pipeline:
         """What rehearses, and what is only looked at."""
-        return build_pipeline(preset, path, self._seed, idle)
+        return build_pipeline(preset, path, self.tapes.seed, idle)
 
-    def _open_steering(self, settings: Control, path: Path, changes: Changes) -> Steering:
+    def _open_steering(self, settings: Control, path: Path) -> Steering:
         """The desk with every command there is. Raises PresetError for cues that cannot be given."""
         cues = CueList(self.preset.cues)
-        desk = Desk(changes, lambda: self.tick.pipeline, cues)
+        desk = Desk(self._changes, lambda: self.tick.pipeline, cues)
         switch = Switch(self.tick, self.preset, path, self._pipeline, self._twin, _may_rehearse(self.preset))
         check_cues(path, self.preset, self.tick.pipeline, switch, self._twin)
         desk.commands[SWITCH] = switch.command()
+        desk.commands["show/record"] = self.tapes.command()
+        desk.commands["show/calibrate"] = Command(
+            partial(self.tapes.calibrations.ask, self._changes),
+            "measures dancers anew: which ones, how, in how many seconds",
+            "s",
+        )
         return Steering(settings, desk, f"Pas de Deux {path.stem}")
 
     def start(self) -> None:
@@ -123,12 +139,14 @@ class Show:
         gc.collect()
         gc.freeze()  # what start-up made stays: the collector need not look at it during the show
         sys.setswitchinterval(0.0005)  # a thread that waits for the tick's answer gets its turn sooner
-        self._thread = threading.Thread(target=self.tick.run, name="tick", daemon=True)
+        dance = partial(self.tapes.run, self.tick, self._receivers, self.stop)
+        self._thread = threading.Thread(target=dance, name="tick", daemon=True)
         self._thread.start()
         if self.steering:
             self.steering.start()
-        for receiver in self._receivers.values():
-            receiver.start()
+        if self.tapes.replay is None:
+            for receiver in self._receivers.values():
+                receiver.start()
 
     def run(self, seconds: float | None = None, on_report: Callable[[dict[str, Any]], None] | None = None) -> None:
         """Until `stop`, SIGINT or SIGTERM, or for some seconds; `on_report` gets the figures five times a second."""
@@ -139,7 +157,7 @@ class Show:
         self._open_page()
         while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
             try:
-                self.calibrations.save_changed()
+                self.tapes.calibrations.save_changed()
                 figures = self.report.figures() | {"page_fault": self._page_fault()}
                 self.tick.notice = packed.encode_stats(figures)
             except Exception as error:  # figures are never worth a show
@@ -157,10 +175,12 @@ class Show:
         for receiver in self._receivers.values():
             receiver.close()
         if self._thread is not None and self._thread.is_alive():
+            self.tapes.stop()
             self.tick.stop()
             self._thread.join(timeout=2.0)
         if self.steering is not None:
             self.steering.close()
+        self.recorded = self.tapes.recorder.close()
         close_outputs(self.outputs, self.publishers)
         if self._page is not None:
             self._page.terminate()
@@ -168,6 +188,14 @@ class Show:
                 self._page.wait(timeout=3.0)
             except subprocess.TimeoutExpired:
                 self._page.kill()
+
+    def _obey_again(self, folder: Path, change: ControlChange) -> None:
+        """A replay comes to a change that was obeyed live; presets are in `folder`."""
+        if change.name != SWITCH:
+            self._changes.put(change)
+            return
+        path = folder / f"{change.value}.yaml"
+        self.tick.succeed(Successor(path.stem, self._pipeline(load(path), path), None, change.seconds))
 
     def _check_page(self) -> None:
         page = self.preset.stage_page

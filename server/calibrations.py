@@ -22,19 +22,28 @@ LONGEST_WAIT = 60.0  # seconds
 
 
 class Calibrations:
-    """A show's: `stages` by dancer, with what is kept for them. Raises ValueError for a file that is none."""
+    """A show's: `stages` by dancer, with what is kept for them. Raises ValueError for a file that is none.
 
-    def __init__(self, preset: Preset, path: Path) -> None:
-        kept = load(path) if any(dancer.calibration.keep for dancer in preset.dancers.values()) else {}
+    given: what a replay has for them; the file is then left alone.
+    """
+
+    def __init__(self, preset: Preset, path: Path, given: Mapping[str, Calibration] | None = None) -> None:
+        keeps = {name for name, dancer in preset.dancers.items() if dancer.calibration.keep and given is None}
+        known = given if given is not None else load(path) if keeps else {}
         self.stages = {
-            name: calibrate_stage(dancer, kept.get(name) if dancer.calibration.keep else None)
+            name: calibrate_stage(dancer, known.get(name) if name in keeps or given is not None else None)
             for name, dancer in preset.dancers.items()
             if "calibrate" in dancer.stages
         }
         self.fault = ""  # why the newest is not kept; empty when it is
-        self._keeps = {name for name in self.stages if preset.dancers[name].calibration.keep}
+        self._keeps = keeps & self.stages.keys()
         self._path = path
         self._saved = {name: stage.changes for name, stage in self.stages.items()}
+
+    @property
+    def newest(self) -> dict[str, Calibration]:
+        """What the dancers are calibrated by now, for whom there is one."""
+        return {name: stage.calibration for name, stage in self.stages.items() if stage.calibration is not None}
 
     def save_changed(self) -> None:
         """Keeps what was measured since the last call. Not for the tick: it writes a file."""

@@ -9,8 +9,9 @@ from typing import Any
 from motion.skeleton import Array
 from server.preset import Preset
 from server.receivers import Receiver
-from server.steering import Steering
 from server.stages.calibrate import Calibrate
+from server.steering import Steering
+from server.tapes import Tapes
 from server.tick import Tick
 
 
@@ -18,15 +19,21 @@ class Report:
     """Reads the running show; changes nothing."""
 
     def __init__(
-        self, name: str, preset: Preset, tick: Tick, receivers: Mapping[str, Receiver], steering: Steering | None
+        self,
+        name: str,
+        preset: Preset,
+        tick: Tick,
+        receivers: Mapping[str, Receiver],
+        steering: Steering | None,
+        tapes: Tapes,
     ) -> None:
         self._name, self._preset, self._tick = name, preset, tick
-        self._receivers, self._steering = receivers, steering
+        self._receivers, self._steering, self._tapes = receivers, steering, tapes
         self._started = time.perf_counter()
 
     def figures(self) -> dict[str, Any]:
         """The stats message; see docs/wire.md for its keys."""
-        now = time.perf_counter()
+        now = self._tick.clock.now()
         stats, pipeline = self._tick.stats, self._tick.pipeline
         dancers: dict[str, dict[str, Any]] = {}
         for name, timeline in self._tick.timelines.items():
@@ -72,7 +79,7 @@ class Report:
         return {
             "show": self._name,
             "time": time.time(),
-            "uptime_s": round(now - self._started, 1),
+            "uptime_s": round(time.perf_counter() - self._started, 1),
             "clock": "follow dancer" if self._preset.clock.follow else f"{self._preset.clock.fps:g} fps",
             "fps_in": {name: round(rate.value(now), 1) for name, rate in stats.rates_in.items()},
             "fps_out": round(stats.rate_out.value(now), 1),
@@ -91,6 +98,7 @@ class Report:
             "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.all_outputs],
             "output_fault": self._tick.last_fault,
             **(self._steering.figures() if self._steering else {"control": None, "control_counts": {}}),
+            **self._tapes.figures(),
         }
 
     def opening(self, page: str | None) -> str:
@@ -103,6 +111,10 @@ class Report:
         lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
         if self._steering:
             lines.append(f"  control  {self._steering.describe()}")
+        if self._tapes.replay is not None:
+            lines.append(f"  replays  {self._tapes.replay.recording.folder}")
+        if self._tapes.recorder.folder is not None:
+            lines.append(f"  records  {self._tapes.recorder.folder}")
         if page is not None:
             lines.append(f"  stage    {page}")
         return "\n".join([*lines, "", "  Ctrl-C stops the show."])
@@ -116,8 +128,22 @@ def status_line(figures: Mapping[str, Any]) -> str:
     partners = " ".join(f"{name} {partner['state']}{_timing(partner)}" for name, partner in figures["partners"].items())
     p50, p99 = figures["latency_p50_ms"], figures["latency_p99_ms"]
     latency = "-" if p50 is None else f"{p50:.1f}/{p99:.1f} ms"
-    lost = f"late {figures['late']} dropped {figures['dropped']}"
+    lost = f"late {figures['late']} dropped {figures['dropped']}{_taped(figures['recording'], figures['replay'])}"
     return f"{dancers} | {partners} | {lost} | out {figures['fps_out']:.0f} | {latency}"
+
+
+def _taped(recording: Mapping[str, Any], replay: Mapping[str, Any] | None) -> str:
+    """What a recording and a replay have come to; nothing where there is neither."""
+    said = ""
+    if recording["fault"]:
+        said = f" | {recording['fault']}"
+    elif recording["folder"]:
+        counts = recording["counts"]
+        said = f" | recording {counts.get('bytes', 0) / 1e6:.1f} MB"
+        said += f" {counts['lost']} lost" if counts.get("lost") else ""
+    if replay:
+        said += f" | replay {replay['seconds']:.0f} s {replay['same']} same {replay['different']} different"
+    return said
 
 
 def _timing(partner: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from server.protocols.frames import PoseFrame
 
@@ -53,4 +53,15 @@ class Receiver(Protocol):
 
     def describe(self) -> str:
         """What it listens to, for people."""
+        ...
+
+
+@runtime_checkable
+class Fed(Receiver, Protocol):
+    """A receiver of packets, which a replay can give them to as well."""
+
+    def take(self, datagram: memoryview, source: tuple[Any, ...], receive_time: float) -> None: ...
+
+    def flush(self, now: float) -> None:
+        """No packet has come until now."""
         ...

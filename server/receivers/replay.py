@@ -1,0 +1,200 @@
+"""A recording as the dancers: its packets through the receivers' own decoders, its turns through the show's own tick.
+
+One thread goes through the records in order and is the only one that acts, so what took turns live takes the same turns
+again. Times are the recording's, to the bit; only when a record's moment has come is told by this machine's clock.
+What leaves is compared with what left then.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from server.params import ControlChange
+from server.protocols.frames import PoseFrame
+from server.receivers import Fed
+from server.recording import Flush, Frame, Lost, Packet, Pose, Recording
+from server.turn import Turn
+
+SPIN_SECONDS = 0.0003  # a sleeper is woken late, so the last part of a wait is spun
+
+
+class Stage(Protocol):
+    """What is replayed on: the tick."""
+
+    def arrive(self, dancer: str, frame: PoseFrame) -> None: ...
+
+    def hold_the_silent(self, now: float) -> None: ...
+
+    def beat(self, now: float, since: float) -> None: ...
+
+
+class ReplayClock:
+    """The recording's time, running on at `speed`; at speed 0 it stands between records."""
+
+    def __init__(self, start: float, speed: float) -> None:
+        self._moment, self._speed = start, speed
+        self._began = time.perf_counter()
+
+    def now(self) -> float:
+        return self._moment + (time.perf_counter() - self._began) * self._speed
+
+    def reach(self, moment: float) -> None:
+        """A record's moment has come."""
+        if self._speed == 0.0:
+            self._moment = moment
+
+    def begin(self, moment: float) -> None:
+        """The first record's moment is now."""
+        self._moment, self._began = moment, time.perf_counter()
+
+    def seconds_until(self, moment: float) -> float:
+        """Real ones; 0 at speed 0."""
+        return (moment - self.now()) / self._speed if self._speed else 0.0
+
+    def sleep_until(self, deadline: float, punctual: bool = True) -> None:
+        time.sleep(max(self.seconds_until(deadline), 0.0))
+
+
+class Replay:
+    """A recording on its way through a show.
+
+    speed: 1 as it was, 2 twice as fast, 0 as fast as it goes. foretell: hears what workers answered in the turn that
+    comes. obey: takes the control changes of the turn that comes. counts: records by kind, poses `same` and
+    `different`, turns whose frame was not there. first_difference: for people, empty while there is none.
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        speed: float,
+        foretell: Callable[[Iterable[bool]], None],
+        obey: Callable[[ControlChange], None],
+    ) -> None:
+        self.recording = recording
+        self.clock = ReplayClock(recording.about.clock, speed)
+        self.counts: Counter[str] = Counter()
+        self.first_difference = ""
+        self.finished = False
+        self._foretell, self._obey = foretell, obey
+        self._coming: defaultdict[str, deque[PoseFrame]] = defaultdict(deque)  # decoded, until their turn
+        self._danced: deque[PoseFrame] = deque()  # in the turn before, not compared yet
+        self._begin: float | None = None
+        self._closing = threading.Event()
+
+    def came(self, dancer: str, frame: PoseFrame) -> None:
+        """A receiver's decoder has made a frame."""
+        self._coming[dancer].append(frame)
+
+    def turn(self, turn: Turn, frame: PoseFrame | None, poses: Sequence[PoseFrame]) -> None:
+        """The tick tells what it has danced."""
+        self._danced = deque(poses)
+
+    def run(self, tick: Stage, receivers: Mapping[str, Fed]) -> None:
+        """All of it; returns at its end or when closed."""
+        for record in self.recording:
+            self.counts[type(record).__name__.lower()] += 1
+            match record:
+                case Packet(dancer, receive_time, sender, data):
+                    host, _, port = sender.rpartition(":")
+                    source = (host, int(port) if port.isdigit() else 0)
+                    if self._has_come(receive_time) and dancer in receivers:
+                        receivers[dancer].take(memoryview(data), source, receive_time)
+                case Flush(dancer, now):
+                    if self._has_come(now) and dancer in receivers:
+                        receivers[dancer].flush(now)
+                case Frame(frame):
+                    self.came(frame.actor, frame)
+                case Turn():
+                    if self._has_come(record.now):
+                        self._take(record, tick)
+                case Pose(_, pose):
+                    self._compare(pose)
+                case Lost(records):
+                    self.counts["lost"] += records - 1
+            if self._closing.is_set():
+                return
+        self.finished = True
+
+    def close(self) -> None:
+        self._closing.set()
+
+    def figures(self) -> dict[str, Any]:
+        """What the show says of it."""
+        begin = self.recording.about.clock if self._begin is None else self._begin
+        return {
+            "folder": str(self.recording.folder),
+            "seconds": round(self.clock.now() - begin, 1),
+            "same": self.counts["same"],
+            "different": self.counts["different"],
+        }
+
+    def summary(self) -> str:
+        """What a person reads at the end."""
+        counts, folder = self.counts, self.recording.folder
+        danced = counts["same"] + counts["different"]
+        lines = [f"{folder}: {counts['same']} of {danced} poses are the recorded ones, bit for bit"]
+        if self.first_difference:
+            lines.append(f"the first that is not: {self.first_difference}")
+        if counts["no_frame"]:
+            lines.append(f"{counts['no_frame']} turns found no frame: what the recording has of them did not decode")
+        if counts["lost"]:
+            lines.append(f"{counts['lost']} records had been lost, because the disk did not keep up")
+        if self.finished and self.recording.damage:
+            lines.append(self.recording.damage)
+        return "\n".join(lines)
+
+    def _take(self, turn: Turn, tick: Stage) -> None:
+        self._danced.clear()
+        self._foretell(turn.answers)
+        for change in turn.changes:
+            self._obey(change)
+        match turn.cause:
+            case "arrive":
+                frame = self._frame(turn)
+                if frame is None:
+                    self.counts["no_frame"] += 1
+                else:
+                    tick.arrive(turn.dancer, frame)
+            case "hold":
+                tick.hold_the_silent(turn.now)
+            case "beat":
+                tick.beat(turn.now, turn.since)
+
+    def _frame(self, turn: Turn) -> PoseFrame | None:
+        """The frame whose turn this is; those before it had theirs among the records that were lost."""
+        coming = self._coming[turn.dancer]
+        while coming:
+            frame = coming.popleft()
+            if (frame.number, frame.receive_time) == (turn.number, turn.now):
+                return frame
+        return None
+
+    def _compare(self, recorded: PoseFrame) -> None:
+        danced = self._danced.popleft() if self._danced else None
+        if danced is not None and _bits(danced) == _bits(recorded):
+            self.counts["same"] += 1
+            return
+        self.counts["different"] += 1
+        seconds = recorded.receive_time - (self._begin or 0.0)
+        self.first_difference = self.first_difference or f"{recorded.actor}, {seconds:.3f} s from the beginning"
+
+    def _has_come(self, moment: float) -> bool:
+        """Waits for a record's moment; False when the replay was closed meanwhile."""
+        if self._begin is None:
+            self._begin = moment
+            self.clock.begin(moment)
+        self.clock.reach(moment)
+        if self._closing.wait(max(self.clock.seconds_until(moment) - SPIN_SECONDS, 0.0)):
+            return False
+        while self.clock.seconds_until(moment) > 0.0:
+            pass
+        return True
+
+
+def _bits(pose: PoseFrame) -> tuple[object, ...]:
+    numbers = pose.root_position.tobytes(), pose.rotations.tobytes()
+    return pose.actor, pose.number, pose.sender_time, pose.receive_time, *numbers

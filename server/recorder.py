@@ -1,0 +1,266 @@
+"""Writes a running show down, and never holds it up: taps put what they see into a queue, a thread of its own writes.
+
+Packets go in before they are decoded and turns when they are over, so the file has everything in the order in which it
+acted. What the disk does not keep up with is left out, counted, and marked in the file; a disk that is full ends the
+recording, not the show. The format is `recording.py`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from server.calibrations import Calibrations
+from server.preset import Preset
+from server.preset_dancers import BvhDancer
+from server.protocols.frames import PoseFrame
+from server.receivers import Tap
+from server.recording import (
+    MAGIC,
+    RECORDS,
+    SHOW,
+    About,
+    FileMark,
+    Flush,
+    Frame,
+    Lost,
+    Packet,
+    Pose,
+    Record,
+    RecordWriter,
+)
+from server.turn import Turn
+
+WRITE_SECONDS = 0.1  # a recording is never further behind than this, while the disk takes it
+MOST_WAITING = 20_000  # entries: at two dancers and 120 fps about half a minute
+
+
+class Recorder:
+    """Records a show from `start` to `stop`, as often as one likes; in between the taps cost next to nothing.
+
+    about: what is on stage, asked at each start; its argument is whether the recording begins with the show. counts:
+    records, bytes, lost. fault: why the recording ended by itself, for people; empty while all is well.
+    """
+
+    def __init__(self, about: Callable[[bool], About]) -> None:
+        self.counts: Counter[str] = Counter()
+        self._about = about
+        self._tapped: set[str] = set()  # the dancers whose packets come here, so that their frames need not
+        self._began = False
+        self._lock = threading.Lock()
+        self._writer: _Writer | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the recording that runs is written; None when none does."""
+        writer = self._writer
+        return writer.folder if writer is not None and not writer.fault else None
+
+    @property
+    def fault(self) -> str:
+        writer = self._writer
+        return writer.fault if writer is not None else ""
+
+    def tap(self, dancer: str) -> Tap:
+        """What a receiver of packets calls with each of them."""
+        self._tapped.add(dancer)
+        return _DancerTap(dancer, self._put)
+
+    def start(self, folder: Path) -> Path:
+        """Begins a recording in a new folder within `folder`, named by the time, and returns it.
+
+        Raises OSError naming the folder when it cannot be written, ValueError while a recording runs.
+        """
+        with self._lock:
+            if self.folder is not None:
+                raise ValueError(f"recording to {self.folder} already; stop that first")
+            self._end()
+            self.counts.clear()
+            self._writer = _Writer(_new_folder(folder), self._about(not self._began), self.counts)
+            return self._writer.folder
+
+    def stop(self) -> str:
+        """Ends the recording and says where it is and what it has. Raises ValueError when there is none."""
+        with self._lock:
+            if self._writer is None:
+                raise ValueError("nothing is being recorded")
+            return self._end()
+
+    def close(self) -> str:
+        """As `stop`; empty when nothing is being recorded."""
+        with self._lock:
+            return self._end()
+
+    def turn(self, turn: Turn, frame: PoseFrame | None, poses: Sequence[PoseFrame]) -> None:
+        """A turn of the tick is over. frame: what arrived in it. Called by whoever holds the turn."""
+        self._began = True
+        if self._writer is not None:
+            self._put((turn, None if turn.dancer in self._tapped else frame, poses))
+
+    def figures(self) -> dict[str, Any]:
+        """What the show says of it: the folder, None when nothing is recorded, the counts and the fault."""
+        folder = self.folder
+        return {"folder": None if folder is None else str(folder), "counts": dict(self.counts), "fault": self.fault}
+
+    def _put(self, entry: _Entry) -> None:
+        writer = self._writer
+        if writer is not None:
+            writer.put(entry)
+
+    def _end(self) -> str:
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return ""
+        writer.close()
+        said = f"{writer.folder}: {self.counts['records']} records, {self.counts['bytes'] / 1e6:.1f} MB"
+        if self.counts["lost"]:
+            said += f"; {self.counts['lost']} were lost, because the disk did not keep up"
+        return f"{said}; {writer.fault}" if writer.fault else said
+
+
+class _DancerTap:
+    def __init__(self, dancer: str, put: Callable[[_Entry], None]) -> None:
+        self._dancer, self._put = dancer, put
+
+    def packet(self, data: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
+        self._put(Packet(self._dancer, receive_time, ":".join(map(str, sender[:2])), bytes(data)))
+
+    def flush(self, now: float) -> None:
+        self._put(Flush(self._dancer, now))
+
+
+_Entry = Packet | Flush | Lost | tuple[Turn, PoseFrame | None, Sequence[PoseFrame]]
+
+
+class _Writer:
+    """One recording: its file, queue and thread. The file has no buffer, so what is written outlives the program."""
+
+    def __init__(self, folder: Path, about: About, counts: Counter[str]) -> None:
+        self.folder = folder
+        self.fault = ""
+        self._counts = counts
+        self._encoder = RecordWriter()
+        self._waiting: deque[_Entry] = deque()
+        self._lost = 0
+        self._closing = threading.Event()
+        (folder / SHOW).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        self._file = (folder / RECORDS).open("wb", buffering=0)
+        self._write(MAGIC)
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def put(self, entry: _Entry) -> None:
+        """From any thread; what finds no room is lost."""
+        if self.fault or self._closing.is_set():
+            return
+        if len(self._waiting) >= MOST_WAITING:
+            self._lost += 1
+            self._counts["lost"] += 1
+            return
+        if self._lost:
+            self._waiting.append(Lost(self._lost))
+            self._lost = 0
+        self._waiting.append(entry)
+
+    def close(self) -> None:
+        self._closing.set()
+        self._thread.join()
+        self._file.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.wait(WRITE_SECONDS):
+                self._drain()
+            self._drain()
+            self._write(self._encoder.end())
+        except OSError as error:
+            self.fault = f"the recording has ended: {self.folder / RECORDS}: {error.strerror}"
+        except Exception as error:  # a fault of ours ends the recording, not the show
+            self.fault = f"the recording has ended: {type(error).__name__}: {error}"
+        self._waiting.clear()
+
+    def _drain(self) -> None:
+        """Writes what waits. A batch is a tenth of a second, unless the disk is slow."""
+        pieces = [
+            self._encoder.encode(record)
+            for _ in range(len(self._waiting))
+            for record in _records(self._waiting.popleft())
+        ]
+        self._write(b"".join(pieces))
+        self._counts["records"] += len(pieces)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while len(view):
+            written = self._file.write(view)
+            self._counts["bytes"] += written
+            view = view[written:]
+
+
+def _records(entry: _Entry) -> Iterator[Record]:
+    if not isinstance(entry, tuple):
+        yield entry
+        return
+    turn, frame, poses = entry
+    if frame is not None:
+        yield Frame(replace(frame, actor=turn.dancer))
+    yield turn
+    for pose in poses:
+        yield Pose(turn.tick, pose)
+
+
+def _new_folder(folder: Path) -> Path:
+    """A folder in `folder` that was not there, named by the time. Raises OSError naming what cannot be made."""
+    name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
+    for place in range(1, 1000):
+        new = folder / (name if place == 1 else f"{name}_{place}")
+        try:
+            new.mkdir(parents=True)
+            return new
+        except FileExistsError:
+            if not folder.is_dir():
+                break
+        except OSError as error:
+            raise OSError(f"cannot record to {folder}: {error.strerror}; name a folder that can be written") from None
+    raise OSError(f"cannot record to {folder}: no new folder can be made there; name another one")
+
+
+def about_show(
+    preset: Preset, path: Path, seed: int, calibrations: Calibrations, now: Callable[[], float], whole: bool
+) -> About:
+    """What is on stage. path: the preset's file. now: the show's clock. Raises OSError for a file that is gone."""
+    files = {f"partners.{name}.model": partner.model for name, partner in preset.partners.items()}
+    for name, dancer in preset.dancers.items():
+        if isinstance(dancer, BvhDancer):
+            files[f"dancers.{name}.file"] = dancer.file
+    return About(
+        begun=datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        clock=now(),
+        whole=whole,
+        preset=path.name,
+        text=path.read_text(encoding="utf-8"),
+        seed=seed,
+        fps=preset.clock.fps,
+        files={key: FileMark(name=file.name, sha256=_digest(file)) for key, file in files.items()},
+        versions={"python": platform.python_version(), "machine": platform.machine()} | _versions(),
+        dancers={name: dancer.receive for name, dancer in preset.dancers.items()},
+        calibrations={name: calibration.to_dict() for name, calibration in calibrations.newest.items()},
+    )
+
+
+def _versions() -> dict[str, str]:
+    wanted = ("pas-de-deux", "numpy", "onnxruntime", "onnxruntime-gpu")
+    return {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"] in wanted}
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
