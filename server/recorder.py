@@ -2,7 +2,7 @@
 
 Packets go in before they are decoded and turns when they are over, so the file has everything in the order in which it
 acted. What the disk does not keep up with is left out, counted, and marked in the file; a disk that is full ends the
-recording, not the show. The format is `recording.py`'s.
+recording, not the show. The formats are those of `recording.py` and `records.py`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,8 @@ from server.preset import Preset
 from server.preset_dancers import BvhDancer
 from server.protocols.frames import PoseFrame
 from server.receivers import Tap
-from server.recording import (
-    MAGIC,
-    RECORDS,
-    SHOW,
-    About,
-    FileMark,
-    Flush,
-    Frame,
-    Lost,
-    Packet,
-    Pose,
-    Record,
-    RecordWriter,
-)
+from server.recording import MAGIC, RECORDS, SHOW, About, FileMark
+from server.records import End, Flush, Frame, Lost, Packet, Pose, Record, RecordWriter
 from server.turn import Turn
 
 WRITE_SECONDS = 0.1  # a recording is never further behind than this, while the disk takes it
@@ -180,7 +168,7 @@ class _Writer:
             while not self._closing.wait(WRITE_SECONDS):
                 self._drain()
             self._drain()
-            self._write(self._encoder.end())
+            self._write(self._encoder.encode(End()))
         except OSError as error:
             self.fault = f"the recording has ended: {self.folder / RECORDS}: {error.strerror}"
         except Exception as error:  # a fault of ours ends the recording, not the show

@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
     "server/receivers/zmq.py": (RECEIVERS, {"numpy", "zmq"}),
-    "server/receivers/replay.py": ({*RECEIVERS, "server.recording", "server.turn"}, set()),
+    "server/receivers/replay.py": ({*RECEIVERS, "server.recording", "server.records", "server.turn"}, set()),
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
     "server/senders/bvh.py": ({"motion", "server.protocols", "server.senders"}, {"numpy"}),
     "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
@@ -91,10 +91,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.rehearsal", "server.stats", "server.timeline", "server.turn", "server.worker"},
         set(),
     ),
-    "server/recording.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy", "pydantic"}),
+    "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
+    "server/recording.py": ({"motion", "server.records"}, {"pydantic"}),
     "server/recorder.py": (
         {"server.calibrations", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"}
-        | {"server.recording", "server.turn"},
+        | {"server.recording", "server.records", "server.turn"},
         set(),
     ),
     "server/tapes.py": ({"server"}, set()),
@@ -107,12 +108,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
-        {"motion", "server.preset", "server.receivers", "server.stages", "server.steering", "server.tick"},
+        {"motion", "server.preset", "server.receivers", "server.stages", "server.steering", "server.tapes"}
+        | {"server.tick"},
         set(),
     ),
     "server/app.py": ({"motion", "server"}, set()),
     "run_server.py": (
-        {"server.app", "server.preset", "server.preset_values", "server.render", "server.report", "server.show"},
+        {"server.app", "server.preset", "server.preset_values", "server.recording", "server.render", "server.report"}
+        | {"server.show"},
         set(),
     ),
     # The stage page: a process of its own.

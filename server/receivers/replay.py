@@ -16,7 +16,8 @@ from typing import Any, Protocol
 from server.params import ControlChange
 from server.protocols.frames import PoseFrame
 from server.receivers import Fed
-from server.recording import Flush, Frame, Lost, Packet, Pose, Recording
+from server.recording import Recording
+from server.records import Flush, Frame, Lost, Packet, Pose
 from server.turn import Turn
 
 SPIN_SECONDS = 0.0003  # a sleeper is woken late, so the last part of a wait is spun
