@@ -1,6 +1,7 @@
 """A preset's outputs: what opens, what leaves in whose axes and how often, and what is refused before the show."""
 
 import json
+import re
 import socket
 import struct
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import yaml
 import zmq
 
 from motion import rotations as rot
+from motion.axes import PROFILES
 from motion.bvh import read_bvh
 from motion.skeleton import HUMANOID
 from server import preset
@@ -226,3 +228,25 @@ def test_one_actor_may_leave_twice_for_one_place_at_two_rates():
 def test_files_of_outputs_start_at_the_presets_folder():
     (output,) = show({"send": "bvh", "actor": "partner1", "file": "takes/a.bvh"}).outputs
     assert output.file == DEMO.parent / "takes/a.bvh"
+
+
+PAGE = (DEMO.parents[1] / "docs/wire-out.md").read_text(encoding="utf-8")
+
+
+def test_the_pages_example_is_a_preset(tmp_path):
+    example = yaml.safe_load(re.search(r"```yaml\n(.*?)```", PAGE, re.S)[1])["outputs"]
+    (tmp_path / example[0]["vrm_file"]).write_bytes(b"")
+    example[0]["vrm_file"] = str(tmp_path / example[0]["vrm_file"])
+    assert {output.send for output in show(*example).outputs} == {"vmc", "touchdesigner", "ai_toolbox", "zmq", "bvh"}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_the_pages_formulas_are_the_axes(profile):
+    position, rotation, unit = re.search(rf"^\| `{profile}` \| \((.*)\) \| \((.*)\) \| (m|cm) \|$", PAGE, re.M).groups()
+    numbers = {"x": 1.0, "y": 2.0, "z": 3.0, "w": 4.0} | {"-x": -1.0, "-y": -2.0, "-z": -3.0, "-w": -4.0}
+    axes = PROFILES[profile]
+    assert axes.unit == unit
+    mapped = axes.in_unit("m").positions(np.array([1.0, 2.0, 3.0])).tolist()
+    assert mapped == [numbers[axis] for axis in position.split(", ")]
+    mapped = axes.rotations(np.array([1.0, 2.0, 3.0, 4.0])).tolist()
+    assert mapped == [numbers[axis] for axis in rotation.split(", ")]
