@@ -68,8 +68,8 @@ def by_gradient(run: Run) -> Path:
     model = run.kind.build(run.model, run.skeleton)
     windows = run.kind.windows(run, run.trained, True)
     watched = run.kind.windows(run, run.held_out, False) if run.held_out else None
-    if hasattr(model, "fit_statistics"):
-        model.fit_statistics(_some(windows, STATISTICS, run.seed))
+    if hasattr(model, "fit_statistics") and (count := getattr(model, "statistics", STATISTICS)):
+        model.fit_statistics(_some(windows, count, run.seed))
     checkpoint.init_from(model, run.training.init_from)
     last = train(
         run.name,

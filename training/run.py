@@ -49,8 +49,8 @@ class Kind:
     from: `len(windows)` and `gather(numbers) -> batch`. train(run) trains and returns the path of a checkpoint.
 
     A module for training.loop has `config`, `skeleton` and `loss(batch) -> (total, parts)`. Where it has them, the
-    loop also calls `fit_statistics(batch)` once with many windows, and `start_epoch(epoch)` (from 0) before each
-    epoch, for weights that follow a cycle.
+    loop also calls `fit_statistics(batch)` once with many windows (as many as `statistics` says, where it is there; at
+    0 not at all), and `start_epoch(epoch)` (from 0) before each epoch, for weights that follow a cycle.
     """
 
     config: type

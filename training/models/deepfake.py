@@ -92,15 +92,13 @@ class Deepfake(nn.Module):
             nn.ModuleList(Critic(config.latent + joints + 1) for _ in range(2)) if config.style_loss else None
         )
         self.pose_loss = PoseLoss(config, skeleton)
+        self.statistics = principal.WINDOWS if config.principal else 0  # windows that fit_statistics is to see
         self.kl_weight, self.critic_weight = window_vae.kl_weight(config, 0), 1.0
 
     @torch.no_grad()
     def fit_statistics(self, batch: Batch) -> None:
         """The principal components of windows, of as many of each dancer."""
-        if not self.config.principal:
-            return
-        some = {name: values[: principal.WINDOWS] for name, values in batch.items()}
-        windows = _joined([window_vae.view(some, who, self.config)[0] for who in ("dancer", "partner")])
+        windows = _joined([window_vae.view(batch, who, self.config)[0] for who in ("dancer", "partner")])
         self.encoder.principal.fit(window_vae.channels(windows))
         for decoder in (self.decoder1, self.decoder2):
             decoder.principal.load_state_dict(self.encoder.principal.state_dict())
