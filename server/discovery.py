@@ -5,6 +5,7 @@ Never worth a show: a machine without a network, or with another program in the 
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Sequence
@@ -43,15 +44,21 @@ class Announcement:
     def _announce(self) -> None:
         try:
             addresses = self._addresses()
-            if not addresses:
-                raise OSError("this machine has no network address")
             everywhere = self._host in EVERYWHERE
             self._zeroconf = Zeroconf(interfaces=InterfaceChoice.All if everywhere else addresses)
-            for service, port in self._ports.items():
-                self._zeroconf.register_service(self._service(service, port, addresses), allow_name_change=True)
+            asyncio.run(self._register(self._zeroconf, addresses))
         except Exception as error:  # mDNS has many ways to fail, and none may fail the show
             self.fault = f"not announced by mDNS: {type(error).__name__}: {error}".rstrip(": ")
         self.announced.set()
+
+    async def _register(self, zeroconf: Zeroconf, addresses: Sequence[str]) -> None:
+        """Both at once: each takes half a second to make sure that nobody has the name."""
+        services = [self._service(service, port, addresses) for service, port in self._ports.items()]
+        registering = [zeroconf.async_register_service(service, allow_name_change=True) for service in services]
+        assert zeroconf.loop is not None
+        await asyncio.gather(
+            *(asyncio.wrap_future(asyncio.run_coroutine_threadsafe(each, zeroconf.loop)) for each in registering)
+        )
 
     def _service(self, service: str, port: int, addresses: Sequence[str]) -> ServiceInfo:
         kind = f"{service}.local."
@@ -60,7 +67,14 @@ class Announcement:
         )
 
     def _addresses(self) -> list[str]:
-        if self._host not in EVERYWHERE:
-            return [socket.gethostbyname(self._host)]
-        addresses = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
-        return [address for address in addresses if not address.startswith("127.")]
+        """Where others reach this show. Raises OSError when nobody can."""
+        own = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if ip.is_IPv4]
+        if self._host in EVERYWHERE:
+            addresses = [address for address in own if not address.startswith("127.")]
+            if not addresses:
+                raise OSError("this machine has no network address")
+            return addresses
+        address = socket.gethostbyname(self._host)
+        if address not in own:
+            raise OSError(f"{self._host} is no address of this machine; it has: {', '.join(own) or 'none'}")
+        return [address]
