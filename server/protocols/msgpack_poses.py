@@ -1,6 +1,6 @@
 """Poses as one msgpack map, for peers that would rather read names than offsets: every actor of a tick in one message.
 
-`msgpack.unpackb(message)` is all a reader needs; docs/wire-out.md lists the keys. No topic and one part, so a conflating
+`msgpack.unpackb(message)` is all a reader needs; docs/wire-out.md lists the keys. No topic and one part: a conflating
 subscriber keeps exactly the newest message. No sockets here.
 """
 
