@@ -7,6 +7,7 @@ recording, not the show. The formats are those of `recording.py` and `records.py
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import threading
@@ -153,9 +154,7 @@ class _Writer:
             self._lost += 1
             self._counts["lost"] += 1
             return
-        if self._lost:
-            self._waiting.append(Lost(self._lost))
-            self._lost = 0
+        self._mark_loss()
         self._waiting.append(entry)
 
     def close(self) -> None:
@@ -167,6 +166,7 @@ class _Writer:
         try:
             while not self._closing.wait(WRITE_SECONDS):
                 self._drain()
+            self._mark_loss()
             self._drain()
             self._write(self._encoder.encode(End()))
         except OSError as error:
@@ -174,6 +174,11 @@ class _Writer:
         except Exception as error:  # a fault of ours ends the recording, not the show
             self.fault = f"the recording has ended: {type(error).__name__}: {error}"
         self._waiting.clear()
+
+    def _mark_loss(self) -> None:
+        if self._lost:
+            self._waiting.append(Lost(self._lost))
+            self._lost = 0
 
     def _drain(self) -> None:
         """Writes what waits. A batch is a tenth of a second, unless the disk is slow."""
@@ -238,15 +243,18 @@ def about_show(
         seed=seed,
         fps=preset.clock.fps,
         files={key: FileMark(name=file.name, sha256=_digest(file)) for key, file in files.items()},
-        versions={"python": platform.python_version(), "machine": platform.machine()} | _versions(),
+        versions=_versions(),
         dancers={name: dancer.receive for name, dancer in preset.dancers.items()},
         calibrations={name: calibration.to_dict() for name, calibration in calibrations.newest.items()},
     )
 
 
 def _versions() -> dict[str, str]:
-    wanted = ("pas-de-deux", "numpy", "onnxruntime", "onnxruntime-gpu")
-    return {d.metadata["Name"]: d.version for d in metadata.distributions() if d.metadata["Name"] in wanted}
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for name in ("pas-de-deux", "numpy", "onnxruntime", "onnxruntime-gpu"):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
 
 
 def _digest(file: Path) -> str:

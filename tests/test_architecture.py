@@ -136,6 +136,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
+    "exporters/recording.py": ({"motion", "server.protocols", "server.recording", "server.records"}, {"numpy"}),
     "exporters/gif.py": ({"motion"}, {"PIL", "matplotlib", "numpy"}),
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
