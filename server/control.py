@@ -123,7 +123,7 @@ class Control:
             messages = parse(data)
         except PacketError as error:
             self._refuse(source, "garbage", "", str(error))
-            return 1
+            return 1 + len(data) // 64  # as many messages as it may have been
         for address, arguments in messages:
             try:
                 self._obey(address, arguments, source)
