@@ -29,7 +29,10 @@ class Slot(int):
 
 
 class Layout:
-    """Everything in a datagram but its numbers. `messages` has a Slot where `values(datagram)` has a number."""
+    """Everything in a datagram but its numbers. `messages` has a Slot where `values(datagram)` has a number.
+
+    float_words: the 32-bit word of the datagram that holds Slot(k), for the floats; Slots of other types come after.
+    """
 
     def __init__(
         self, messages: Sequence[Message], floats: Sequence[int], integers: Sequence[int], constants: Sequence[float]
@@ -37,6 +40,7 @@ class Layout:
         """floats, integers: which 32-bit words of the datagram they are. constants: the 64-bit numbers, which are the
         same in every datagram of this layout."""
         self.messages = tuple(messages)
+        self.float_words = tuple(floats)
         self._floats = np.array(floats, dtype=np.intp)
         self._integers = np.array(integers, dtype=np.intp)
         self._values: Array = np.array([*[0.0] * (len(floats) + len(integers)), *constants])
@@ -65,7 +69,12 @@ class LayoutCache:
         self._layouts: dict[int, list[tuple[NDArray[np.uint32], dict[bytes, Layout]]]] = {}
 
     def read(self, datagram: bytes | memoryview) -> tuple[Layout, Array]:
-        """A datagram's layout (the same object for the same layout) and its numbers; raises PacketError."""
+        """A datagram's layout and its numbers; raises PacketError."""
+        layout = self.find(datagram)
+        return layout, layout.values(datagram)
+
+    def find(self, datagram: bytes | memoryview) -> Layout:
+        """A datagram's layout, the same object for the same layout; raises PacketError."""
         length = len(datagram)
         candidates = self._layouts.get(length)
         if candidates:
@@ -73,10 +82,10 @@ class LayoutCache:
             for mask, layouts in candidates:
                 known = layouts.get((words & mask).tobytes())
                 if known is not None:
-                    return known, known.values(datagram)
+                    return known
         layout, mask, fixed = _layout(bytes(datagram))
         self._remember(length, layout, mask, fixed)
-        return layout, layout.values(datagram)
+        return layout
 
     def __len__(self) -> int:
         return sum(len(layouts) for group in self._layouts.values() for _, layouts in group)

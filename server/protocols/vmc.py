@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array
@@ -34,6 +35,7 @@ from server.protocols.vmc_encoder import VmcEncoder
 
 __all__ = ["BONE", "OK", "ROOT", "TIME", "VmcDecoder", "VmcEncoder"]
 
+_Numbers = NDArray[np.floating[Any]]
 _SIGNS: Array = np.concatenate([POSITION_SIGNS, ROTATION_SIGNS])
 
 FRAME_TIMEOUT = 0.002  # seconds a frame stays open when nothing else closes it
@@ -61,7 +63,7 @@ class VmcDecoder:
         self._opened = 0.0
         self._actor = actor
         self._layouts = osc.LayoutCache()
-        self._plans: dict[osc.Layout, list[_Step]] = {}
+        self._plans: dict[osc.Layout, tuple[list[_Step], bool]] = {}
         self._number = 0
         self._time: float | None = None  # of the frame that is open or comes next
         self._time_first = False  # whether this sender tells the time before the bones, or after
@@ -70,19 +72,22 @@ class VmcDecoder:
         self._bones_came = -math.inf
         self._received = 0  # in the open frame, a bit a joint, and one for the root
         self._root = _STILL.tolist()
-        self._bones = np.tile(_STILL, (len(HUMANOID), 1))  # (J, 7) in Unity's axes, as received last
+        # (J, 7) in Unity's axes, as received last; float32 as on the wire, so that only a good pose is converted.
+        self._bones = np.tile(_STILL, (len(HUMANOID), 1)).astype(np.float32)
         self._bones[0, :3] = HUMANOID.offsets[0] * POSITION_SIGNS
         self._good_bones = self._bones.copy()
         self._rest = SenderSkeleton()
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole: none, one, or several. Raises PacketError."""
-        layout, values = self._layouts.read(datagram)
+        layout = self._layouts.find(datagram)
         plan = self._plans.get(layout)
         if plan is None:
             plan = self._remember_plan(layout)
         frames = self.flush(receive_time)
-        for step, what, places in plan:
+        steps, plain = plan
+        values: _Numbers = np.frombuffer(datagram, dtype=_PLAIN) if plain else layout.values(datagram)
+        for step, what, places in steps:
             step(self, values, what, places, receive_time, frames)
         return frames
 
@@ -93,25 +98,28 @@ class VmcDecoder:
             self._close_without_time(frames)
         return frames
 
-    # What a datagram does, step by step. `places` are places among the datagram's numbers.
+    # What a datagram does, step by step. `places` are places among `values`: the datagram's words where all the numbers
+    # that count are floats, as nearly always; else its numbers in Slot order.
 
-    def _take_bones(self, values: Array, bones: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+    def _take_bones(
+        self, values: _Numbers, bones: Any, places: Any, receive_time: float, frames: list[PoseFrame]
+    ) -> None:
         joints, bits = bones
         self._learn_order(receive_time)
         if self._received & bits:
             first = next(n for n, joint in enumerate(joints) if self._received >> joint & 1)
-            self._bones[joints[:first]] = values[places[:first]]
+            self._bones[joints[:first]] = _narrow(values[places[:first]])
             self._received |= _bits(joints[:first])
             self._close_without_time(frames)
             joints, places, bits = joints[first:], places[first:], _bits(joints[first:])
         if self.deadline is None:
             self._opened, self.deadline = receive_time, receive_time + FRAME_TIMEOUT
-        self._bones[joints] = values[places]
+        self._bones[joints] = _narrow(values[places])
         self._received |= bits
 
-    def _take_time(self, values: Array, _: Any, place: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+    def _take_time(self, values: _Numbers, _: Any, place: Any, receive_time: float, frames: list[PoseFrame]) -> None:
         time: float | None = float(values[place])
-        if not abs(values[place]) <= LONGEST_TIME:  # written so that NaN fails
+        if not abs(float(values[place])) <= LONGEST_TIME:  # written so that NaN fails
             self.dropped["time_out_of_range"] += 1
             time = None
         self._time_came, self._pause_before = receive_time, receive_time - self._bones_came
@@ -124,20 +132,21 @@ class VmcDecoder:
             self._close(time, frames)
             self._time = None
 
-    def _take_root(self, values: Array, _: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
+    def _take_root(self, values: _Numbers, _: Any, places: Any, receive_time: float, frames: list[PoseFrame]) -> None:
         if self._received & _ROOT_BIT and self.deadline is not None:
             self._close_without_time(frames)  # the next frame's root
         self._received |= _ROOT_BIT
-        root = values[places]
-        if root.tolist() == self._root:
+        root = values[places].tolist()
+        if root == self._root:
             return
-        reason = _fault(root, root[3:] @ root[3:, None])
+        numbers = np.array(root)
+        reason = _far(numbers) or _no_rotation(numbers[3:] @ numbers[3:, None])
         if reason:
             self.dropped[f"root_{reason}"] += 1
         else:
-            self._root = root.tolist()
+            self._root = root
 
-    def _count(self, values: Array, counter: Any, reason: Any, _: float, frames: list[PoseFrame]) -> None:
+    def _count(self, values: _Numbers, counter: Any, reason: Any, _: float, frames: list[PoseFrame]) -> None:
         if reason not in counter and len(counter) >= MAX_UNKNOWN:
             reason = "(others)"
         counter[reason] += 1
@@ -162,15 +171,17 @@ class VmcDecoder:
         receive_time, self.deadline = self._opened, None
         received, self._received = self._received, 0
         self._number += 1
-        squares = np.einsum("ij,ij->i", self._bones[:, 3:], self._bones[:, 3:])
-        reason = _fault(self._bones, squares)
-        if reason:
+        reason = _far(self._bones)
+        if reason is None:
+            bones = self._bones * _SIGNS
+            squares = np.einsum("ij,ij->i", bones[:, 3:], bones[:, 3:])
+            reason = _no_rotation(squares)
+        if reason is not None:
             self.dropped[reason] += 1
             self._bones[:] = self._good_bones
             return
         self._good_bones[:] = self._bones
         skeleton = self._rest.update(self._bones[:, :3], received & ~_ROOT_BIT, receive_time)
-        bones = self._bones * _SIGNS
         positions, rotations = bones[:, :3], bones[:, 3:] / np.sqrt(squares)[:, None]
         root_position = positions[0]
         if self._root != _AT_ORIGIN:
@@ -180,17 +191,26 @@ class VmcDecoder:
             rotations[0] = rot.multiply(turn, rotations[0])
         frames.append(PoseFrame(skeleton, root_position, rotations, time, receive_time, self._number, self._actor))
 
-    def _remember_plan(self, layout: osc.Layout) -> list[_Step]:
+    def _remember_plan(self, layout: osc.Layout) -> tuple[list[_Step], bool]:
         if len(self._plans) > 256:
             self._plans.clear()
-        plan = self._plans[layout] = self._plan(layout)
+        counted = [arg for address, args in layout.messages if address in (BONE, TIME, ROOT) for arg in args[:8]]
+        words = layout.float_words
+        plain = all(arg < len(words) for arg in counted if isinstance(arg, osc.Slot))
+        plan = self._plans[layout] = (self._plan(layout, words if plain else None), plain)
         return plan
 
-    def _plan(self, layout: osc.Layout) -> list[_Step]:
-        """What to do with any datagram of this layout, so that per frame only numbers are moved."""
+    def _plan(self, layout: osc.Layout, words: Sequence[int] | None) -> list[_Step]:
+        """What to do with any datagram of this layout, so that per frame only numbers are moved.
+
+        words: by Slot, the places among the values that the steps will get; None where they are the Slots.
+        """
         steps: list[_Step] = []
         joints: list[int] = []
         places: list[list[int]] = []
+
+        def place(slot: osc.Slot) -> int:
+            return int(slot) if words is None else words[slot]
 
         def end_bones() -> None:
             if joints:
@@ -210,20 +230,21 @@ class VmcDecoder:
                 if joint in joints:
                     end_bones()
                 joints.append(joint)
-                places.append([int(arg) for arg in args[1:8]])
+                places.append([place(arg) for arg in args[1:8]])
             elif address == TIME and args and isinstance(args[0], osc.Slot):
                 end_bones()
-                steps.append((VmcDecoder._take_time, None, int(args[0])))
+                steps.append((VmcDecoder._take_time, None, place(args[0])))
             elif address == ROOT and _named_floats(args):
                 end_bones()
-                steps.append((VmcDecoder._take_root, None, np.array(args[1:8], dtype=np.intp)))
+                steps.append((VmcDecoder._take_root, None, np.array([place(arg) for arg in args[1:8]])))
             elif address in (BONE, TIME, ROOT):
                 steps.append((VmcDecoder._count, self.dropped, "bad_arguments"))
         end_bones()
         return steps
 
 
-_Step = tuple[Callable[[VmcDecoder, Array, Any, Any, float, list[PoseFrame]], None], Any, Any]
+_Step = tuple[Callable[[VmcDecoder, _Numbers, Any, Any, float, list[PoseFrame]], None], Any, Any]
+_PLAIN = np.dtype(">f4")
 _ROOT_BIT = 1 << len(HUMANOID)
 _AT_ORIGIN = _STILL.tolist()
 
@@ -237,8 +258,21 @@ def _bits(joints: Iterable[int]) -> int:
     return sum(1 << int(joint) for joint in joints)
 
 
-def _fault(bones: Array, squares: Array) -> str | None:
-    """Why position-and-rotation rows (n, 7), with their rotations' squared lengths (n), are no pose, or None."""
-    if not np.vdot(bones, bones) <= FAR * FAR:  # written so that NaN fails
-        return "out_of_range" if np.isfinite(bones).all() else "not_finite"
+def _narrow(numbers: _Numbers) -> _Numbers:
+    """Numbers of any type as float32; what is too large for it becomes infinite."""
+    if numbers.dtype != np.float64:
+        return numbers
+    with np.errstate(over="ignore", invalid="ignore"):
+        return numbers.astype(np.float32)
+
+
+def _far(bones: _Numbers) -> str | None:
+    """Why numbers are no places on a stage, or None."""
+    if np.vdot(bones, bones) <= FAR * FAR:  # NaN fails
+        return None
+    return "out_of_range" if np.isfinite(bones).all() else "not_finite"
+
+
+def _no_rotation(squares: Array) -> str | None:
+    """Whether one of some quaternions, of which these are the squared lengths, is none."""
     return "zero_rotation" if min(squares.tolist()) < 1e-6 else None

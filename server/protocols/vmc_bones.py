@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +52,12 @@ class SenderSkeleton:
 
     def __init__(self) -> None:
         self._skeleton = HUMANOID
-        self._positions = np.zeros((len(HUMANOID), 3))
+        self._positions: NDArray[np.floating[Any]] = np.zeros((len(HUMANOID), 3))
         self._newest = b""  # the positions looked at last: a sender's rest offsets stay the same for hours
         self._seen = 0
         self._made = -math.inf
 
-    def update(self, positions: Array, received: int, now: float) -> Skeleton:
+    def update(self, positions: NDArray[np.floating[Any]], received: int, now: float) -> Skeleton:
         """The skeleton to use from a frame on.
 
         positions: (J, 3) local bone positions, metres, Unity's axes. received: the bones the frame held, a bit a
