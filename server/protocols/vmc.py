@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -194,29 +194,26 @@ class VmcDecoder:
     def _remember_plan(self, layout: osc.Layout) -> tuple[list[_Step], bool]:
         if len(self._plans) > 256:
             self._plans.clear()
-        counted = [arg for address, args in layout.messages if address in (BONE, TIME, ROOT) for arg in args[:8]]
-        words = layout.float_words
-        plain = all(arg < len(words) for arg in counted if isinstance(arg, osc.Slot))
-        plan = self._plans[layout] = (self._plan(layout, words if plain else None), plain)
+        steps, words = self._plan(layout), np.array(layout.float_words, dtype=np.intp)
+        plain = all(places.max() < len(words) for _, _, places in steps if isinstance(places, np.ndarray))
+        if plain:
+            steps = [(step, what, words[p] if isinstance(p, np.ndarray) else p) for step, what, p in steps]
+        plan = self._plans[layout] = (steps, plain)
         return plan
 
-    def _plan(self, layout: osc.Layout, words: Sequence[int] | None) -> list[_Step]:
-        """What to do with any datagram of this layout, so that per frame only numbers are moved.
-
-        words: by Slot, the places among the values that the steps will get; None where they are the Slots.
-        """
+    def _plan(self, layout: osc.Layout) -> list[_Step]:
+        """What to do with any datagram of this layout, so that per frame only numbers are moved; places are Slots."""
         steps: list[_Step] = []
         joints: list[int] = []
-        places: list[list[int]] = []
-
-        def place(slot: osc.Slot) -> int:
-            return int(slot) if words is None else words[slot]
+        places: list[tuple[Any, ...]] = []
 
         def end_bones() -> None:
             if joints:
                 if sum(step is VmcDecoder._take_bones for step, *_ in steps) == MAX_FRAMES:
                     raise PacketError(f"bones repeat; a datagram may hold {MAX_FRAMES} frames of them")
-                steps.append((VmcDecoder._take_bones, (np.array(joints), _bits(joints)), np.array(places)))
+                steps.append(
+                    (VmcDecoder._take_bones, (np.array(joints), _bits(joints)), np.array(places, dtype=np.intp))
+                )
                 joints.clear()
                 places.clear()
 
@@ -230,13 +227,13 @@ class VmcDecoder:
                 if joint in joints:
                     end_bones()
                 joints.append(joint)
-                places.append([place(arg) for arg in args[1:8]])
+                places.append(args[1:8])
             elif address == TIME and args and isinstance(args[0], osc.Slot):
                 end_bones()
-                steps.append((VmcDecoder._take_time, None, place(args[0])))
+                steps.append((VmcDecoder._take_time, None, np.array(args[0], dtype=np.intp)))
             elif address == ROOT and _named_floats(args):
                 end_bones()
-                steps.append((VmcDecoder._take_root, None, np.array([place(arg) for arg in args[1:8]])))
+                steps.append((VmcDecoder._take_root, None, np.array(args[1:8], dtype=np.intp)))
             elif address in (BONE, TIME, ROOT):
                 steps.append((VmcDecoder._count, self.dropped, "bad_arguments"))
         end_bones()
