@@ -28,6 +28,7 @@ from server.inputs import open_inputs
 from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
+from server.player_commands import player_commands
 from server.preset import Preset, PresetError, load
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer
@@ -127,6 +128,7 @@ class Show:
         check_cues(path, self.preset, self.tick.pipeline, switch, self._twin)
         desk.commands[SWITCH] = switch.command()
         desk.commands["show/record"] = self.tapes.command()
+        desk.commands |= player_commands(self.preset, self._receivers)
         desk.commands["show/calibrate"] = Command(
             partial(self.tapes.calibrations.ask, self._changes),
             "measures dancers anew: which ones, how, in how many seconds",

@@ -101,7 +101,8 @@ class Desk:
         for name, command in self.commands.items():
             stands = command.value() if command.value else {"s": "", "i": 0, "f": 0.0}.get(command.takes)
             choices = tuple(command.choices()) if command.choices else ()
-            yield Node(f"/{name}", command.about, command.takes, (stands,), choices=choices)
+            value = stands if isinstance(stands, tuple) else (stands,)
+            yield Node(f"/{name}", command.about, command.takes, value, choices=choices)
         yield Node("/cue/current", "the cue that was given last", "i", (self.cues.position,), writable=False)
         if self.cues.cues:
             yield Node("/cue/go", "gives the next cue")

@@ -54,6 +54,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What a show can be asked, whoever asks.
     "server/desk.py": ({"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}, {"numpy"}),
     "server/cues.py": ({"server.params", "server.preset_control"}, set()),
+    "server/player_commands.py": (
+        {"motion", "server.errands", "server.preset", "server.preset_dancers", "server.receivers"},
+        set(),
+    ),
     "server/switch.py": ({"server.cues", "server.errands", "server.pipeline", "server.preset", "server.tick"}, set()),
     "server/steering.py": (
         {"server.control", "server.desk", "server.discovery", "server.osc_query", "server.preset_control"},

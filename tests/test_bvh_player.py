@@ -1,6 +1,7 @@
 """The recording as a dancer: the same frames, in time, round after round."""
 
 import time
+from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
 from queue import SimpleQueue
@@ -12,6 +13,7 @@ from motion import kinematics
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
+from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
 PATIENCE = 10.0  # seconds; a busy machine may be slow, a broken player never delivers
@@ -113,3 +115,91 @@ def test_a_player_survives_its_listener_and_closes_in_the_middle():
         player.start()
         assert [arrived.get(timeout=PATIENCE).number for _ in range(3)] == [0, 1, 2]
     assert str(player.last_error) == "no"
+
+
+def played(player: BvhPlayer, frames: int, orders: dict[int, Callable[[], object]]) -> list[PoseFrame]:
+    """What its thread would send, with orders given after some of the frames."""
+    seen = []
+    for number in range(frames):
+        player._number = number
+        seen.append(player._frame(player._playing, number))
+        if number in orders:
+            orders[number]()
+    return seen
+
+
+def roots(frames: list[PoseFrame]) -> np.ndarray:
+    return np.array([frame.root_position[0] for frame in frames])
+
+
+def test_a_recording_that_is_stopped_stands_and_goes_on_from_there():
+    player = BvhPlayer(dance(600), 60.0)
+    frames = played(player, 300, {100: lambda: player.run(False), 200: lambda: player.run(True)})
+    walked = roots(frames)
+    assert np.ptp(walked[131:200]) == 0.0
+    assert walked[299] == pytest.approx(2.0 * (100 + 99) / 600, abs=0.01)
+    assert [frame.sender_time for frame in frames] == [number / 60.0 for number in range(300)]
+
+
+def test_a_jump_dissolves():
+    player = BvhPlayer(dance(600), 60.0)
+    walked = roots(played(player, 200, {100: lambda: player.seek(500)}))
+    assert walked[199] == pytest.approx(2.0 * (500 + 98) / 600)
+    # 1.3 m in half a second, eased: at most 1.5 * 1.33 / 30 a frame, and the walk itself.
+    assert np.abs(np.diff(walked)).max() < 0.072
+
+
+def test_a_part_is_played_round_and_round():
+    player = BvhPlayer(dance(600), 60.0)
+    walked = roots(played(player, 400, {10: lambda: player.span(300, 400)}))
+    assert (player.first, player.last) == (300, 400)
+    assert walked[60:].min() == pytest.approx(2.0 * 300 / 600, abs=0.11)
+    assert walked[60:].max() <= 2.0 * 400 / 600
+
+
+def test_another_rate_goes_on_from_the_same_frame():
+    player = BvhPlayer(dance(600), 60.0)
+    played(player, 101, {100: lambda: player.rate(30.0)})
+    assert player.frame == 100
+    walked = roots(played(player, 200, {}))
+    assert np.diff(walked)[150:].max() == pytest.approx(0.5 * 2.0 / 600)
+
+
+def test_another_recording_is_played_from_its_beginning():
+    player = BvhPlayer(dance(600), 60.0)
+    walked = roots(played(player, 300, {200: lambda: player.load(dance(900, fps=120.0))}))
+    assert player.last == 899
+    assert walked[299] == pytest.approx(2.0 * 2 * 98 / 900, abs=0.01)
+
+
+def test_a_recording_that_has_ended_starts_again_when_told_to():
+    arrived = SimpleQueue()
+    player = BvhPlayer(dance(30), 240.0, loop=False, on_frame=arrived.put)
+    with closing(player):
+        player.start()
+        assert player.finished.wait(PATIENCE)
+        played_once = [arrived.get(timeout=PATIENCE) for _ in range(arrived.qsize())]
+        player.run(True)
+        again = arrived.get(timeout=PATIENCE)
+    assert again.number > played_once[-1].number
+    assert again.sender_time == again.number / 240.0
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        (lambda player: player.seek(600), "frame 600 is not in 0..599"),
+        (lambda player: player.span(10, 10), "frames 10 to 10"),
+        (lambda player: player.span(0, 600), r"has 0\.\.599"),
+        (lambda player: player.rate(0.0), "0 frames a second"),
+        (lambda player: player.rate(float("nan")), "nan frames a second"),
+        (lambda player: player.load(dance(3)[0:0]), "no frames"),
+    ],
+)
+def test_an_order_that_cannot_be_is_refused_and_changes_nothing(order, why):
+    player = BvhPlayer(dance(600), 60.0)
+    before = player._playing
+    with pytest.raises(ValueError, match=why):
+        order(player)
+    assert player._playing is before
+    assert (player.first, player.last, player.film_fps) == (0, 599, 60.0)

@@ -155,6 +155,28 @@ def test_a_cue_switches_the_preset(write: Callable[..., Path], started: Callable
     assert peer.show.report.figures()["cue"] == "2"
 
 
+def test_ai_toolboxs_player_messages_steer_the_recording(
+    write: Callable[..., Path], started: Callable[[Path], Peer]
+) -> None:
+    peer = started(write("act1"))
+    asked = [("load", "take"), ("fps", 30), ("start_frame", 100), ("end_frame", 200), ("frame", 150), ("stop",)]
+    said = [peer.ask(f"/player/{order}", *arguments) for order, *arguments in asked]
+    assert [texts[0].removeprefix("dancer1 ") for _, texts in said] == [
+        "plays take.bvh, frames 0..299 at 60 fps",
+        "plays 30 frames a second",
+        "plays frames 100..299",
+        "plays frames 100..200",
+        "goes to frame 150",
+        "stands at frame 150",
+    ]
+    assert peer.ask("/mocap/seqframerange", 10, 20, "dancer1")[1] == ["dancer1 plays frames 10..20"]
+    assert peer.ask("/mocap/seqindex", 0)[1][0].startswith("dancer1 plays take.bvh")
+    assert peer.ask("/player/start")[1][0].startswith("dancer1 goes on at frame")
+    assert "no recording '../take'" in peer.ask("/player/load", "../take")[1][1]
+    assert "they are 0..0" in peer.ask("/mocap/seqindex", 9)[1][1]
+    assert "takes a whole number" in peer.ask("/player/frame", 0.5)[1][1]
+
+
 def test_cues_that_cannot_be_given_are_refused_before_the_show(write: Callable[..., Path]) -> None:
     write("act2", DUET)
     write("other", clock={"fps": 50})

@@ -1,11 +1,13 @@
 """A recording as the dancer: the same frames with a thread that keeps time, or without one for an offline render.
 
 Frames carry their exact time (number / fps) as sender_time, so what follows does not depend on when the thread woke.
-A loop dissolves its last half second into its first, so nobody is thrown back to the start in one frame.
+It can be told to stop, to go on, to jump, to play a part, another rate or another recording: what is seen dissolves
+from the one into the other, and the time of the frames goes on evenly. One thread may give such orders.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -13,15 +15,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 
-import numpy as np
-
-from motion import rotations as rot
 from motion.clean import resample
 from motion.clip import Clip
 from server.protocols.frames import PoseFrame
 from server.receivers import OnFrame
+from server.receivers.reel import Playing, Reel
 
-DISSOLVE_SECONDS = 0.5
 SPIN_SECONDS = 0.0002  # a sleeper is woken late, so the last part of a wait is spun
 CATCH_UP_SECONDS = 0.5  # a thread later than this (a suspended machine) skips frames instead of sending a burst
 
@@ -42,9 +41,6 @@ class BvhPlayer:
         clock: Callable[[], float] = time.perf_counter,
         actor: str = "",
     ) -> None:
-        if len(clip) == 0:
-            raise ValueError("the recording has no frames")
-        self.clip = resample(clip, fps)
         self.finished = threading.Event()
         self.last_error: Exception | None = None
         self._fps = fps
@@ -52,15 +48,82 @@ class BvhPlayer:
         self._on_frame = on_frame
         self._clock = clock
         self._actor = actor
-        self._dissolve = min(round(DISSOLVE_SECONDS * fps), len(self.clip) // 2) if loop else 0
-        self._seam = _dissolved(self.clip, self._dissolve)
         self._counts: Counter[str] = Counter()
         self._closing = threading.Event()
+        self._ordered = threading.Event()
+        self._number = 0  # of the frame that leaves next
+        self._film = clip
+        self.first, self.last, self.film_fps = 0, len(clip) - 1, clip.fps
+        self._playing = Playing(self._cut(clip, self.first, self.last, self.film_fps))
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
+
+    @property
+    def clip(self) -> Clip:
+        """What is played, at the player's rate."""
+        return self._playing.reel.clip
+
+    @property
+    def frame(self) -> int:
+        """Which of the recording's own frames is seen now."""
+        clip, place = self._playing.reel.place(self._playing.at(self._number))
+        return self.first + min(round(place / clip.fps * self.film_fps), self.last - self.first)
+
+    @property
+    def running(self) -> bool:
+        return self._playing.running
+
+    def load(self, clip: Clip) -> None:
+        """Another recording, from its beginning. ValueError when it has no frames."""
+        self._cut_anew(clip, 0, len(clip) - 1, clip.fps, 0)
+        self._film = clip
+
+    def run(self, on: bool) -> None:
+        """Goes on, from the beginning if it had ended; or stands still."""
+        playing = self._playing
+        place = 0 if on and playing.over(self._number) else playing.at(self._number)
+        self._order(playing.reel, place, on)
+
+    def seek(self, frame: int) -> None:
+        """Goes to a frame of the recording, within what is played of it."""
+        if not self.first <= frame <= self.last:
+            raise ValueError(f"frame {frame} is not in {self.first}..{self.last}, which are played")
+        reel = self._playing.reel
+        self._order(reel, round((frame - self.first) / self.film_fps * reel.clip.fps), self.running)
+
+    def span(self, first: int, last: int) -> None:
+        """Plays only these frames of the recording and those between, from the first on."""
+        if not 0 <= first < last < len(self._film):
+            raise ValueError(
+                f"frames {first} to {last}: the recording has 0..{len(self._film) - 1}, the last comes later"
+            )
+        self._cut_anew(self._film, first, last, self.film_fps, first)
+
+    def rate(self, fps: float) -> None:
+        """So many of the recording's frames a second, from the one on that is seen."""
+        if not 1.0 <= fps <= 1000.0:
+            raise ValueError(f"{fps:g} frames a second; it takes 1 to 1000")
+        self._cut_anew(self._film, self.first, self.last, fps, self.frame)
+
+    def _cut(self, film: Clip, first: int, last: int, fps: float) -> Reel:
+        if len(film) == 0:
+            raise ValueError("the recording has no frames")
+        part = film if (first, last) == (0, len(film) - 1) else film[first : last + 1]
+        part = Clip(part.skeleton, fps, part.root_positions, part.rotations)
+        return Reel(resample(part, self._fps), self._loop)
+
+    def _cut_anew(self, film: Clip, first: int, last: int, fps: float, frame: int) -> None:
+        reel = self._cut(film, first, last, fps)
+        self.first, self.last, self.film_fps = first, last, fps
+        self._order(reel, round((frame - first) / fps * reel.clip.fps), self.running)
+
+    def _order(self, reel: Reel, place: int, running: bool) -> None:
+        self._playing = Playing(reel, self._number + 1, place, running, self._playing)
+        self._ordered.set()
 
     def frames(self) -> Iterator[PoseFrame]:
         """Every frame in order, endless when looping; receive_time is the sender_time."""
-        return (self._frame(number) for number in (count() if self._loop else range(len(self.clip))))
+        playing = Playing(self._playing.reel)
+        return (self._frame(playing, number) for number in (count() if self._loop else range(len(self.clip))))
 
     @property
     def counts(self) -> Counter[str]:
@@ -75,6 +138,7 @@ class BvhPlayer:
 
     def close(self) -> None:
         self._closing.set()
+        self._ordered.set()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -82,26 +146,21 @@ class BvhPlayer:
         loop = ", looped" if self._loop else ""
         return f"a recording of {self.clip.seconds:.1f} s at {self._fps:g} fps{loop}"
 
-    def _frame(self, number: int) -> PoseFrame:
-        clip, place = self.clip, number
-        last = len(clip) - self._dissolve
-        if number >= last and self._loop:
-            # After the first pass a round is: the seam, then the frames between the two dissolved ends.
-            place = (number - last) % last
-            if place < self._dissolve:
-                clip = self._seam
+    def _frame(self, playing: Playing, number: int) -> PoseFrame:
         time = number / self._fps
-        return PoseFrame(
-            clip.skeleton, clip.root_positions[place], clip.rotations[place], time, time, number, self._actor
-        )
+        root_position, rotations = playing.pose(number)
+        return PoseFrame(playing.reel.clip.skeleton, root_position, rotations, time, time, number, self._actor)
 
     def _run(self) -> None:
         start = caught_up = self._clock()
-        for frame in self.frames():
-            assert frame.sender_time is not None
-            deadline = start + frame.sender_time
+        while not self._closing.is_set():
+            if self._playing.over(self._number):
+                self._rest(start)
+                continue
+            deadline = start + self._number / self._fps
             if deadline < caught_up:
                 self._counts["skipped"] += 1
+                self._number += 1
                 continue
             now = self._clock()
             if now - deadline > CATCH_UP_SECONDS:
@@ -112,11 +171,19 @@ class BvhPlayer:
             # Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept.
             try:
                 if self._on_frame is not None:
-                    self._on_frame(replace(frame, receive_time=self._clock()))
+                    self._on_frame(replace(self._frame(self._playing, self._number), receive_time=self._clock()))
             except Exception as error:
                 self._counts["internal_error"] += 1
                 self.last_error = self.last_error or error
+            self._number += 1
+
+    def _rest(self, start: float) -> None:
+        """The recording has ended: until there is an order nothing is sent."""
         self.finished.set()
+        self._ordered.wait()
+        self._ordered.clear()
+        self._number = max(self._number, math.ceil((self._clock() - start) * self._fps))
+        self._playing = replace(self._playing, since=self._number)
 
     def _wait_until(self, deadline: float) -> bool:
         """Sleeps, then spins; False when the player is closed meanwhile."""
@@ -126,13 +193,3 @@ class BvhPlayer:
         while self._clock() < deadline:
             pass
         return True
-
-
-def _dissolved(clip: Clip, frames: int) -> Clip:
-    """The clip's last frames turning into its first ones, (frames) long; the weight eases in and out."""
-    t = (np.arange(frames) + 1.0) / (frames + 1.0)
-    weight = t * t * (3.0 - 2.0 * t)
-    end = slice(len(clip) - frames, len(clip))
-    root_positions = clip.root_positions[end] * (1.0 - weight[:, None]) + clip.root_positions[:frames] * weight[:, None]
-    rotations = rot.slerp(clip.rotations[end], clip.rotations[:frames], weight[:, None])
-    return Clip(clip.skeleton, clip.fps, root_positions, rotations)
