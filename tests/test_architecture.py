@@ -41,6 +41,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
     "server/receivers/zmq.py": (RECEIVERS, {"numpy", "zmq"}),
+    "server/receivers/playback.py": ({*RECEIVERS, "server.recording", "server.records"}, set()),
     "server/receivers/replay.py": ({*RECEIVERS, "server.recording", "server.records", "server.turn"}, set()),
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
     "server/senders/bvh.py": ({"motion", "server.protocols", "server.senders"}, {"numpy"}),
@@ -146,7 +147,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
     "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
+    "benchmarks/interop/blender_receive.py": (set(), {"bpy", "receive_vmc"}),  # the latter is clients/blender's
+    "benchmarks/interop/vmcp_receive.py": (set(), {"vmcp"}),
     "clients/": (set(), {"numpy", "zmq"}),
+    "clients/blender/": (set(), {"bpy", "mathutils"}),
 }
 # Where programs begin: nobody imports them but the files named here.
 ONLY_FOR = {
