@@ -19,9 +19,10 @@ from server.errands import Answer, Arguments, Command, Errands
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 
-AI_TOOLBOX = {  # its address, without the first slash, and our param, of every partner that has it
-    "synth/encodingmix": "*/latent_mix",
+ALIASES = {  # others' addresses, without the first slash, and ours
+    "synth/encodingmix": "*/latent_mix",  # AI-Toolbox's
     "synth/encodingoffset": "*/latent_offset",
+    "go": "cue/go",  # QLab's
 }
 DEEPFAKE_MODE = "mocap/deepfakemode"  # AI-Toolbox's switch: 1 is dancer 1 -> dancer 2, all else the way back
 SWITCH = "show/preset"
@@ -69,7 +70,7 @@ class Desk:
         name = address.strip("/")
         if name == DEEPFAKE_MODE:
             name, arguments = "*/mix", (float((*arguments, 1)[0] == 1),)
-        name = AI_TOOLBOX.get(name, name)
+        name = ALIASES.get(name, name)
         place, _, rest = name.partition("/")
         if name in self._at_once:
             answer(*self._at_once[name](arguments))
@@ -121,7 +122,7 @@ class Desk:
             which = arguments[0]
         elif _is_release(arguments):
             return
-        number = self.cues.numbered(which)
+        number = self.cues.numbered(which.removesuffix("/start"))  # QLab's own way to say it
         cue = self.cues.cues[number - 1]
         if cue.preset is not None:
             wanted = (cue.preset, cue.seconds) if "seconds" in cue.model_fields_set else (cue.preset,)

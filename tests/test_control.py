@@ -136,6 +136,8 @@ def message(address: str, *arguments: object) -> bytes:
         (message("/show/still", 0, 3.0), ControlChange("*/stillness", 0.0, 3.0)),
         (message("/show/reset"), ControlChange("show/reset", 1.0)),
         (message("/cue/opening"), ControlChange("partner1/variety", 2.0, 4.0)),
+        (message("/cue/opening/start"), ControlChange("partner1/variety", 2.0, 4.0)),
+        (message("/go"), ControlChange("partner1/variety", 2.0, 4.0)),
         (message("/cue/go", "rest"), ControlChange("*/stillness", 1.0, 1.5)),
     ],
 )

@@ -100,8 +100,8 @@ def test_every_knob_is_in_the_one_table_with_its_range() -> None:
     }
 
 
-def test_the_wire_page_lists_every_knob_with_its_default() -> None:
-    page = (ROOT / "docs/wire.md").read_text(encoding="utf-8")
+def test_the_control_page_lists_every_knob_with_its_default() -> None:
+    page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
     for param in show().table:
         knob = param.name.removeprefix("partner1/")
         assert re.search(rf"^\| `{knob}` \| .*, {param.default:g} \|", page, re.MULTILINE), knob

@@ -177,6 +177,13 @@ def test_ai_toolboxs_player_messages_steer_the_recording(
     assert "takes a whole number" in peer.ask("/player/frame", 0.5)[1][1]
 
 
+def test_the_control_page_lists_every_address(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
+    page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
+    addresses = {node.address for node in started(write("act1", cues=[{"reset": True}])).steering.desk.nodes()}
+    told = {address for address in addresses if address.split("/")[1] not in ("partner1", "1")}
+    assert [address for address in sorted(told - {"/cue/1"}) if f"`{address}`" not in page] == []
+
+
 def test_cues_that_cannot_be_given_are_refused_before_the_show(write: Callable[..., Path]) -> None:
     write("act2", DUET)
     write("other", clock={"fps": 50})
