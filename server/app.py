@@ -97,7 +97,7 @@ class Show:
                 witnesses=self.tapes.witnesses,
                 answers=self.tapes.answers,
             )
-            listeners = self.tapes.listeners(preset, self.tick, twin is not None)
+            listeners = self.tapes.listeners(self.tick, twin is not None)
             self._receivers = open_inputs(preset, listeners, listens=replay is None)
             if preset.control:
                 self.steering = self._open_steering(preset.control, path)
@@ -127,7 +127,7 @@ class Show:
         switch = Switch(self.tick, self.preset, path, self._pipeline, self._twin, _may_rehearse(self.preset))
         check_cues(path, self.preset, self.tick.pipeline, switch, self._twin)
         desk.commands[SWITCH] = switch.command()
-        desk.commands["show/record"] = self.tapes.command()
+        desk.commands |= self.tapes.commands(self.tick)
         desk.commands |= player_commands(self.preset, self._receivers)
         desk.commands["show/calibrate"] = Command(
             partial(self.tapes.calibrations.ask, self._changes),

@@ -28,7 +28,7 @@ from server.recording import MAGIC, RECORDS, SHOW, About, FileMark
 from server.records import End, Flush, Frame, Lost, Packet, Pose, Record, RecordWriter
 from server.turn import Turn
 
-WRITE_SECONDS = 0.1  # a recording is never further behind than this, while the disk takes it
+WRITE_SECONDS = 0.05  # short, so that a batch holds the interpreter for a fraction of a millisecond
 MOST_WAITING = 20_000  # entries: at two dancers and 120 fps about half a minute
 
 
@@ -36,11 +36,13 @@ class Recorder:
     """Records a show from `start` to `stop`, as often as one likes; in between the taps cost next to nothing.
 
     about: what is on stage, asked at each start; its argument is whether the recording begins with the show. counts:
-    records, bytes, lost. fault: why the recording ended by itself, for people; empty while all is well.
+    records, bytes, lost. fault: why the recording ended by itself, for people; empty while all is well. played: the
+    dancers whose frames come from another recording just now, so that their packets tell nothing of them.
     """
 
     def __init__(self, about: Callable[[bool], About]) -> None:
         self.counts: Counter[str] = Counter()
+        self.played: frozenset[str] = frozenset()
         self._about = about
         self._tapped: set[str] = set()  # the dancers whose packets come here, so that their frames need not
         self._began = False
@@ -92,7 +94,8 @@ class Recorder:
         """A turn of the tick is over. frame: what arrived in it. Called by whoever holds the turn."""
         self._began = True
         if self._writer is not None:
-            self._put((turn, None if turn.dancer in self._tapped else frame, poses))
+            tapped = turn.dancer in self._tapped and turn.dancer not in self.played
+            self._put((turn, None if tapped else frame, poses))
 
     def figures(self) -> dict[str, Any]:
         """What the show says of it: the folder, None when nothing is recorded, the counts and the fault."""
@@ -181,7 +184,7 @@ class _Writer:
             self._lost = 0
 
     def _drain(self) -> None:
-        """Writes what waits. A batch is a tenth of a second, unless the disk is slow."""
+        """Writes what waits. A batch is what came since the last one."""
         pieces = [
             self._encoder.encode(record)
             for _ in range(len(self._waiting))

@@ -115,16 +115,21 @@ class Recording:
                 self.damage = f"{self._file}: the last {left} bytes, from byte {place} on, do not read"
 
 
+def names(folder: Path) -> list[str]:
+    """The recordings in a folder, oldest first."""
+    return sorted(path.parent.name for path in folder.glob(f"*/{SHOW}"))
+
+
 def _found(folder: Path) -> Path:
     """The folder itself, or the newest recording in it."""
     if (folder / SHOW).is_file():
         return folder
     if not folder.is_dir():
         raise RecordingError(f"no folder {folder}; name one that --record wrote")
-    inside = sorted(path.parent for path in folder.glob(f"*/{SHOW}"))
+    inside = names(folder)
     if not inside:
         raise RecordingError(f"no recording in {folder}: neither it nor a folder in it has a {SHOW}")
-    return inside[-1]
+    return folder / inside[-1]
 
 
 def _about(file: Path) -> About:

@@ -41,6 +41,12 @@ class Packet:
     sender: str
     data: bytes
 
+    @property
+    def source(self) -> tuple[str, int]:
+        """The sender as a socket names them."""
+        host, _, port = self.sender.rpartition(":")
+        return host, int(port) if port.isdecimal() else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Flush:

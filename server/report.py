@@ -142,7 +142,8 @@ def _taped(recording: Mapping[str, Any], replay: Mapping[str, Any] | None) -> st
         said = f" | recording {counts.get('bytes', 0) / 1e6:.1f} MB"
         said += f" {counts['lost']} lost" if counts.get("lost") else ""
     if replay:
-        said += f" | replay {replay['seconds']:.0f} s {replay['same']} same {replay['different']} different"
+        said += f" | replay {replay['seconds']:.0f} s"
+        said += "" if replay["same"] is None else f" {replay['same']} same {replay['different']} different"
     return said
 
 

@@ -13,14 +13,16 @@ from typing import Any
 from server.calibrations import Calibrations
 from server.clock import Clock, MonotonicClock
 from server.errands import Arguments, Command
-from server.inputs import Listener
+from server.inputs import Listener, open_inputs
 from server.params import ControlChange
 from server.preset import Preset
 from server.preset_dancers import BvhDancer
+from server.protocols.frames import PoseFrame
 from server.receivers import Fed, Receiver
+from server.receivers.playback import Playback
 from server.receivers.replay import Replay
 from server.recorder import Recorder, about_show
-from server.recording import Recording
+from server.recording import Recording, names
 from server.stages.worker import Worker
 from server.tick import Tick
 from server.turn import Witness
@@ -30,7 +32,7 @@ RECORDINGS = Path("recordings")  # where `/show/record start` records a show tha
 
 
 class Tapes:
-    """seed: the one asked for, else the recording's, else None. folder: where to record when told to.
+    """seed: the one asked for, else the recording's, else None. folder: where recordings are, for who steers the show.
 
     obey: takes the control changes that a replay comes to. Raises ValueError when the preset has nobody who could take
     what a dancer of the recording was sent.
@@ -46,7 +48,8 @@ class Tapes:
         speed: float,
         obey: Callable[[ControlChange], None],
     ) -> None:
-        self._recording, self._folder = recording, folder or RECORDINGS
+        self._preset, self._recording, self._folder = preset, recording, folder or RECORDINGS
+        self._playback: Playback | None = None
         given = None
         if recording is not None:
             _check_dancers(recording, preset)
@@ -66,17 +69,21 @@ class Tapes:
         self.recorder = Recorder(self._about)
         self.witnesses: list[Witness] = [self.recorder] if self.replay is None else [self.recorder, self.replay]
 
-    def listeners(self, preset: Preset, tick: Tick, rehearses: bool) -> dict[str, Listener]:
+    def listeners(self, tick: Tick, rehearses: bool) -> dict[str, Listener]:
         """Who hears the dancers: the tick, and in a replay the replay, which knows when their turn is."""
-        arrive = tick.arrive if self.replay is None else self.replay.came
+        arrive = partial(self._hear, tick) if self.replay is None else self.replay.came
         return {
             name: Listener(
                 partial(arrive, name),
                 partial(tick.rehearse, name) if rehearses else None,
                 None if isinstance(dancer, BvhDancer) else self.recorder.tap(name),
             )
-            for name, dancer in preset.dancers.items()
+            for name, dancer in self._preset.dancers.items()
         }
+
+    def _hear(self, tick: Tick, dancer: str, frame: PoseFrame) -> None:
+        if dancer not in self.recorder.played:
+            tick.arrive(dancer, frame)
 
     def run(self, tick: Tick, receivers: Mapping[str, Receiver], over: Callable[[], None]) -> None:
         """In the tick's thread: dances until stopped; at the end of a replay `over` is called."""
@@ -89,8 +96,10 @@ class Tapes:
             over()
 
     def stop(self) -> None:
+        """Ends whatever is being played."""
         if self.replay is not None:
-            self.replay.close()
+            self.replay.clock.close()
+        self._end_playback()
 
     def differences(self) -> list[str]:
         """Why a replay need not give the recorded poses; empty when it must."""
@@ -98,14 +107,29 @@ class Tapes:
 
     def figures(self) -> dict[str, Any]:
         """For the stats message."""
-        return {"recording": self.recorder.figures(), "replay": self.replay.figures() if self.replay else None}
+        playing = self.replay or self._playback
+        return {"recording": self.recorder.figures(), "replay": playing.figures() if playing else None}
 
-    def command(self) -> Command:
-        """`/show/record`. Where to is not for the network to say."""
-        about = "start: records the show from now on; stop: ends the recording, and says where it is"
-        return Command(self._told, about, "s", lambda: ("start", "stop"), lambda: str(self.recorder.folder or ""))
+    def commands(self, tick: Tick) -> dict[str, Command]:
+        """`/show/record` and `/show/replay`. Which folder is not for the network to say."""
+        return {
+            "show/record": Command(
+                self._record,
+                "start: records the show from now on; stop: ends that, and says where the recording is",
+                "s",
+                lambda: ("start", "stop"),
+                lambda: str(self.recorder.folder or ""),
+            ),
+            "show/replay": Command(
+                partial(self._play, tick),
+                "a recording's name: its dancers come instead of the live ones; start: the newest; stop: live again",
+                "s",
+                lambda: ("start", "stop", *self._there()),
+                lambda: str(self._playback.recording.folder.name if self._playback else ""),
+            ),
+        }
 
-    def _told(self, arguments: Arguments) -> str:
+    def _record(self, arguments: Arguments) -> str:
         match arguments:
             case ("start",) | (1 | True,):
                 return f"records to {self.recorder.start(self._folder)}"
@@ -113,6 +137,48 @@ class Tapes:
                 return self.recorder.stop()
             case _:
                 raise ValueError("takes start or stop")
+
+    def _play(self, tick: Tick, arguments: Arguments) -> str:
+        there = self._there()
+        match arguments:
+            case ("stop",) | (0 | False,):
+                if not self._end_playback():
+                    raise ValueError("nothing is being replayed")
+                return "the live dancers again"
+            case ("start",) | (1 | True,) if there:
+                name = there[-1]
+            case (str(name),) if name in there:
+                pass
+            case _:
+                raise ValueError(f"takes stop, start or a recording's name; there are: {', '.join(there) or 'none'}")
+        if self.replay is not None:
+            raise ValueError("this show is a replay already")
+        self._end_playback()
+        recording = Recording(self._folder / name)
+        _check_dancers(recording, self._preset)
+        packets = {n: dancer for n, dancer in self._preset.dancers.items() if not isinstance(dancer, BvhDancer)}
+        heard = {n: Listener(partial(tick.arrive, n)) for n in packets}
+        receivers = open_inputs(self._preset.model_copy(update={"dancers": packets}), heard, listens=False)
+        fed = {n: receiver for n, receiver in receivers.items() if isinstance(receiver, Fed)}
+        self._playback = Playback(recording, tick.arrive, fed, self._played)
+        self.recorder.played = self._playback.dancers
+        self._playback.start()
+        return f"replays {recording.folder}"
+
+    def _end_playback(self) -> bool:
+        """Whether there was one."""
+        playback = self._playback
+        if playback is not None:
+            playback.close()
+        return playback is not None
+
+    def _there(self) -> list[str]:
+        """The recordings that are over, oldest first."""
+        running = self.recorder.folder
+        return [name for name in names(self._folder) if running is None or name != running.name]
+
+    def _played(self) -> None:
+        self._playback, self.recorder.played = None, frozenset()
 
 
 def _check_dancers(recording: Recording, preset: Preset) -> None:

@@ -147,7 +147,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
     "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
-    "benchmarks/interop/blender_receive.py": (set(), {"bpy", "receive_vmc"}),  # the latter is clients/blender's
+    "benchmarks/interop/blender_": (set(), {"bpy", "import_recording", "receive_vmc"}),  # clients/blender's
     "benchmarks/interop/vmcp_receive.py": (set(), {"vmcp"}),
     "clients/": (set(), {"numpy", "zmq"}),
     "clients/blender/": (set(), {"bpy", "mathutils"}),

@@ -43,6 +43,7 @@ from server.recorder import Recorder
 from server.recording import MAGIC, RECORDS, SHOW, About, Recording, RecordingError
 from server.records import Damage, End, Flush, Frame, Lost, Packet, Pose, Record, RecordReader, RecordWriter
 from server.senders.udp import UdpSender
+from server.senders.zmq import ZmqSender
 from server.show import build_pipeline
 from server.stages.worker import Run, inline
 from server.tick import Tick
@@ -183,6 +184,24 @@ def test_two_suits_are_danced_again_bit_for_bit(
     assert replay.counts["no_frame"] == 0
 
 
+def test_a_publishers_poses_are_danced_again_bit_for_bit(preset_file: Callable[..., Path], take: Clip) -> None:
+    with closing(ZmqSender("tcp://127.0.0.1:*")) as publisher:
+        path = preset_file(dancers={"dancer1": {"receive": "zmq", "connect": publisher.endpoint}})
+
+        def perform(show: Show) -> None:
+            for frame in BvhPlayer(take, 60.0).frames():
+                publisher.send(packed.encode([replace(frame, actor="solo")], frame.number, 0.0))
+                time.sleep(0.001)  # a conflating subscriber keeps the newest
+                if show.tick.stats.counts["ticks"] > 60:
+                    return
+
+        recording = recorded(path, perform)
+    assert len(of(Packet, recording)) > 30
+    replay = replayed(path, recording)
+    assert replay.counts["different"] == 0, replay.first_difference
+    assert replay.counts["same"] == len(of(Pose, recording)) > 100
+
+
 def test_a_preset_that_took_over_does_so_again(preset_file: Callable[..., Path]) -> None:
     path = preset_file()
     preset_file("other", partners={"partner1": {"dancer": "dancer1", "model": str(MODEL), "params": {"counter": 1.0}}})
@@ -304,6 +323,35 @@ def test_a_recording_that_begins_later_says_that_it_is_not_whole(preset_file: Ca
         "the recording began in the middle of a show"
     )
     assert len(of(Turn, Recording(first))) >= 4
+
+
+def test_a_recordings_dancers_dance_in_a_show_that_goes_on(preset_file: Callable[..., Path], take: Clip) -> None:
+    path = preset_file(dancers={"dancer1": {"receive": "vmc", "port": 0}})
+    first = recorded(path, lambda show: stream(show, [take], frames=40))
+    said: list[str] = []
+
+    def rehearse(show: Show) -> None:
+        ask = show.steering.desk.commands["show/replay"].run
+        with pytest.raises(
+            ValueError, match=f"takes stop, start or a recording's name; there are: {first.folder.name}$"
+        ):
+            ask(("../else",))
+        said.append(ask(("start",)))
+        assert show.report.figures()["replay"]["folder"] == str(first.folder)
+        ticks = len([turn for turn in of(Turn, first) if turn.cause == "arrive"])
+        until(lambda: show.tick.stats.counts["ticks"] >= ticks)
+        until(lambda: show.tapes.figures()["replay"] is None)
+        with pytest.raises(ValueError, match="nothing is being replayed"):
+            ask(("stop",))
+        stream(show, [take], frames=20)  # the live dancer is heard again
+
+    second = recorded(path, rehearse)
+    assert said == [f"replays {first.folder}"]
+    assert second.folder != first.folder
+    assert len(of(Frame, second)) >= 40
+    assert len(of(Packet, second)) >= 40
+    replay = replayed(path, second)
+    assert replay.counts["different"] == 0, replay.first_difference
 
 
 # Killed, full, slow.

@@ -34,30 +34,49 @@ class Stage(Protocol):
 
 
 class ReplayClock:
-    """The recording's time, running on at `speed`; at speed 0 it stands between records."""
+    """The recording's time, running on at `speed`; at speed 0 it stands between records. Begins with the first one."""
 
     def __init__(self, start: float, speed: float) -> None:
+        self.began: float | None = None  # the first moment that was reached
         self._moment, self._speed = start, speed
-        self._began = time.perf_counter()
+        self._since = time.perf_counter()
+        self._closing = threading.Event()
 
     def now(self) -> float:
-        return self._moment + (time.perf_counter() - self._began) * self._speed
-
-    def reach(self, moment: float) -> None:
-        """A record's moment has come."""
-        if self._speed == 0.0:
-            self._moment = moment
-
-    def begin(self, moment: float) -> None:
-        """The first record's moment is now."""
-        self._moment, self._began = moment, time.perf_counter()
-
-    def seconds_until(self, moment: float) -> float:
-        """Real ones; 0 at speed 0."""
-        return (moment - self.now()) / self._speed if self._speed else 0.0
+        return self._moment + (time.perf_counter() - self._since) * self._speed
 
     def sleep_until(self, deadline: float, punctual: bool = True) -> None:
-        time.sleep(max(self.seconds_until(deadline), 0.0))
+        self.reach(deadline)
+
+    def reach(self, moment: float) -> bool:
+        """Waits for a record's moment; False when the replay was closed meanwhile."""
+        if self.began is None:
+            self.began, self._since = moment, time.perf_counter()
+            self._moment = moment
+        if self._speed == 0.0:
+            self._moment = moment
+            return not self._closing.is_set()
+        if self._closing.wait(max((moment - self.now()) / self._speed - SPIN_SECONDS, 0.0)):
+            return False
+        while self.now() < moment:
+            pass
+        return True
+
+    def here(self, moment: float) -> float:
+        """What this machine's clock says at a moment of the recording. Not at speed 0."""
+        return self._since + (moment - self._moment) / self._speed
+
+    def close(self) -> None:
+        self._closing.set()
+
+    @property
+    def closed(self) -> bool:
+        return self._closing.is_set()
+
+    @property
+    def seconds(self) -> float:
+        """Of the recording that have passed."""
+        return 0.0 if self.began is None else self.now() - self.began
 
 
 class Replay:
@@ -83,8 +102,6 @@ class Replay:
         self._foretell, self._obey = foretell, obey
         self._coming: defaultdict[str, deque[PoseFrame]] = defaultdict(deque)  # decoded, until their turn
         self._danced: deque[PoseFrame] = deque()  # in the turn before, not compared yet
-        self._begin: float | None = None
-        self._closing = threading.Event()
 
     def came(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's decoder has made a frame."""
@@ -99,36 +116,30 @@ class Replay:
         for record in self.recording:
             self.counts[type(record).__name__.lower()] += 1
             match record:
-                case Packet(dancer, receive_time, sender, data):
-                    host, _, port = sender.rpartition(":")
-                    source = (host, int(port) if port.isdigit() else 0)
-                    if self._has_come(receive_time) and dancer in receivers:
-                        receivers[dancer].take(memoryview(data), source, receive_time)
+                case Packet(dancer, receive_time, _, data):
+                    if self.clock.reach(receive_time) and dancer in receivers:
+                        receivers[dancer].take(memoryview(data), record.source, receive_time)
                 case Flush(dancer, now):
-                    if self._has_come(now) and dancer in receivers:
+                    if self.clock.reach(now) and dancer in receivers:
                         receivers[dancer].flush(now)
                 case Frame(frame):
                     self.came(frame.actor, frame)
                 case Turn():
-                    if self._has_come(record.now):
+                    if self.clock.reach(record.now):
                         self._take(record, tick)
                 case Pose(_, pose):
                     self._compare(pose)
                 case Lost(records):
                     self.counts["lost"] += records - 1
-            if self._closing.is_set():
+            if self.clock.closed:
                 return
         self.finished = True
 
-    def close(self) -> None:
-        self._closing.set()
-
     def figures(self) -> dict[str, Any]:
         """What the show says of it."""
-        begin = self.recording.about.clock if self._begin is None else self._begin
         return {
             "folder": str(self.recording.folder),
-            "seconds": round(self.clock.now() - begin, 1),
+            "seconds": round(self.clock.seconds, 1),
             "same": self.counts["same"],
             "different": self.counts["different"],
         }
@@ -180,20 +191,8 @@ class Replay:
             self.counts["same"] += 1
             return
         self.counts["different"] += 1
-        seconds = recorded.receive_time - (self._begin or 0.0)
+        seconds = recorded.receive_time - (self.clock.began or 0.0)
         self.first_difference = self.first_difference or f"{recorded.actor}, {seconds:.3f} s from the beginning"
-
-    def _has_come(self, moment: float) -> bool:
-        """Waits for a record's moment; False when the replay was closed meanwhile."""
-        if self._begin is None:
-            self._begin = moment
-            self.clock.begin(moment)
-        self.clock.reach(moment)
-        if self._closing.wait(max(self.clock.seconds_until(moment) - SPIN_SECONDS, 0.0)):
-            return False
-        while self.clock.seconds_until(moment) > 0.0:
-            pass
-        return True
 
 
 def _bits(pose: PoseFrame) -> tuple[object, ...]:
