@@ -72,6 +72,7 @@ class StatusPrinter:
 
     def __call__(self, figures: dict[str, object]) -> None:
         self._say_once(str(figures["page_fault"]))
+        self._say_once(str(figures["discovery_fault"]))
         self._say_once(str(figures["recording"]["fault"]))  # type: ignore[index]
         self._calls += 1
         if self._calls % self._every:

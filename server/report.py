@@ -97,7 +97,7 @@ class Report:
             "frozen": pipeline.frozen,
             "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.all_outputs],
             "output_fault": self._tick.last_fault,
-            **(self._steering.figures() if self._steering else {"control": None, "control_counts": {}}),
+            **(self._steering.figures() if self._steering else Steering.NONE),
             **self._tapes.figures(),
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from server.control import Control
 from server.desk import Desk
@@ -13,6 +13,14 @@ from server.preset_control import Control as Settings
 
 class Steering:
     """Opens what `settings` ask for; `name` is how others see the show. Raises OSError and ValueError in words."""
+
+    NONE: ClassVar[dict[str, Any]] = {  # the figures of a show that nobody steers
+        "control": None,
+        "oscquery": None,
+        "control_counts": {},
+        "discovery_fault": "",
+        "cue": "",
+    }
 
     def __init__(self, settings: Settings, desk: Desk, name: str) -> None:
         self.desk = desk
@@ -55,12 +63,13 @@ class Steering:
     def figures(self) -> dict[str, Any]:
         """For the stats message."""
         counts = dict(self.control.counts) | (dict(self.query.counts) if self.query is not None else {})
-        if self.desk.errands.faults:
-            counts["command_faults"] = self.desk.errands.faults
+        fault = self.announcement.fault if self.announcement is not None else ""
+        counts |= {"command_faults": self.desk.errands.faults} if self.desk.errands.faults else {}
+        counts |= {"discovery_faults": 1} if fault else {}
         return {
             "control": f"{self.control.host}:{self.control.port}",
             "oscquery": f"{self.query.host}:{self.query.port}" if self.query is not None else None,
             "control_counts": counts,
-            "discovery_fault": self.announcement.fault if self.announcement is not None else "",
-            "cue": self.desk.cues.title(self.desk.cues.position),
+            "discovery_fault": fault,
+            "cue": self.desk.cues.title(self.desk.cues.position) if self.desk.cues.cues else "",
         }

@@ -15,7 +15,7 @@ OURS = {*ROOMS, "run_server", "tests"}
 
 LEARNING = {"h5py", "lightning", "matplotlib", "numpy", "roma", "torch", "tqdm", "wandb", "yaml"}
 PAGE = {"motion", "server.params", "server.protocols", "server.stage_view"}
-RECEIVERS = {"motion", "server.params", "server.protocols", "server.receivers", "server.timeline"}
+RECEIVERS = {"motion", "server.allowed", "server.params", "server.protocols", "server.receivers", "server.timeline"}
 
 # path: what it may import of ours, and of others beside the standard library
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {

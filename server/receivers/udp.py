@@ -8,7 +8,6 @@ the thread does not sleep until the frame is there. A bad packet is counted and 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import math
 import select
 import socket
@@ -17,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from server.allowed import Allowed
 from server.protocols.frames import Decoder, PacketError, PoseFrame
 from server.receivers import OnFrame, ReceiverError, Tap
 from server.receivers.peers import Address, Peers
@@ -24,7 +24,6 @@ from server.receivers.readiness import Readiness
 
 RECEIVE_BUFFER = 2 << 20  # bytes: seconds of packets, in case the thread has to wait for the interpreter
 IDLE_SECONDS = 0.1  # how long `close` may have to wait
-MAX_SOURCES = 256
 
 
 class UdpReceiver:
@@ -55,8 +54,7 @@ class UdpReceiver:
         self.last_packet_error: str | None = None  # the newest one, for people
         self._peers = Peers(decoder)
         self._on_frame = on_frame
-        self._allowed = [_network(address, dancer) for address in allow]
-        self._sources: dict[str, bool] = {}
+        self._allowed = Allowed(allow, f"dancers.{dancer}.allow")
         self._counts: Counter[str] = Counter()
         self.ready = ready
         self._tap = tap
@@ -104,7 +102,7 @@ class UdpReceiver:
         if self._tap is not None:
             self._tap.packet(datagram, source, receive_time)
         self._counts["packets"] += 1
-        if self._allowed and not self._is_allowed(source[0]):
+        if source[0] not in self._allowed:
             self._counts["dropped_source"] += 1
             return
         try:
@@ -139,15 +137,6 @@ class UdpReceiver:
             self._on_frame(frame)
             if self.ready is not None:
                 self.ready.came(frame.receive_time)
-
-    def _is_allowed(self, source: str) -> bool:
-        allowed = self._sources.get(source)
-        if allowed is None:
-            if len(self._sources) >= MAX_SOURCES:
-                self._sources.clear()
-            address = ipaddress.ip_address(source.partition("%")[0])
-            allowed = self._sources[source] = any(address in network for network in self._allowed)
-        return allowed
 
 
 class UdpDoor:
@@ -213,13 +202,6 @@ class UdpDoor:
         if len(self.dancers) == 1:
             return self.dancers[0].deadline
         return min((d.deadline for d in self.dancers if d.deadline is not None), default=None)
-
-
-def _network(address: str, dancer: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
-    try:
-        return ipaddress.ip_network(address, strict=False)
-    except ValueError:
-        raise ValueError(f"dancers.{dancer}.allow: {address!r} is no IP address or network") from None
 
 
 def _bound(host: str, port: int, dancer: str) -> socket.socket:
