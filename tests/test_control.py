@@ -1,6 +1,7 @@
 """The remote control over a real socket: what it obeys, what it answers, and what it shrugs off."""
 
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +14,7 @@ from motion.manifest import Param
 from server.control import LONGEST, Control, ControlError
 from server.cues import CueList
 from server.desk import Desk
-from server.errands import Command
+from server.errands import MOST_WAITING, Command
 from server.params import Changes, ControlChange
 from server.pipeline import PartnerLine, Pipeline
 from server.preset_control import Control as Settings
@@ -194,6 +195,27 @@ def test_what_makes_no_sense_changes_nothing_and_is_answered(
 def test_a_command_says_what_it_did(peer: Peer) -> None:
     assert peer.ask("/show/record", "start") == ("/reply/show/record", ["records start"])
     assert peer.ask("/show/freeze", 1) == ("/reply/show/freeze", [1])
+
+
+def test_commands_are_done_one_after_the_other_and_too_many_are_refused(peer: Peer) -> None:
+    go_on = threading.Event()
+    peer.desk.commands["show/record"] = Command(lambda arguments: f"{go_on.wait(5.0)} {arguments[0]}", "waits", "i")
+    peer.send(*(message("/show/record", n) for n in range(MOST_WAITING + 8)))
+    said, (about, text) = peer.said()
+    assert (said, about, text) == ("/error", "/show/record", f"busy: {MOST_WAITING} commands wait already")
+    go_on.set()
+    done = [peer.said() for _ in range(MOST_WAITING + 7)]
+    numbers = [int(texts[0].split()[1]) for said, texts in done if said == "/reply/show/record"]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) in (MOST_WAITING, MOST_WAITING + 1)  # the first is done while the others wait, or waits as well
+
+
+def test_a_command_that_fails_in_no_way_it_should_is_counted_and_the_next_one_runs(peer: Peer) -> None:
+    peer.desk.commands["show/record"] = Command(lambda arguments: arguments[0] + 1, "fails", "s")
+    assert peer.ask("/show/record", "x")[0] == "/error"
+    assert peer.desk.errands.faults == 1
+    peer.desk.commands["show/record"] = Command(answers, "records", "s")
+    assert peer.ask("/show/record", "start") == ("/reply/show/record", ["records start"])
 
 
 def test_cues_go_on_and_back(peer: Peer) -> None:
