@@ -29,6 +29,7 @@ from server.records import End, Flush, Frame, Lost, Packet, Pose, Record, Record
 from server.turn import Turn
 
 WRITE_SECONDS = 0.05  # short, so that a batch holds the interpreter for a fraction of a millisecond
+CLOSE_SECONDS = 10.0  # a disk that hangs is not waited for any longer at the end
 MOST_WAITING = 20_000  # entries: at two dancers and 120 fps about half a minute
 
 
@@ -75,7 +76,8 @@ class Recorder:
                 raise ValueError(f"recording to {self.folder} already; stop that first")
             self._end()
             self.counts.clear()
-            self._writer = _Writer(_new_folder(folder), self._about(not self._began), self.counts)
+            about = self._about(not self._began)
+            self._writer = _Writer(_new_folder(folder), about, self.counts)
             return self._writer.folder
 
     def stop(self) -> str:
@@ -143,9 +145,11 @@ class _Writer:
         self._waiting: deque[_Entry] = deque()
         self._lost = 0
         self._closing = threading.Event()
-        (folder / SHOW).write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
         self._file = (folder / RECORDS).open("wb", buffering=0)
         self._write(MAGIC)
+        unfinished = folder / f"{SHOW}.new"  # a folder with a whole show.json is a recording
+        unfinished.write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        unfinished.rename(folder / SHOW)
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 
@@ -162,8 +166,9 @@ class _Writer:
 
     def close(self) -> None:
         self._closing.set()
-        self._thread.join()
-        self._file.close()
+        self._thread.join(timeout=CLOSE_SECONDS)
+        if not self._thread.is_alive():
+            self._file.close()
 
     def _run(self) -> None:
         try:

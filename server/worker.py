@@ -27,11 +27,10 @@ def threaded() -> Run:
 class Answers:
     """Whether workers had done when they were asked, in the order of asking. Only the holder of the turn asks.
 
-    replaying: the answers come from `foretell`; an answer that was not foretold is yes, and counted in `unforetold`.
+    replaying: the answers come from `foretell`; where none was foretold it is yes.
     """
 
     def __init__(self, replaying: bool = False) -> None:
-        self.unforetold = 0
         self._given: list[bool] = []
         self._foretold: deque[bool] | None = deque() if replaying else None
 
@@ -60,11 +59,7 @@ class Answers:
     def give(self, done: bool) -> bool:
         """The answer to a stage that asks; `done` is how it is."""
         if self._foretold is not None:
-            if self._foretold:
-                done = self._foretold.popleft()
-            else:
-                done = True
-                self.unforetold += 1
+            done = self._foretold.popleft() if self._foretold else True
         self._given.append(done)
         return done
 
