@@ -180,9 +180,7 @@ def test_two_suits_are_danced_again_bit_for_bit(
     assert {turn.cause for turn in of(Turn, recording)} == {"arrive", "hold" if "follow" in clock else "beat"}
     replay = replayed(path, recording)
     assert replay.counts["different"] == 0, replay.first_difference
-    assert (
-        replay.counts["same"] == len(of(Pose, recording)) >= 120
-    )  # 2 times 15 ticks of four actors while they are silent
+    assert replay.counts["same"] == len(of(Pose, recording)) >= 120  # four actors' ticks while suits are silent
     assert replay.counts["no_frame"] == 0
 
 
