@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from server.params import ControlChange
 from server.preset_control import Cue
 
+STILLNESS = "*/stillness"
 STILL_SECONDS = 1.5  # for coming to rest, and back, where nobody says otherwise
 
 
@@ -46,7 +47,11 @@ def changes(cue: Cue) -> Iterator[ControlChange]:
         yield ControlChange("show/freeze", float(cue.freeze))
     if cue.reset:
         yield ControlChange("show/reset", 1.0)
-    if cue.still is not None:
-        yield ControlChange("*/stillness", float(cue.still), cue.seconds or STILL_SECONDS)
-    for name, value in cue.params.items():
-        yield ControlChange(name, value, cue.seconds)
+    for name, value in settings(cue).items():
+        resting = name == STILLNESS and cue.still is not None
+        yield ControlChange(name, value, cue.seconds or (STILL_SECONDS if resting else 0.0))
+
+
+def settings(cue: Cue) -> dict[str, float | tuple[float, ...]]:
+    """What a cue sets, by param."""
+    return ({} if cue.still is None else {STILLNESS: float(cue.still)}) | cue.params

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from motion.manifest import Param
-from server.cues import STILL_SECONDS, CueList, changes
+from server.cues import STILL_SECONDS, CueList, changes, settings
 from server.errands import Answer, Arguments, Command, Errands
-from server.params import Changes, ControlChange
+from server.params import Changes, ControlChange, Params, Setting
 from server.pipeline import Pipeline
 
 ALIASES = {  # others' addresses, without the first slash, and ours
@@ -86,7 +85,7 @@ class Desk:
         elif place == "fade":
             self._set(rest, arguments[:-1], _numbers(arguments[-1:], "seconds as its last number")[0])
         elif not arguments and place != "*":
-            answer(*self._value(self._param(name)))
+            answer(*_target(self._pipeline().params, name))
         else:
             self._set(name, arguments)
 
@@ -111,7 +110,7 @@ class Desk:
         for number in range(1, len(self.cues.cues) + 1):
             yield Node(f"/cue/{number}", f"gives cue {self.cues.title(number)}")
         for param in pipeline.table:
-            value = self._value(param)
+            value = _target(pipeline.params, param.name)
             yield Node(f"/{param.name}", param.about, "f" * param.size, value, (param.low, param.high))
 
     def _cue(self, which: str, arguments: Arguments, answer: Answer, refuse: Answer) -> None:
@@ -128,10 +127,8 @@ class Desk:
             wanted = (cue.preset, cue.seconds) if "seconds" in cue.model_fields_set else (cue.preset,)
             self.errands.send(self.commands[SWITCH], wanted, answer, refuse)
         else:
-            table = self._pipeline().params
-            for change in changes(cue):
-                if not change.name.startswith("show/") and not isinstance(change.value, str):
-                    _fitting(table.fitting, change.name, change.value)
+            for name, value in settings(cue).items():
+                _fit(self._pipeline().params, name, value)
             for change in changes(cue):
                 self.changes.put(change)
         self.cues.position = number
@@ -157,23 +154,21 @@ class Desk:
 
     def _change(self, name: str, numbers: tuple[float, ...], seconds: float) -> None:
         value = numbers[0] if len(numbers) == 1 else numbers
-        _fitting(self._pipeline().params.fitting, name, value)
+        _fit(self._pipeline().params, name, value)
         self.changes.put(ControlChange(name, value, seconds))
 
-    def _param(self, name: str) -> Param:
-        table = self._pipeline().params.table
-        if name not in table:
-            raise ValueError(f"no such param; there are: {', '.join(f'/{known}' for known in table) or 'none'}")
-        return table[name]
 
-    def _value(self, param: Param) -> tuple[float, ...]:
-        return tuple(float(number) for number in np.atleast_1d(self._pipeline().params.target(param.name)))
+def _target(params: Params, name: str) -> tuple[float, ...]:
+    """Where a param is going. Raises ValueError naming those there are."""
+    if name not in params.table:
+        raise ValueError(f"no such param; there are: {', '.join(f'/{known}' for known in params.table) or 'none'}")
+    return tuple(float(number) for number in np.atleast_1d(params.target(name)))
 
 
-def _fitting(check: Callable[[str, Any], object], name: str, value: float | tuple[float, ...]) -> None:
+def _fit(params: Params, name: str, value: Setting) -> None:
     """Raises ValueError, in words, for what no param would take."""
     try:
-        check(name, value)
+        params.fitting(name, value)
     except KeyError as error:
         raise ValueError(error.args[0]) from None
 

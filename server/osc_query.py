@@ -89,7 +89,10 @@ class OscQuery:
                 if request is None:
                     return
                 async with self._turn:
-                    status, body, again = self._answer(request)
+                    try:
+                        status, body, again = self._answer(request)
+                    except Exception:  # a fault of ours, whatever it is, is one answer's
+                        status, body, again = HTTPStatus.INTERNAL_SERVER_ERROR, b"", False
                     self.counts[f"http_{status.value}"] += 1
                     await asyncio.sleep(PAUSE_SECONDS)
                 await asyncio.wait_for(

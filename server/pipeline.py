@@ -85,6 +85,11 @@ class PartnerLine:
             stage.reset()
 
     @property
+    def seen(self) -> bool:
+        """Whether there has been a pose."""
+        return self._last is not None
+
+    @property
     def latency(self) -> float:
         """Seconds from a dancer's frame to this partner's answer to it, the computing aside."""
         return sum(float(getattr(stage, "latency", 0.0)) for stage in self.stages)
@@ -155,7 +160,8 @@ class Pipeline:
         they are, and it stays frozen if it was.
         """
         self.dancers, self.frozen = old.dancers, old.frozen
-        self._crossing = _Crossing(old, seconds) if seconds > 0.0 else None
+        seen = any(line.seen for line in old.partners.values())
+        self._crossing = _Crossing(old, seconds) if seconds > 0.0 and seen else None
 
     @property
     def crossing(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from server.preset_control import Control, Cue, same_names
+from server.preset_control import Control, Cue, steering_faults
 from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
@@ -97,7 +97,7 @@ class Preset(Section):
         for place, output in enumerate(self.outputs):
             if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
-        faults += self._shared_ports() + same_names(self.cues)
+        faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
         if self.clock.follow and self.clock.delay_ms:
             faults.append(
                 "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"

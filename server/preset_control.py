@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -10,6 +11,18 @@ from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, TargetP
 
 OFF = -1
 RESERVED = ("go", "back", "current")  # addresses below /cue that are no cue's name
+ADDRESSES = (
+    "show",
+    "cue",
+    "fade",
+    "go",
+    "player",
+    "mocap",
+    "synth",
+    "calibrate",
+    "reply",
+    "error",
+)  # no partner's name
 
 
 def _port_or_off(value: Any) -> Any:
@@ -82,11 +95,19 @@ class Cue(Section):
         return self
 
 
-def same_names(cues: tuple[Cue, ...]) -> list[str]:
-    """A fault for each cue whose name an earlier one has."""
+def steering_faults(control: Control | None, cues: tuple[Cue, ...], partners: Iterable[str]) -> list[str]:
+    """What is wrong between them: names that are taken, and cues that nobody can give."""
     first: dict[str, int] = {}
-    return [
+    faults = [
         f"cues.{place}.name: {cue.name!r} is the name of cues.{first[cue.name]} already"
         for place, cue in enumerate(cues)
         if cue.name and first.setdefault(cue.name, place) != place
     ]
+    faults += [
+        f"partners.{name}: /{name}/... is an address of the show's own; take another name"
+        for name in partners
+        if name in ADDRESSES
+    ]
+    if cues and control is None:
+        faults.append("cues: nobody can give them while control is off")
+    return faults

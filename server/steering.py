@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from server.control import Control
-from server.desk import Desk
+from server.desk import SWITCH, Desk
 from server.discovery import Announcement
 from server.osc_query import OscQuery, host_info
 from server.preset_control import Control as Settings
@@ -20,6 +20,7 @@ class Steering:
         "control_counts": {},
         "discovery_fault": "",
         "cue": "",
+        "preset": "",
     }
 
     def __init__(self, settings: Settings, desk: Desk, name: str) -> None:
@@ -66,10 +67,12 @@ class Steering:
         fault = self.announcement.fault if self.announcement is not None else ""
         counts |= {"command_faults": self.desk.errands.faults} if self.desk.errands.faults else {}
         counts |= {"discovery_faults": 1} if fault else {}
+        switch = self.desk.commands.get(SWITCH)
         return {
             "control": f"{self.control.host}:{self.control.port}",
             "oscquery": f"{self.query.host}:{self.query.port}" if self.query is not None else None,
             "control_counts": counts,
             "discovery_fault": fault,
             "cue": self.desk.cues.title(self.desk.cues.position) if self.desk.cues.cues else "",
+            "preset": switch.value() if switch is not None and switch.value is not None else "",
         }

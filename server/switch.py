@@ -7,12 +7,12 @@ control) has sockets and threads of its own and must be the same in both presets
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from server import preset as presets
-from server.cues import changes
+from server.cues import settings
 from server.errands import Arguments, Command
 from server.pipeline import Pipeline
 from server.preset import Preset, PresetError
@@ -121,27 +121,22 @@ def check_cues(path: Path, preset: Preset, pipeline: Pipeline, switch: Switch, b
             except (ValueError, OSError) as error:
                 faults.append(f"{where}.preset: {error}")
             continue
-        faults += [f"{where}.{fault}" for fault in _cue_faults(changes(cue), pipeline)]
+        faults += [f"{where}.params.{fault}" for n, v in settings(cue).items() for fault in _misfits(pipeline, n, v)]
     if faults:
         raise PresetError(faults)
 
 
-def _cue_faults(wanted: Any, pipeline: Pipeline) -> Sequence[str]:
-    faults = []
-    for change in wanted:
-        if change.name.startswith("show/"):
-            continue
-        try:
-            fitting = pipeline.params.fitting(change.name, change.value)
-        except (KeyError, ValueError) as error:
-            faults.append(f"params.{change.name}: {error.args[0]}")
-            continue
-        values = change.value if isinstance(change.value, tuple) else (change.value,)
-        for name in fitting:
-            param = pipeline.params.table[name]
-            faults += [
-                f"params.{change.name}: {value:g} is not in {param.low:g}..{param.high:g}"
-                for value in values
-                if not param.low <= value <= param.high
-            ]
-    return faults
+def _misfits(pipeline: Pipeline, name: str, value: float | tuple[float, ...]) -> list[str]:
+    """Why no param can be set so; empty when one can."""
+    try:
+        fitting = pipeline.params.fitting(name, value)
+    except (KeyError, ValueError) as error:
+        return [f"{name}: {error.args[0]}"]
+    ranges = {(pipeline.params.table[found].low, pipeline.params.table[found].high) for found in fitting}
+    numbers = value if isinstance(value, tuple) else (value,)
+    return [
+        f"{name}: {number:g} is not in {low:g}..{high:g}"
+        for low, high in sorted(ranges)
+        for number in numbers
+        if not low <= number <= high
+    ]

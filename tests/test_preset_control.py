@@ -57,6 +57,12 @@ def test_cues_are_a_list_of_steps() -> None:
         ({"cues": [{"name": "go", "still": True}]}, "cues.0.name: 'go': is an address of its own (/cue/go)"),
         ({"cues": [{"name": "4", "still": True}]}, "cues.0.name: '4': string should match pattern"),
         ({"cues": [{"name": "a", "still": True}] * 2}, "cues.1.name: 'a' is the name of cues.0 already"),
+        ({"cues": [{"still": True}], "control": "off"}, "cues: nobody can give them while control is off"),
+        (
+            {"partners": {"cue": {"dancer": "dancer1", "model": "models/salsa_match.onnx"}}, "outputs": []}
+            | {"stage_page": "off"},
+            "partners.cue: /cue/... is an address of the show's own",
+        ),
         ({"cues": [{"still": True, "seconds": -1}]}, "cues.0.seconds: -1: input should be greater than"),
         ({"cues": [{"params": {"p/x": "much"}}]}, "cues.0.params.p/x: 'much': must be a number"),
     ],

@@ -71,9 +71,10 @@ def test_a_partner_goes_over_evenly_and_nobody_jumps() -> None:
 def test_the_old_show_dances_on_until_it_has_faded_and_no_longer() -> None:
     stage = Shifted(0.0)
     old, new = show(("partner1", stage)), show(("partner1", Shifted(1.0)))
+    dance(old, range(1))
     new.take_over(old, 0.5)
-    dance(new, range(60))
-    assert stage.steps == 31  # half a second, both ends included
+    dance(new, range(1, 61))
+    assert stage.steps == 1 + 31  # half a second, both ends included
 
 
 def test_the_dancers_are_taken_over_as_they_are() -> None:
@@ -95,12 +96,20 @@ def test_a_frozen_show_stays_frozen_and_fades_when_it_dances_on() -> None:
 
 def test_a_show_that_takes_over_in_the_middle_of_a_fade_goes_on_from_what_is_seen() -> None:
     first, second, third = (show(("partner1", Shifted(x))) for x in (0.0, 1.0, 2.0))
+    dance(first, range(1))
     second.take_over(first, 1.0)
-    before = dance(second, range(30))[-1, 0]
+    before = dance(second, range(1, 31))[-1, 0]
     third.take_over(second, 1.0)
-    seen = dance(third, range(30, 120))[:, 0]
+    seen = dance(third, range(31, 120))[:, 0]
     assert seen[0] == pytest.approx(before, abs=0.03)
     assert seen[-1] == pytest.approx(2.0)
+
+
+def test_before_anybody_was_seen_there_is_nothing_to_fade_from() -> None:
+    old, new = show(("partner1", Shifted(0.0))), show(("partner1", Shifted(1.0)))
+    new.take_over(old, 10.0)
+    assert not new.crossing
+    assert dance(new, range(1))[0, 0] == 1.0
 
 
 def test_a_tick_hands_over_to_a_successor_and_forgets_who_is_gone() -> None:
