@@ -36,6 +36,7 @@ __all__ = ["POINTS", "KeypointFitter"]
 EASE = 0.25  # seconds in which a joint comes back to what is seen, after as long a gap or a longer one
 HIPLESS = 1.0  # seconds without hips after which the trunk is taken as upright
 REMADE_STEP, REMADE_WAIT = 0.01, 1.0  # metres a rest offset must move; seconds between two remade skeletons
+SMALLEST, LARGEST = 0.3, 2.0  # of HUMANOID's size: what is beyond is no person, and the last bones stay
 SCALE_HALF_LIFE = 0.3  # seconds: somebody who comes nearer grows
 FLOOR_FRAMES = 60  # the floor is where the lower foot was in the middle one of so many frames: jumps are short
 FLOATING_HALF_LIFE = 0.05  # seconds: without a place in the room, somebody stands on the lower foot at all times
@@ -97,7 +98,7 @@ class KeypointFitter:
         share = 1.0 if self._metres == 0.0 else 1.0 - 0.5 ** (dt / SCALE_HALF_LIFE)
         self._metres += share * (wanted - self._metres)
         self._since_remade += dt
-        if self._since_remade >= REMADE_WAIT:
+        if self._since_remade >= REMADE_WAIT and SMALLEST <= self.sizes.overall * wanted <= LARGEST:
             offsets = self.sizes.offsets() * wanted
             if np.abs(offsets[1:] - self.skeleton.offsets[1:]).max() > REMADE_STEP:
                 self._since_remade = 0.0

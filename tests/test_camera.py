@@ -253,8 +253,14 @@ def test_nobody_to_be_seen_is_counted():
     decoder = MediapipeDecoder()
     assert decoder.feed(mediapipe(world(REST) * (1, 1, 1, 0)), 0.0) == []
     assert decoder.feed(mediapipe(np.full((33, 4), np.nan)), 0.0) == []
-    assert decoder.feed(mediapipe(world(REST * 90.0)), 0.0) == []
-    assert decoder.dropped == {"not_visible": 2, "out_of_range": 1}
+    assert decoder.dropped == {"not_visible": 2}
+
+
+def test_who_is_a_mile_away_is_not_on_stage():
+    decoder = OpenPoseDecoder(view=View(scale=1.0))
+    rows = rows_of(np.add(REST, (2000.0, 0.0, 0.0)), list(BODY_25))
+    assert decoder.feed(openpose(rows, field="pose_keypoints_3d"), 0.0) == []
+    assert decoder.dropped == {"out_of_range": 1}
 
 
 def test_after_a_pause_somebody_else_is_measured_anew():
@@ -350,13 +356,14 @@ def test_the_toes_of_a_foot_point_between_big_and_small_toe():
     ("datagram", "message"),
     [
         (b"{", "1 bytes that are no JSON"),
-        (b"{}", "people is None, not a list of at most 32"),
+        (b"{}", "people is None, not a list of at most 16"),
         (b'{"people": 3}', "people is 3, not a list"),
         (b'{"people": [' + b"1," * 40 + b"1]}", "people is list of 41"),
         (b'{"people": [1]}', r"people\[0\] is 1, not an object"),
         (b'{"people": [{"a": 1}]}', r"people\[0\] has neither pose_keypoints_3d nor pose_keypoints_2d; it has a"),
         (b'{"people": [{"pose_keypoints_2d": [1]}]}', r"pose_keypoints_2d is list of 1, not a list of 75 numbers"),
         (b'{"people": ' + b"[" * 30000, "no JSON"),
+        (b"{" + b" " * 40000 + b"}", "40002 bytes of JSON; this reads 32768 at most"),
         (osc("/op", *([0.5] * 70)), r"/op has 70 arguments; a person is 25 keypoints .* 75 or 100 numbers"),
     ],
 )

@@ -30,7 +30,6 @@ AXES = {
 }
 PAUSE = 1.0  # seconds out of sight after which another person may take over, and bones are measured anew
 LONGEST_STEP = 0.25  # seconds
-LONGEST_BONE = 3.0  # metres
 LARGEST_SHARE = 2.0  # of a picture's side, for somebody half outside; what is larger is pixels
 MAX_UNKNOWN = 64
 _HIPS = places("Hip")
@@ -104,7 +103,7 @@ class SeenPerson:
             self._dropped["not_visible"] += 1
             return []
         self._seen_at = now
-        if not (np.abs(pose.root_position).max() <= FAR and np.abs(pose.skeleton.offsets).max() <= LONGEST_BONE):
+        if not np.abs(pose.root_position).max() <= FAR:
             self._dropped["out_of_range"] += 1
             return []
         self._number += 1

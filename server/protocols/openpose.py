@@ -29,7 +29,8 @@ _NAMES = """
 """
 BODY_25 = tuple(_NAMES.split())  # what is called a toe here is OpenPose's big toe
 USUAL_CONFIDENCE = 0.2
-MAX_PEOPLE = 32
+MAX_PEOPLE = 16
+MAX_JSON = 1 << 15  # bytes: sixteen bodies, or four people with face and hands in 2-D and 3-D
 _NOT_FOUND = len(BODY_25)  # a row of zeros behind the keypoints: OpenPose has no knuckles in a body
 _PLACES = np.array([BODY_25.index(name) if name in BODY_25 else _NOT_FOUND for name in POINTS])
 _TOES, _SMALL_TOES = ([BODY_25.index(side + toe) for side in SIDES] for toe in ("Toe", "SmallToe"))
@@ -69,7 +70,8 @@ class OpenPoseDecoder:
             numbers, bodies, nobody = list(people), list(people.values()), nobody_said > 0
             for address in strangers:
                 count_unknown(self.unknown, address)
-        self.dropped["nobody"] += nobody
+        if nobody:
+            self.dropped["nobody"] += 1
         where = [_middle(rows) for rows in bodies] if None in numbers else []
         place = self._choice.pick(numbers, receive_time, where)
         for other, number in enumerate(numbers):
@@ -101,6 +103,8 @@ def _middle(rows: Array) -> Array:
 
 def _read_json(data: bytes) -> tuple[list[int | None], list[Array]]:
     """Everybody's number, None for all where one has none, and everybody's rows (25, 3 or 4)."""
+    if len(data) > MAX_JSON:
+        raise PacketError(f"{len(data)} bytes of JSON; this reads {MAX_JSON} at most")
     try:
         packet = json.loads(data)
     except (ValueError, RecursionError) as error:
