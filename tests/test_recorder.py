@@ -219,6 +219,8 @@ def test_a_preset_that_took_over_does_so_again(preset_file: Callable[..., Path])
     assert switches == [ControlChange("show/preset", "other", 0.25)]
     replay = replayed(path, recording)
     assert replay.counts["different"] == 0, replay.first_difference
+    (path.parent / "other.yaml").unlink()
+    assert "show/preset other could not be obeyed: no preset" in replayed(path, recording).summary()
 
 
 def test_what_a_dancer_was_calibrated_by_is_recorded(preset_file: Callable[..., Path], take: Clip) -> None:

@@ -83,8 +83,9 @@ class Replay:
     """A recording on its way through a show.
 
     speed: 1 as it was, 2 twice as fast, 0 as fast as it goes. foretell: hears what workers answered in the turn that
-    comes. obey: takes the control changes of the turn that comes. counts: records by kind, poses `same` and
-    `different`, turns whose frame was not there. first_difference: for people, empty while there is none.
+    comes. obey: takes the control changes of the turn that comes; OSError and ValueError say why it cannot.
+    counts: poses `same` and `different`, `no_frame` for turns whose frame was not there, records `lost`.
+    first_difference, fault: for people, empty while there is none.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Replay:
         self.recording = recording
         self.clock = ReplayClock(recording.about.clock, speed)
         self.counts: Counter[str] = Counter()
-        self.first_difference = ""
+        self.first_difference = self.fault = ""
         self.finished = False
         self._foretell, self._obey = foretell, obey
         self._coming: defaultdict[str, deque[PoseFrame]] = defaultdict(deque)  # decoded, until their turn
@@ -114,7 +115,6 @@ class Replay:
     def run(self, tick: Stage, receivers: Mapping[str, Fed]) -> None:
         """All of it; returns at its end or when closed."""
         for record in self.recording:
-            self.counts[type(record).__name__.lower()] += 1
             match record:
                 case Packet(dancer, receive_time, _, data):
                     if self.clock.reach(receive_time) and dancer in receivers:
@@ -130,7 +130,7 @@ class Replay:
                 case Pose(_, pose):
                     self._compare(pose)
                 case Lost(records):
-                    self.counts["lost"] += records - 1
+                    self.counts["lost"] += records
             if self.clock.closed:
                 return
         self.finished = True
@@ -151,6 +151,8 @@ class Replay:
         lines = [f"{folder}: {counts['same']} of {danced} poses are the recorded ones, bit for bit"]
         if self.first_difference:
             lines.append(f"the first that is not: {self.first_difference}")
+        if self.fault:
+            lines.append(self.fault)
         if counts["no_frame"]:
             lines.append(f"{counts['no_frame']} turns found no frame: what the recording has of them did not decode")
         if counts["lost"]:
@@ -163,7 +165,10 @@ class Replay:
         self._danced.clear()
         self._foretell(turn.answers)
         for change in turn.changes:
-            self._obey(change)
+            try:
+                self._obey(change)
+            except (OSError, ValueError) as error:
+                self.fault = self.fault or f"{change.name} {change.value} could not be obeyed: {error}"
         match turn.cause:
             case "arrive":
                 frame = self._frame(turn)
