@@ -12,7 +12,10 @@ from server.preset import Preset
 from server.preset_dancers import (
     AiToolboxDancer,
     BvhDancer,
+    CameraDancer,
+    MediapipeDancer,
     MocopiDancer,
+    OpenPoseDancer,
     RokokoDancer,
     UdpDancer,
     VmcDancer,
@@ -20,8 +23,11 @@ from server.preset_dancers import (
     ZmqDancer,
 )
 from server.protocols.ai_toolbox_in import AiToolboxDecoder
+from server.protocols.camera import View
 from server.protocols.frames import Decoder
+from server.protocols.mediapipe import MediapipeDecoder
 from server.protocols.mocopi import MocopiDecoder
+from server.protocols.openpose import OpenPoseDecoder
 from server.protocols.rokoko import RokokoDecoder
 from server.protocols.vmc import VmcDecoder
 from server.protocols.xsens import XsensDecoder
@@ -100,6 +106,10 @@ def _decoder(name: str, dancer: UdpDancer) -> Callable[[], Decoder]:
             return partial(MocopiDecoder, name)
         case RokokoDancer():
             return partial(RokokoDecoder, name, dancer.profile)
+        case MediapipeDancer():
+            return partial(MediapipeDecoder, name, dancer.person, dancer.landmarks, _view(dancer))
+        case OpenPoseDancer():
+            return partial(OpenPoseDecoder, name, dancer.person, _view(dancer))
         case AiToolboxDancer():
             skeleton = HUMANOID
             if dancer.skeleton_file is not None:
@@ -110,3 +120,7 @@ def _decoder(name: str, dancer: UdpDancer) -> Callable[[], Decoder]:
             return partial(AiToolboxDecoder, skeleton, name, dancer.number, dancer.axes, dancer.scale)
         case _:
             raise TypeError(f"no decoder for a {type(dancer).__name__}")
+
+
+def _view(dancer: CameraDancer) -> View:
+    return View(dancer.mirror, dancer.axes, dancer.scale, dancer.aspect, dancer.tilt, dancer.visibility)

@@ -141,8 +141,8 @@ def _cannot_share(dancer: UdpDancer, others: list[UdpDancer], taken_by: str) -> 
     where = f"{dancer.host}:{dancer.port} is taken by {taken_by} of this preset already"
     if any(type(other) is not type(dancer) for other in others) or not dancer.person_key:
         return [f"port: {where}"]
-    people = [other.person for other in others]
-    if dancer.person is None or None in people or dancer.person in people:
+    people = [other.whom for other in others]
+    if dancer.whom is None or None in people or dancer.whom in people:
         return [f"{dancer.person_key}: {where}; two dancers at one port need two different ones"]
     return []
 

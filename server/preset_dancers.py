@@ -61,7 +61,7 @@ class UdpDancer(DancerStages):
     person_key: ClassVar[str] = ""  # the key that says whom of several people in a stream; empty: a stream has one
 
     @property
-    def person(self) -> int | str | None:
+    def whom(self) -> int | str | None:
         """Whom of several; None for the first that comes. Two dancers who want different ones may share a port."""
         asked = getattr(self, self.person_key) if self.person_key else None
         return None if asked == "" else asked
@@ -115,7 +115,48 @@ class RokokoDancer(UdpDancer):
     profile: str = ""
 
 
+class CameraDancer(UdpDancer):
+    """What a detector sees in a camera's picture. person: its number there, the first that is seen when left out.
+
+    mirror: the picture is a mirror's, or the dancer shall be their mirror image. axes: how the sender's x y z run.
+    scale: metres per unit, or told by the body. aspect: the picture's width over its height, for coordinates that are
+    shares of it. tilt: degrees by which the camera looks down. visibility: less sure points are not believed.
+    """
+
+    person_key: ClassVar[str] = "person"
+    person: Annotated[int, Field(ge=0, le=999_999)] | None = None
+    mirror: bool = False
+    axes: Literal["picture", "y_up", "unity"] = "picture"
+    scale: Scale = "auto"
+    aspect: Annotated[float, Field(ge=0.1, le=10.0)] = 4.0 / 3.0
+    tilt: Annotated[float, Field(ge=-90.0, le=90.0)] = 0.0
+    visibility: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+
+
+class MediapipeDancer(CameraDancer):
+    """MediaPipe's 33 landmarks by OSC. landmarks: metres around the hips, or shares of the picture."""
+
+    receive: Literal["mediapipe"]
+    port: Port = 7500
+    landmarks: Literal["auto", "world", "image"] = "auto"
+
+
+class OpenPoseDancer(CameraDancer):
+    """OpenPose's BODY_25 by OSC, or its own JSON in datagrams."""
+
+    receive: Literal["openpose"]
+    port: Port = 7501
+
+
 Dancer = Annotated[
-    BvhDancer | ZmqDancer | VmcDancer | AiToolboxDancer | XsensDancer | MocopiDancer | RokokoDancer,
+    BvhDancer
+    | ZmqDancer
+    | VmcDancer
+    | AiToolboxDancer
+    | XsensDancer
+    | MocopiDancer
+    | RokokoDancer
+    | MediapipeDancer
+    | OpenPoseDancer,
     Field(discriminator="receive"),
 ]

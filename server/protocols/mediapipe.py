@@ -53,6 +53,7 @@ class MediapipeDecoder:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.deadline: float | None = None  # a message is a whole frame: nothing stays open
+        self.numbering = None
         count = len(LANDMARKS)
         self._bodies = OscBodies(
             count, (4, 3), f"a person is {count} landmarks of x y z visibility, {4 * count} numbers"

@@ -52,6 +52,7 @@ class OpenPoseDecoder:
         self.unknown: Counter[str] = Counter()
         self.dropped: Counter[str] = Counter()
         self.deadline: float | None = None  # a datagram is a whole frame: nothing stays open
+        self.numbering = None
         count = len(BODY_25)
         self._bodies = OscBodies(
             count, (3, 4), f"a person is {count} keypoints of x y c or x y z c, {3 * count} or {4 * count} numbers"
