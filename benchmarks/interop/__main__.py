@@ -11,30 +11,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
-import signal
-import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
 from benchmarks import report
 from benchmarks.interop import capture
-from benchmarks.interop.clients import CLIENTS, NOT_INSTALLABLE, ROOT, Client, Tally, missing
+from benchmarks.interop.clients import CLIENTS, HERE, NOT_INSTALLABLE, ROOT, Client, Tally, missing, read_own
+from benchmarks.interop.listening import LARGEST_ERROR_MM, Listener, Reference, largest_error_mm, open_door
 from motion import kinematics
-from motion.skeleton import HUMANOID, Array
-from server.protocols.osc import encode
-from server.protocols.vmc import TIME, VmcDecoder
+from motion.bvh import read_bvh
+from motion.bvh_write import write_bvh
 
-PATIENCE = 60.0  # seconds for a client to get ready
-LARGEST_ERROR_MM = 1.0
+STILL = 2.0  # seconds in which nobody has counted anything: what has not arrived by then is lost
+DEMO = ROOT / "presets/clips/demo_dancer.bvh"
 
 
 def main() -> int:
@@ -55,6 +50,8 @@ def main() -> int:
         _show(_preset(scratch, [*outputs, {"actor": "partner1", "port": reference, "send": "vmc"}]), options.seconds)
 
     figures = run(chosen, scratch, show)
+    if "Blender, clients/blender" in chosen:
+        figures["Blender, a recorded BVH"] = recording(scratch)
     print(table(figures))
     for name, why in skipped.items():
         print(f"skipped: {name} ({why})")
@@ -83,7 +80,7 @@ def run(
     clients: dict[str, Client], scratch: Path, play: Callable[[dict[str, int], int], None]
 ) -> dict[str, dict[str, Any]]:
     """The figures by client. play: sends frames to the clients' ports, by name, and to the reference's."""
-    doors = {name: _door() for name in clients}
+    doors = {name: open_door() for name in clients}
     ports = {name: door.getsockname()[1] for name, door in doors.items()}
     for door in doors.values():
         door.close()
@@ -91,143 +88,41 @@ def run(
         sent = stack.enter_context(contextlib.closing(Reference()))
         watch = stack.enter_context(capture.watching(scratch, [*ports.values(), sent.port]))
         listeners: dict[str, Listener] = {}
+        absent: dict[str, str] = {}
         for name, client in clients.items():
-            listeners[name] = stack.enter_context(contextlib.closing(Listener(client, scratch, ports[name])))
+            try:
+                listeners[name] = stack.enter_context(contextlib.closing(Listener(client, scratch, ports[name])))
+            except (OSError, subprocess.CalledProcessError) as error:
+                absent[name] = str(error)
         for listener in listeners.values():
             listener.wait_until_ready()
         play(ports, sent.port)
-        _wait_until_still([listener.tally for listener in listeners.values()])
+        _wait_for(list(listeners.values()), sent)
     frames = sent.frames()
     figures = {name: listener.figures(frames) for name, listener in listeners.items()}
+    figures |= {
+        name: {"sent": len(frames), "received": 0, "verdict": f"does not start: {why}"} for name, why in absent.items()
+    }
     if watch is not None:
-        figures["tshark's OSC dissector"] = capture.figures(watch, len(frames), sent.port)
+        figures["tshark's OSC dissector"] = capture.figures(watch, list(ports.values()), sent.port, len(frames))
     return figures
 
 
-class Listener:
-    """A client that runs, and what it has said so far."""
-
-    def __init__(self, client: Client, scratch: Path, port: int) -> None:
-        self.client, self._port = client, port
-        self.tally = Tally()
-        self._heard = threading.Event()
-        self._process = subprocess.Popen(
-            client.start(scratch, port),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=scratch,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        assert self._process.stdin is not None
-        for command in client.commands(port):
-            print(command, file=self._process.stdin)
-        self._process.stdin.flush()
-
-    def wait_until_ready(self) -> None:
-        """Until it prints something: that it is ready, or a time before all others, which is sent for that."""
-        end = time.monotonic() + PATIENCE
-        with _door() as probe:
-            while not self._heard.wait(0.2):
-                if self._process.poll() is not None or time.monotonic() > end:
-                    raise SystemExit(f"{self._process.args} does not begin; exit code {self._process.poll()}")
-                probe.sendto(encode(TIME, -1.0), ("127.0.0.1", self._port))
-                if self.client.per_frame:
-                    probe.sendto(encode("/mocap/ready", -1.0), ("127.0.0.1", self._port))
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        if self.client.stops == "signal":
-            self._process.send_signal(signal.SIGINT)
-        with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
-        try:
-            self._process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-        self._reader.join(5.0)
-
-    def figures(self, sent: dict[float, Array]) -> dict[str, Any]:
-        tally, client = self.tally, self.client
-        times = [round(one, client.digits) for one in tally.times if one >= 0.0]
-        if client.per_frame:
-            received = tally.others[client.per_frame]
-        else:
-            received = tally.frames if tally.frames is not None else len(times)
-        faults = []
-        if received != len(sent):
-            faults.append("frames lost" if received < len(sent) else "frames too many")
-        if tally.frames is None and not client.per_frame:
-            if sorted(times) != sorted(round(one, client.digits) for one in sent):
-                faults.append("other times")
-            if dict(tally.bones) != dict.fromkeys(HUMANOID.names, len(sent)):
-                faults.append("bones lost")
-        error = _largest_error_mm(tally.joints, sent)
-        if error is not None and not error <= LARGEST_ERROR_MM:
-            faults.append("joints elsewhere")
-        return {
-            "sent": len(sent),
-            "received": received,
-            "bones": sum(tally.bones.values()) or None,
-            "poses_compared": len(tally.joints) or None,
-            "error_mm": error,
-            "verdict": ", ".join(faults) or "ok",
-        }
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self.client.read(line, self.tally)
-            if line.startswith("error "):
-                print(f"{self._process.args[-1]}: {line.strip()}", file=sys.stderr)
-            self._heard.set()
-
-
-class Reference:
-    """What the show sent: every datagram at a port of our own, kept, and read afterwards."""
-
-    def __init__(self) -> None:
-        self._door = _door()
-        self.port: int = self._door.getsockname()[1]
-        self._door.settimeout(0.1)
-        self._datagrams: list[bytes] = []
-        self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._listen)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._closing.set()
-        self._thread.join()
-        self._door.close()
-
-    def frames(self) -> dict[float, Array]:
-        """The joints (J, 3) of every frame, by its time."""
-        decoder = VmcDecoder()
-        frames = [frame for datagram in self._datagrams for frame in decoder.feed(datagram, 0.0)]
-        return {
-            frame.sender_time: kinematics.global_positions(frame.skeleton, frame.root_position, frame.rotations)
-            for frame in frames
-            if frame.sender_time is not None
-        }
-
-    def _listen(self) -> None:
-        while not self._closing.is_set():
-            with contextlib.suppress(TimeoutError):
-                self._datagrams.append(self._door.recv(65536))
-
-
-def _largest_error_mm(shown: dict[float, Array], sent: dict[float, Array]) -> float | None:
-    """How far a joint stands from where we say; infinite when a pose has a time that was never sent."""
-    if not shown:
-        return None
-    by_time = {round(one, 4): joints for one, joints in sent.items()}
-    far = np.full((len(HUMANOID), 3), np.inf)
-    return 1000.0 * max(
-        float(np.linalg.norm(joints - by_time.get(round(one, 4), far), axis=-1).max()) for one, joints in shown.items()
-    )
+def recording(scratch: Path, frames: int = 120) -> dict[str, Any]:
+    """The figures of a BVH file that is written here and imported into Blender."""
+    clip = read_bvh(DEMO)[0][:frames]
+    file = scratch / "recording.bvh"
+    write_bvh(file, clip)
+    command = [str(scratch / "python/bin/python"), str(HERE / "blender_import.py"), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    tally = Tally()
+    for line in done.stdout.splitlines():
+        read_own(line, tally)
+    positions = kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations)
+    error = largest_error_mm(tally.joints, {float(n): joints for n, joints in enumerate(positions, start=1)})
+    good = tally.frames == frames and error is not None and error <= LARGEST_ERROR_MM
+    figures = {"sent": frames, "received": tally.frames, "poses_compared": len(tally.joints), "error_mm": error}
+    return figures | {"verdict": "ok" if good else "joints elsewhere"}
 
 
 def _show(preset: Path, seconds: float) -> None:
@@ -240,7 +135,7 @@ def _preset(scratch: Path, outputs: list[dict[str, Any]]) -> Path:
         "format": 1,
         "clock": {"follow": "dancer", "fps": 60},
         "seed": 1,
-        "dancers": {"dancer1": {"receive": "bvh", "file": str(ROOT / "presets/clips/demo_dancer.bvh")}},
+        "dancers": {"dancer1": {"receive": "bvh", "file": str(DEMO)}},
         "partners": {"partner1": {"dancer": "dancer1", "model": str(ROOT / "presets/models/salsa_match.onnx")}},
         "control": None,
         "stage_page": False,
@@ -251,22 +146,16 @@ def _preset(scratch: Path, outputs: list[dict[str, Any]]) -> Path:
     return file
 
 
-def _wait_until_still(tallies: list[Tally]) -> None:
-    """Until nobody has counted anything for a second; 15 s at most."""
-    before: list[int] = []
-    for _ in range(15):
-        now = [len(t.times) + sum(t.bones.values()) + sum(t.others.values()) + len(t.joints) for t in tallies]
-        if now == before:
+def _wait_for(listeners: list[Listener], sent: Reference) -> None:
+    """Until all have got what was sent, or nobody gets any more."""
+    before, since = -1, time.monotonic()
+    while time.monotonic() - since < STILL:
+        received = [listener.received for listener in listeners]
+        if min(received, default=0) >= sent.count > 0:
             return
-        before = now
-        time.sleep(1.0)
-
-
-def _door() -> socket.socket:
-    door = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-    door.bind(("127.0.0.1", 0))
-    return door
+        if sum(received) != before:
+            before, since = sum(received), time.monotonic()
+        time.sleep(0.05)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +17,8 @@ from server.protocols.osc import MAX_DATAGRAM
 from server.protocols.vmc import TIME
 
 UDP_HEADER = 8  # bytes that tshark counts with a datagram
+HEADERS = 1024  # bytes: what a capture of nothing has at most
+PROBE = bytes(1200)
 
 
 @contextmanager
@@ -25,26 +29,39 @@ def watching(scratch: Path, ports: Sequence[int]) -> Iterator[Path | None]:
         yield None
         return
     file = scratch / "interop.pcapng"
-    condition = " or ".join(f"dst port {port}" for port in ports)
-    command = ["tshark", "-i", "lo", "-B", "64", "-f", f"udp and ({condition})", "-w", str(file), "-q"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "Capturing on" in line:
-                break
-        yield file
-    finally:
-        process.terminate()
-        process.communicate()
+    file.unlink(missing_ok=True)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        wanted = " or ".join(f"dst port {port}" for port in (*ports, probe.getsockname()[1]))
+        command = ["tshark", "-i", "lo", "-B", "64", "-f", f"udp and ({wanted})", "-w", str(file), "-q"]
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        try:
+            _wait_until_it_grows(file, probe)
+            yield file
+            _wait_until_it_grows(file, probe)
+        finally:
+            process.terminate()
+            process.wait()
 
 
-def figures(file: Path, sent: int, reference_port: int) -> dict[str, Any]:
-    """How many frames it saw at the reference port, and whether every datagram was whole OSC and no longer than may be.
+def _wait_until_it_grows(file: Path, probe: socket.socket) -> None:
+    """Until tshark has written a datagram of our own, and so all before it. Raises TimeoutError after 20 s."""
+    size = file.stat().st_size if file.exists() else 0
+    for _ in range(400):
+        probe.sendto(PROBE, probe.getsockname())
+        time.sleep(0.05)
+        if file.exists() and file.stat().st_size > max(size, HEADERS):
+            return
+    raise TimeoutError(f"tshark writes nothing to {file}")
+
+
+def figures(file: Path, ports: Sequence[int], reference: int, sent: int) -> dict[str, Any]:
+    """How many frames it saw at the port `reference`, and whether every datagram was whole OSC and not too long.
 
     AI-Toolbox has one message a quantity: its length is the peer's, so it is looked at for its form only.
     """
     rows = _fields(file, "udp.dstport", "udp.length", "osc.message.header.path", "_ws.malformed")
+    rows = [row for row in rows if int(row[0]) in {*ports, reference}]
     frames, faults = 0, Counter[str]()
     longest = 0
     for port, length, paths, malformed in rows:
@@ -54,7 +71,7 @@ def figures(file: Path, sent: int, reference_port: int) -> dict[str, Any]:
             faults["malformed"] += 1
         if not paths.startswith("/mocap"):
             longest = max(longest, int(length) - UDP_HEADER)
-        frames += int(port) == reference_port and TIME in paths.split(",")
+        frames += int(port) == reference and TIME in paths.split(",")
     if longest > MAX_DATAGRAM:
         faults[f"{longest} bytes"] += 1
     if frames != sent:

@@ -148,7 +148,7 @@ def _read_pure_data(line: str, tally: Tally) -> None:
         tally.others["/".join(words[:4])] += 1
 
 
-def _read_own(line: str, tally: Tally) -> None:
+def read_own(line: str, tally: Tally) -> None:
     """Lines of the receivers in this folder."""
     kind, _, rest = line.strip().partition(" ")
     if kind == "bone":
@@ -177,21 +177,21 @@ CLIENTS: dict[str, Client] = {
     "Pure Data, AI-Toolbox": Client(
         ("puredata",), _pure_data("mocap"), _read_pure_data, {"send": "ai_toolbox"}, "mocap:/0/joint/pos_world"
     ),
-    "npm osc": Client(("node", "npm:osc"), _node("osc_receive.js"), _read_own),
+    "npm osc": Client(("node", "npm:osc"), _node("osc_receive.js"), read_own),
     "npm osc, TouchDesigner": Client(
-        ("node", "npm:osc"), _node("osc_receive.js"), _read_own, {"send": "touchdesigner"}, "/p1/hips:tx"
+        ("node", "npm:osc"), _node("osc_receive.js"), read_own, {"send": "touchdesigner"}, "/p1/hips:tx"
     ),
     "npm osc, VMC unbundled": Client(
-        ("node", "npm:osc"), _node("osc_receive.js"), _read_own, {"send": "vmc", "bundle": False}
+        ("node", "npm:osc"), _node("osc_receive.js"), read_own, {"send": "vmc", "bundle": False}
     ),
-    "OscJack under mono": Client(("mcs", "mono", "npm:jp.keijiro.osc-jack"), _oscjack, _read_own, stops="input"),
+    "OscJack under mono": Client(("mcs", "mono", "npm:jp.keijiro.osc-jack"), _oscjack, read_own, stops="input"),
     "clients/unity under mono": Client(unity.NEEDS, _unity, _read_unity, commands=_avatar, stops="input"),
-    "vmcp": Client(("pip:vmcp",), _python("vmcp_receive.py"), _read_own),
-    "Blender, clients/blender": Client(("pip:bpy",), _blender, _read_own),
+    "vmcp": Client(("pip:vmcp",), _python("vmcp_receive.py"), read_own),
+    "Blender, clients/blender": Client(("pip:bpy",), _blender, read_own),
     "three-vrm in Chromium": Client(
         ("node", "chromium", "npm:osc", "npm:ws", "npm:three", "npm:@pixiv/three-vrm", "npm:playwright-core"),
         _three_vrm,
-        _read_own,
+        read_own,
         stops="input",
     ),
 }

@@ -1,7 +1,7 @@
 """A recorded dance into Blender: blender --python import_recording.py -- partner.bvh [other.bvh ...]
 
 What the show records (`send: bvh`, `--render`) is in metres, Y up, facing +Z; in Blender the dancer stands on the
-floor, faces -Y and has an armature of their own. The scene takes over the recording's rate and length.
+floor, faces -Y and has an armature of their own. The scene takes over the recording's rate, and grows to its length.
 """
 
 import sys
