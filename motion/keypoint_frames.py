@@ -48,3 +48,14 @@ def carried(hinges: Array, limbs: Array, now: Array) -> Array:
     """Hinges across limbs after the shortest turn from `limbs` to `now`, all (n, 3) and of length 1."""
     opened = np.maximum(1.0 + np.einsum("ij,ij->i", limbs, now), 1e-3)
     return np.asarray(hinges - (np.einsum("ij,ij->i", hinges, now) / opened)[:, None] * (limbs + now))
+
+
+def turn_between(before: Array, now: Array) -> Array | None:
+    """The matrix that turns one cloud of points (n, 3) into another best (Kabsch 1976); None for a line."""
+    if len(now) < 3:
+        return None
+    left, sizes, right = np.linalg.svd((before - before.mean(axis=0)).T @ (now - now.mean(axis=0)))
+    if sizes[1] <= 1e-3 * sizes[0]:
+        return None
+    left[:, 2] *= np.linalg.det(left) * np.linalg.det(right)
+    return np.asarray((left @ right).T)

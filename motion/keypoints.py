@@ -26,7 +26,7 @@ from motion.keypoint_body import (
     believable,
     places,
 )
-from motion.keypoint_frames import carried, cross, frames, seen_from, unit, upright
+from motion.keypoint_frames import carried, cross, frames, seen_from, turn_between, unit, upright
 from motion.keypoint_sides import SideGuard
 from motion.kinematics import forward
 from motion.skeleton import HUMANOID, Array, Skeleton
@@ -67,6 +67,7 @@ class KeypointFitter:
         self._matrices = np.tile(np.eye(3), (len(HUMANOID), 1, 1))  # global
         self._rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))  # local
         self._behind = np.zeros(len(HUMANOID))  # seconds until each joint is where it is seen
+        self._trunk: Array | None = None  # hips and shoulders when they were all seen last
         self._hipless = HIPLESS  # seconds without the whole trunk
         self._limbs, self._hinges = _REST_UPPER, _REST_HINGES  # as the trunk sees them
 
@@ -81,6 +82,7 @@ class KeypointFitter:
         if not (seen[_HIPS].all() or seen[_SHOULDERS].all()):
             return None
         points, seen = self._sides.put_back(points, seen, dt)
+        points, seen = self._with_whole_trunk(points, seen)
         vectors = ROWS @ points
         told = NEEDS @ ~seen == 0.0
         self.sizes.note(vectors, told, dt)
@@ -91,6 +93,21 @@ class KeypointFitter:
         self._turn_head(points, seen, good)
         self._settle(good, dt)
         return self._placed(points, seen, dt)
+
+    def _with_whole_trunk(self, points: Array, seen: Bools) -> tuple[Array, Bools]:
+        """One hidden hip or shoulder is where it last was, as the other three see it."""
+        found = seen[_CORNERS]
+        if found.all():
+            self._trunk = points[_CORNERS]
+        elif found.sum() == 3 and self._trunk is not None:
+            known, hidden = _CORNERS[found], _CORNERS[~found]
+            turned = turn_between(self._trunk[found], points[known])
+            if turned is not None:
+                points, seen = points.copy(), seen.copy()
+                beside = self._trunk[~found] - self._trunk[found].mean(axis=0)
+                points[hidden] = points[known].mean(axis=0) + beside @ turned.T
+                seen[hidden] = True
+        return points, seen
 
     def _measure(self, dt: float) -> None:
         """The unit's length, and the skeleton."""
@@ -178,17 +195,14 @@ class KeypointFitter:
         return np.asarray(np.matmul(trunk, self._hinges[:, :, None])[:, :, 0])
 
     def _turn_head(self, points: Array, seen: Bools, good: Bools) -> None:
-        """The rotation that fits the face's points best, by singular values (Kabsch 1976), of three points or more."""
+        """By whatever three points of the face are seen, or more."""
         face = _FACE[seen[_FACE]]
-        if len(face) >= 3:
-            rest, now = REST[face], points[face]
-            left, sizes, right = np.linalg.svd((rest - rest.mean(axis=0)).T @ (now - now.mean(axis=0)))
-            if sizes[1] > 1e-3 * sizes[0]:  # not all in a line
-                left[:, 2] *= np.linalg.det(left) * np.linalg.det(right)
-                self._matrices[_HEAD] = (left @ right).T
-                good[_HEAD] = True
-                return
-        self._hold(_HEAD)
+        turned = turn_between(REST[face], points[face])
+        good[_HEAD] = turned is not None
+        if turned is None:
+            self._hold(_HEAD)
+        else:
+            self._matrices[_HEAD] = turned
 
     def _hold(self, joint: int) -> None:
         self._matrices[joint] = self._matrices[_PARENTS[joint]] @ rot.to_matrix(self._rotations[joint])
@@ -246,6 +260,7 @@ _UPPER_LEGS, _FEET, _TOES = _joints("UpperLeg"), _joints("Foot"), _joints("Toes"
 _SOLES = _joints("Foot", "Toes")
 _HEAD = HUMANOID.index("Head")
 _HIPS, _SHOULDERS, _ANKLES = places("Hip"), places("Shoulder"), places("Ankle")
+_CORNERS = places("Hip", "Shoulder")
 _FACE = places("Nose", "Ear", "Eye")
 
 # The joints that one batch of frames turns, parents first, and the vectors along them.
