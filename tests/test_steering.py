@@ -1,8 +1,10 @@
 """A whole show that is steered while it dances: another preset, cues, and peers who send more than anybody should."""
 
 import json
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -128,22 +130,32 @@ def test_a_preset_that_needs_other_sockets_is_refused_by_key(
     assert "dancers.dancer1.loop is False, in the show True" in why
 
 
-@pytest.mark.parametrize(
-    ("arguments", "why"),
-    [
+def test_a_preset_that_is_not_there_is_refused(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
+    peer = started(write("act1"))
+    for arguments, why in [
         (("act9",), "no preset 'act9'; there are: act1"),
         (("../act1",), "no preset '../act1'; there are: act1"),
         ((), "takes the name of a preset; there are: act1"),
         (("act1", 1e9), "takes 0 to 60 seconds"),
         ((3,), "takes the name of a preset"),
-    ],
-)
-def test_a_preset_that_is_not_there_is_refused(
-    write: Callable[..., Path], started: Callable[[Path], Peer], arguments: tuple[object, ...], why: str
-) -> None:
-    said, (_, text) = started(write("act1")).ask("/show/preset", *arguments)
-    assert said == "/error"
-    assert why in text
+    ]:
+        said, (_, text) = peer.ask("/show/preset", *arguments)
+        assert said == "/error"
+        assert why in text
+
+
+@pytest.mark.skipif(shutil.which("oscsend") is None, reason="liblo's oscsend is not installed")
+def test_a_program_of_another_house_gives_a_cue(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
+    peer = started(write("act1", cues=[{"name": "calm", "still": True}, {"name": "end", "freeze": True}]))
+    where = ["oscsend", "127.0.0.1", str(peer.steering.control.port)]
+    subprocess.run([*where, "/cue/go"], check=True)
+    subprocess.run([*where, "/cue/go", "s", "end"], check=True)
+    subprocess.run([*where, "/partner1/energy", "f", "1.5"], check=True)
+    before = peer.show.tick.stats.counts["ticks"]
+    while peer.ask("/partner1/energy")[1] != [1.5]:  # obeyed at the next tick
+        assert peer.show.tick.stats.counts["ticks"] < before + 600
+    assert peer.steering.desk.cues.position == 2
+    assert peer.show.tick.pipeline.frozen
 
 
 def test_a_cue_switches_the_preset(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
