@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import platform
+import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -77,8 +78,13 @@ class Recorder:
             self._end()
             self.counts.clear()
             about = self._about(not self._began)
-            self._writer = _Writer(_new_folder(folder), about, self.counts)
-            return self._writer.folder
+            new = _new_folder(folder)
+            try:
+                self._writer = _Writer(new, about, self.counts)
+            except OSError as error:
+                shutil.rmtree(new, ignore_errors=True)
+                raise OSError(f"cannot record to {folder}: {error.strerror}; name a folder with room") from None
+            return new
 
     def stop(self) -> str:
         """Ends the recording and says where it is and what it has. Raises ValueError when there is none."""
@@ -146,10 +152,14 @@ class _Writer:
         self._lost = 0
         self._closing = threading.Event()
         self._file = (folder / RECORDS).open("wb", buffering=0)
-        self._write(MAGIC)
         unfinished = folder / f"{SHOW}.new"  # a folder with a whole show.json is a recording
-        unfinished.write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        unfinished.rename(folder / SHOW)
+        try:
+            self._write(MAGIC)
+            unfinished.write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            unfinished.rename(folder / SHOW)
+        except OSError:
+            self._file.close()
+            raise
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -397,6 +398,15 @@ def test_a_full_disk_ends_the_recording_and_not_the_show(preset_file: Callable[.
     assert "do not read" in recording.damage
     assert (recording.folder / RECORDS).stat().st_size == 100_000
     assert f"{recording.folder}: " in said
+
+
+def test_a_disk_that_is_full_already_is_refused(preset_file: Callable[..., Path]) -> None:
+    path = preset_file(dancers={"dancer1": {"receive": "vmc", "port": 0}})
+    process = show_process(path, "--seconds", "0.1", limit=100)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert re.search("show.yaml: cannot record to .*/tapes: File too large; name a folder with room", errors)
+    assert list((path.parent / "tapes").iterdir()) == []
 
 
 def test_what_the_disk_does_not_keep_up_with_is_counted_and_marked(
