@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from pythonosc.osc_bundle import OscBundle
 from scipy.spatial.transform import Rotation
 
 from motion import kinematics
@@ -119,6 +120,13 @@ def test_frame_numbers_a_float_cannot_hold_begin_again():
         (0.0,),
         (5.0,),
     ]
+
+
+def test_another_house_reads_the_same_channels():
+    read = [
+        (m.address, tuple(m.params)) for datagram in TouchDesignerEncoder().encode(pose()) for m in OscBundle(datagram)
+    ]
+    assert dict(read) == sent()
 
 
 def test_unbundled_every_message_is_a_datagram():

@@ -51,28 +51,15 @@ class BvhFile:
         What cannot be written is counted; the next frame that can fills its place.
         """
         before = self._start, self._row, self._last
-        rows = [row for frame in frames for row in self._rows(frame)]
-        if not rows or self._skeleton is None:
-            return
-        head = b""
-        if self._size == 0:
-            head = bvh_write.header(self._skeleton, self._fps, " " * _COUNT).encode()
-            self._count_at = head.index(b"Frames: ") + len(b"Frames: ")
-        roots = self._scale * np.array([root for root, _ in rows])
-        turns = np.array([rotations for _, rotations in rows])
-        text = head + bvh_write.rows(self._skeleton, roots, turns, _DECIMALS).encode()
         try:
-            if self._file.write(text) != len(text):
-                raise OSError("the disk is full")
-            self._size += len(text)
-            self.counts["rows"] += len(rows)
-            self._file.seek(self._count_at)
-            self._file.write(f"{self.counts['rows']:<{_COUNT}d}".encode())
-        except OSError:
-            self.counts["write_error"] += 1
+            rows = [row for frame in frames for row in self._rows(frame)]
+            if rows:
+                self._append(rows)
+        except Exception as error:  # nothing may end the thread that writes: frames would pile up
+            self.counts["write_error" if isinstance(error, OSError) else "internal_error"] += 1
             self._start, self._row, self._last = before
             self._file.truncate(self._size)
-        self._file.seek(self._size)
+            self._file.seek(self._size)
 
     def close(self) -> None:
         """A file without a row is taken away again."""
@@ -80,33 +67,52 @@ class BvhFile:
         if self._size == 0:
             self._path.unlink(missing_ok=True)
 
+    def _append(self, rows: list[tuple[Array, Array]]) -> None:
+        assert self._skeleton is not None  # `_rows` has made it
+        head = b""
+        if self._size == 0:
+            head = bvh_write.header(self._skeleton, self._fps, " " * _COUNT).encode()
+            self._count_at = head.index(b"Frames: ") + len(b"Frames: ")
+        roots = self._scale * np.array([root for root, _ in rows])
+        turns = np.array([rotations for _, rotations in rows])
+        text = head + bvh_write.rows(self._skeleton, roots, turns, _DECIMALS).encode()
+        if self._file.write(text) != len(text):
+            raise OSError("the disk is full")
+        self._size += len(text)
+        self.counts["rows"] += len(rows)
+        self._file.seek(self._count_at)
+        self._file.write(f"{self.counts['rows']:<{_COUNT}d}".encode())
+        self._file.seek(self._size)
+
     def _rows(self, frame: PoseFrame) -> list[tuple[Array, Array]]:
         """Root position and rotations of each row up to this frame."""
-        last, self._last = self._last, frame
         self.counts["frames"] += 1
+        last = self._last
         if last is None or self._skeleton is None:
             self._skeleton = frame.skeleton.with_offsets(self._scale * frame.skeleton.offsets)
-            self._start, self._row = frame.receive_time, 0
+            self._start, self._row, self._last = frame.receive_time, 0, frame
             return [(frame.root_position, frame.rotations)]
         if frame.skeleton.topology_hash != self._skeleton.topology_hash:
             self.counts["other_joints"] += 1
-            self._last = last
             return []
         place = (frame.receive_time - self._start) * self._fps
         steps = 1 if abs(place - self._row - 1) < EARLY else round(place) - self._row
-        if steps < 1:
-            self.counts["merged"] += 1
-            return []
-        if steps > LONGEST_GAP * self._fps:
+        if abs(steps) > LONGEST_GAP * self._fps:  # a silence, or a clock that was set back
             self.counts["gaps"] += 1
             self._start += (steps - 1) / self._fps
             steps = 1
+        if steps < 1:
+            self.counts["merged"] += 1
+            return []
+        self._last = frame
         self._row += steps
-        self.counts["filled"] += steps - 1
-        shares = np.arange(1, steps) / steps
-        roots = last.root_position + shares[:, None] * (frame.root_position - last.root_position)
-        turns = rot.slerp(last.rotations, frame.rotations, shares[:, None])
-        return [*zip(roots, turns, strict=True), (frame.root_position, frame.rotations)]
+        between: list[tuple[Array, Array]] = []
+        if steps > 1:
+            self.counts["filled"] += steps - 1
+            shares = (np.arange(1, steps) / steps)[:, None]
+            roots = last.root_position + shares * (frame.root_position - last.root_position)
+            between = list(zip(roots, rot.slerp(last.rotations, frame.rotations, shares), strict=True))
+        return [*between, (frame.root_position, frame.rotations)]
 
 
 class BvhSender:
