@@ -320,6 +320,14 @@ def test_openposes_2d_is_right_in_the_picture(keypoint_scale):
     assert np.ptp(found[30:, 0, 0]) == pytest.approx(np.ptp(wanted[30:, 0, 0]), rel=0.1, abs=0.02)
 
 
+def test_who_is_seen_from_the_waist_up_stands_on_the_stage_too():
+    rows = flat(REST)
+    legs = [place for place, name in enumerate(BODY_25) if name.endswith(("Hip", "Knee", "Ankle", "Heel", "Toe"))]
+    rows[legs] = 0.0
+    frame = only(OpenPoseDecoder().feed(openpose(rows), 0.0))
+    assert np.allclose(joints(frame), HUMANOID.rest_positions, atol=0.05)
+
+
 def test_people_without_ids_are_told_apart_by_their_place():
     decoder = OpenPoseDecoder()
     mine, other = flat(REST), flat(1.3 * REST, at=(300.0, 1000.0))
@@ -356,7 +364,7 @@ def test_the_toes_of_a_foot_point_between_big_and_small_toe():
     ("datagram", "message"),
     [
         (b"{", "1 bytes that are no JSON"),
-        (b"{}", "people is None, not a list of at most 16"),
+        (b"{}", "people is None, not a list of at most"),
         (b'{"people": 3}', "people is 3, not a list"),
         (b'{"people": [' + b"1," * 40 + b"1]}", "people is list of 41"),
         (b'{"people": [1]}', r"people\[0\] is 1, not an object"),

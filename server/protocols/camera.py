@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from motion.keypoint_body import MIRRORED, Bools, believable, places
+from motion.keypoint_body import MIRRORED, Bools, believable
 from motion.keypoint_depth import DepthLift
 from motion.keypoints import KeypointFitter
 from motion.skeleton import Array
@@ -32,7 +32,6 @@ PAUSE = 1.0  # seconds out of sight after which another person may take over, an
 LONGEST_STEP = 0.25  # seconds
 LARGEST_SHARE = 2.0  # of a picture's side, for somebody half outside; what is larger is pixels
 MAX_UNKNOWN = 64
-_HIPS = places("Hip")
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ class SeenPerson:
         self._kind = kind
         self._fitter, self._lift = KeypointFitter(scale, floating=kind == "world"), DepthLift()
         self._centre = np.array([0.5, 0.5, 0.0]) if kind == "image" else np.zeros(3)
-        if kind == "flat" and seen[_HIPS].all():  # nobody tells how wide the picture is
-            self._centre = points[_HIPS].mean(axis=0) * (1.0, 0.0, 0.0)
+        if kind == "flat" and seen.any():  # nobody tells how wide the picture is
+            self._centre = points[seen].mean(axis=0) * (1.0, 0.0, 0.0)
         shares = kind == "image" or (kind == "flat" and np.abs(points).max() <= LARGEST_SHARE)
         self._signs = self._axes * (self._view.aspect, 1.0, self._view.aspect) if shares else self._axes
 

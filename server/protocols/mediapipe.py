@@ -64,21 +64,21 @@ class MediapipeDecoder:
         self._person = SeenPerson(view or View(), actor, self.dropped, USUAL_VISIBILITY)
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
-        """The dancer's frames in this datagram, mostly one. Raises PacketError."""
+        """The dancer's frame, none if they are not in the picture. Raises PacketError."""
         people, nobody, strangers = self._bodies.read(datagram)
         for address in strangers:
             count_unknown(self.unknown, address)
         if nobody:
             self.dropped["nobody"] += nobody
         place = self._choice.pick(list(people), receive_time)
-        frames: list[PoseFrame] = []
-        for other, (number, rows) in enumerate(people.items()):
-            if other == place:
-                confidence = rows[_PLACES, 3] if rows.shape[1] == 4 else np.ones(len(_PLACES))
-                frames = self._person.frame(rows[_PLACES, :3], confidence, self._kind_of(rows), receive_time)
-            else:
+        for other, number in enumerate(people):
+            if other != place:
                 count_unknown(self.unknown, f"person {number}")
-        return frames
+        if place is None:
+            return []
+        rows = list(people.values())[place]
+        confidence = rows[_PLACES, 3] if rows.shape[1] == 4 else np.ones(len(_PLACES))
+        return self._person.frame(rows[_PLACES, :3], confidence, self._kind_of(rows), receive_time)
 
     def flush(self, now: float) -> list[PoseFrame]:
         """Nothing: a message is a whole frame."""
