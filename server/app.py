@@ -40,7 +40,7 @@ from server.report import Report
 from server.show import build_pipeline
 from server.stages.worker import idle
 from server.steering import Steering
-from server.switch import Switch, check_cues
+from server.switch import Switch
 from server.tapes import Tapes
 from server.tick import Successor, Tick
 
@@ -125,7 +125,8 @@ class Show:
         cues = CueList(self.preset.cues)
         desk = Desk(self._changes, lambda: self.tick.pipeline, cues)
         switch = Switch(self.tick, self.preset, path, self._pipeline, self._twin, _may_rehearse(self.preset))
-        check_cues(path, self.preset, self.tick.pipeline, switch, self._twin)
+        if faults := switch.check(self.preset.cues):
+            raise PresetError([f"{path}: {fault}" for fault in faults])
         desk.commands[SWITCH] = switch.command()
         desk.commands |= self.tapes.commands(self.tick)
         desk.commands |= player_commands(self.preset, self._receivers)

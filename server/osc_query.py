@@ -14,11 +14,12 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from server.allowed import Allowed
 from server.control import ControlError
 from server.desk import Desk, Node
 
@@ -33,11 +34,13 @@ Json = dict[str, Any]
 
 
 class OscQuery:
-    """Owns the HTTP socket and its thread. info: HOST_INFO. Raises ControlError when the port cannot be had."""
+    """Owns the HTTP socket and its thread. info: HOST_INFO. allow: as for OSC. ControlError: a port in use."""
 
-    def __init__(self, host: str, port: int, desk: Desk, info: Json) -> None:
+    def __init__(self, host: str, port: int, desk: Desk, info: Json, allow: Sequence[str] = ()) -> None:
         self.counts: Counter[str] = Counter()
         self._desk, self._info = desk, info
+        self._allowed = Allowed(allow, "control.allow")
+        self._room, self._turn = asyncio.Semaphore(MOST_CONNECTIONS), asyncio.Lock()
         self._socket = _listening(host, port)
         self.host, self.port = self._socket.getsockname()
         self._loop = asyncio.new_event_loop()
@@ -64,26 +67,25 @@ class OscQuery:
         self._loop.close()
 
     async def _accept(self) -> None:
-        room, self._turn = asyncio.Semaphore(MOST_CONNECTIONS), asyncio.Lock()
         served: set[asyncio.Task[None]] = set()
         while True:
-            await room.acquire()
+            await self._room.acquire()
             try:
-                connection, _ = await self._loop.sock_accept(self._socket)
+                connection, source = await self._loop.sock_accept(self._socket)
             except OSError:  # too many files are open, or the peer has gone already
                 self.counts["socket_error"] += 1
-                room.release()
+                self._room.release()
             else:
-                task = self._loop.create_task(self._serve(connection))
+                task = self._loop.create_task(self._serve(connection, source[0]))
                 served.add(task)
                 task.add_done_callback(served.discard)
-                task.add_done_callback(lambda _: room.release())
+                task.add_done_callback(lambda _: self._room.release())
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, connection: socket.socket, source: str) -> None:
         connection.setblocking(False)
         with connection, contextlib.suppress(OSError, TimeoutError):
-            waiting, again = b"", True
+            waiting, again = b"", source in self._allowed
             while again:
                 request, waiting = await asyncio.wait_for(self._request(connection, waiting), PATIENCE_SECONDS)
                 if request is None:

@@ -32,7 +32,7 @@ class Steering:
         if settings.query_port is not None:
             try:
                 info = host_info(name, self.control.host, self.control.port)
-                self.query = OscQuery(settings.host, settings.query_port, desk, info)
+                self.query = OscQuery(settings.host, settings.query_port, desk, info, settings.allow)
             except OSError:
                 self.control.close()
                 raise

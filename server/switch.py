@@ -7,7 +7,7 @@ control) has sockets and threads of its own and must be the same in both presets
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from server import preset as presets
 from server.cues import settings
 from server.errands import Arguments, Command
 from server.pipeline import Pipeline
-from server.preset import Preset, PresetError
+from server.preset import Preset
+from server.preset_control import Cue
 from server.tick import Successor, Tick
 
 LIVE = ("seed", "partners", "cues", "stage_page")  # what two presets may differ in
@@ -38,7 +39,8 @@ class Switch:
         self.current = path.stem
         self._tick, self._preset, self._folder = tick, preset, path.resolve().parent
         self._build, self._build_twin, self._rehearses = build, build_twin, rehearses
-        self._left: Pipeline | None = None  # kept, so that no tick has to clear it away
+        # To let go of a model stops every thread for up to 10 ms (measured), and another switch may want it again.
+        self._kept: dict[str, Pipeline] = {self.current: tick.pipeline}
 
     def command(self) -> Command:
         about = "goes over to another preset's partners: its name, and seconds of cross-fade if not 2"
@@ -53,13 +55,14 @@ class Switch:
         if self._tick.pipeline.crossing:
             raise ValueError(f"{name}: {self.current} is still being faded in; ask again when it is there")
         preset, path = self.load(name)
+        name = path.stem
         twin = self._build_twin(preset, path)
         for _ in range(WARM_UPS):
             for dancer, timeline in self._tick.timelines.items():
                 if timeline.newest is not None:
                     list(twin.step(dancer, timeline.newest))
         pipeline = self._build(preset, path)
-        self._left = self._tick.pipeline
+        self._kept |= {self.current: self._tick.pipeline, name: pipeline}
         self._tick.succeed(Successor(name, pipeline, twin if self._rehearses else None, seconds))
         self.current = name
         return f"{name} takes over, in {seconds:g} s"
@@ -74,6 +77,24 @@ class Switch:
         if faults := differences(self._preset, preset):
             raise ValueError(f"{name} cannot take over live, only its partners may differ: {'; '.join(faults[:3])}")
         return preset, path
+
+    def check(self, cues: Sequence[Cue]) -> list[str]:
+        """What cannot be given when the cues are given in order: presets and params that are not there, by key."""
+        faults: list[str] = []
+        pipeline = self._tick.pipeline
+        for place, cue in enumerate(cues):
+            if cue.preset is None:
+                misfits = [fault for n, v in settings(cue).items() for fault in _misfits(pipeline, n, v)]
+                faults += [f"cues.{place}.params.{fault}" for fault in misfits]
+                continue
+            try:
+                preset, path = self.load(cue.preset)
+                if path.stem not in self._kept:
+                    self._kept[path.stem] = self._build_twin(preset, path)
+                pipeline = self._kept[path.stem]
+            except (ValueError, OSError) as error:
+                faults.append(f"cues.{place}.preset: {error}")
+        return faults
 
     def _asked(self, arguments: Arguments) -> tuple[str, float]:
         name, seconds = (*arguments, *("", FADE_SECONDS)[len(arguments) :])[:2]
@@ -105,25 +126,6 @@ def _differences(key: str, here: Any, there: Any) -> list[str]:
 
 def _short(value: Any) -> str:
     return re.sub(r"\s+", " ", str(value))[:60]
-
-
-def check_cues(path: Path, preset: Preset, pipeline: Pipeline, switch: Switch, build: Build) -> None:
-    """Raises PresetError naming every cue whose preset or params are not there when the cues are given in order."""
-    faults: list[str] = []
-    built: dict[str, Pipeline] = {}
-    for place, cue in enumerate(preset.cues):
-        where = f"{path}: cues.{place}"
-        if cue.preset is not None:
-            try:
-                if cue.preset not in built:
-                    built[cue.preset] = build(*switch.load(cue.preset))
-                pipeline = built[cue.preset]
-            except (ValueError, OSError) as error:
-                faults.append(f"{where}.preset: {error}")
-            continue
-        faults += [f"{where}.params.{fault}" for n, v in settings(cue).items() for fault in _misfits(pipeline, n, v)]
-    if faults:
-        raise PresetError(faults)
 
 
 def _misfits(pipeline: Pipeline, name: str, value: float | tuple[float, ...]) -> list[str]:

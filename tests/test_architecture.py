@@ -25,7 +25,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What a frame passes through: no sockets, no files, no clock of its own.
     "server/protocols/": ({"motion", "server.protocols"}, {"numpy"}),
     "server/protocols/lz4_frame.py": ({"server.protocols"}, {"lz4"}),
-    "server/protocols/msgpack_poses.py": ({"server.protocols"}, {"msgpack"}),
+    "server/protocols/msgpack_poses.py": ({"motion", "server.protocols"}, {"msgpack", "numpy"}),
     "server/params.py": ({"motion"}, {"numpy"}),
     "server/timeline.py": ({"motion", "server.clock_skew", "server.protocols"}, {"numpy"}),
     "server/clock_skew.py": (set(), {"numpy"}),
@@ -50,7 +50,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"server.allowed", "server.desk", "server.errands", "server.preset_control", "server.protocols"},
         set(),
     ),
-    "server/osc_query.py": ({"server.control", "server.desk"}, set()),
+    "server/osc_query.py": ({"server.allowed", "server.control", "server.desk"}, set()),
     "server/discovery.py": (set(), {"ifaddr", "zeroconf"}),
     # What a show can be asked, whoever asks.
     "server/desk.py": ({"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}, {"numpy"}),
@@ -59,7 +59,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.errands", "server.preset", "server.preset_dancers", "server.receivers"},
         set(),
     ),
-    "server/switch.py": ({"server.cues", "server.errands", "server.pipeline", "server.preset", "server.tick"}, set()),
+    "server/switch.py": (
+        {"server.cues", "server.errands", "server.pipeline", "server.preset", "server.preset_control", "server.tick"},
+        set(),
+    ),
     "server/steering.py": (
         {"server.control", "server.desk", "server.discovery", "server.osc_query", "server.preset_control"},
         set(),

@@ -1,5 +1,6 @@
 """OSCQuery over real HTTP: the tree as others read it, the answers of the specification, and what it shrugs off."""
 
+import contextlib
 import json
 import socket
 import time
@@ -202,6 +203,15 @@ def test_a_thousand_connections_leave_it_answering(query: OscQuery) -> None:
     deadline = time.monotonic() + 10.0
     while get(query, "/show/still?VALUE")[0] != 200:
         assert time.monotonic() < deadline
+
+
+def test_only_who_is_allowed_is_answered(desk: Desk) -> None:
+    query = OscQuery("127.0.0.1", 0, desk, {}, allow=("192.0.2.0/24",))
+    query.start()
+    answer = b""
+    with contextlib.closing(query), contextlib.suppress(ConnectionResetError):  # it hangs up without reading
+        answer = raw(query, b"GET / HTTP/1.0\r\n\r\n")
+    assert answer == b""
 
 
 def test_a_port_in_use_names_the_key(query: OscQuery, desk: Desk) -> None:
