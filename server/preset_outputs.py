@@ -16,6 +16,9 @@ from motion.axes import PROFILES, Axes
 from server.preset_values import LOOPBACK, Endpoint, Host, Section, TargetPort
 from server.protocols.touchdesigner import chosen_channels
 
+Profile = Literal["raw", "unity", "touchdesigner", "unreal", "blender"]
+Quantity = Literal["rot_local", "pos_world", "rot_world", "pos_local"]
+RotateOrder = Literal["xyz", "xzy", "yxz", "yzx", "zxy", "zyx"]
 FILES = ("vrm_file", "file")  # the keys of outputs that are paths, relative to the preset
 
 
@@ -36,7 +39,7 @@ class _Rate(Section):
 class _Space(Section):
     """profile: whose axes and unit. unit: another one, if any."""
 
-    profile: Literal["raw", "unity", "touchdesigner", "unreal", "blender"] = "raw"
+    profile: Profile = "raw"
     unit: Literal["m", "cm", "mm"] | None = None
 
     @property
@@ -93,9 +96,12 @@ class AiToolboxOutput(UdpOutput, _Space):
     port: TargetPort = 9004
     index: Annotated[Annotated[int, Field(ge=0, le=99)] | None, BeforeValidator(_off)] = 0
     position_scale: Annotated[float, Field(gt=0)] = 1.0
-    quantities: Annotated[
-        tuple[Literal["rot_local", "pos_world", "rot_world", "pos_local"], ...], Field(min_length=1)
-    ] = ("rot_local", "pos_world", "rot_world", "pos_local")
+    quantities: Annotated[tuple[Quantity, ...], Field(min_length=1)] = (
+        "rot_local",
+        "pos_world",
+        "rot_world",
+        "pos_local",
+    )
 
 
 class TouchDesignerOutput(UdpOutput, _Space):
@@ -104,11 +110,11 @@ class TouchDesignerOutput(UdpOutput, _Space):
     apart_key: ClassVar[str] = "person"
     send: Literal["touchdesigner"]
     port: TargetPort = 7000
-    profile: Literal["raw", "unity", "touchdesigner", "unreal", "blender"] = "touchdesigner"
+    profile: Profile = "touchdesigner"
     person: Annotated[int, Field(ge=1, le=99)] = 1
     channels: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
     space: Literal["world", "local"] = "world"
-    rotate_order: Literal["xyz", "xzy", "yxz", "yzx", "zxy", "zyx"] = "xyz"
+    rotate_order: RotateOrder = "xyz"
     flat: bool = False
     bundle: bool = True
 

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import get_args
 
 import msgpack
 import numpy as np
@@ -21,8 +22,11 @@ from motion.skeleton import HUMANOID
 from server import preset
 from server.outputs import Divider, close_outputs, open_outputs
 from server.preset import Preset, PresetError
+from server.preset_outputs import Profile, Quantity, RotateOrder
 from server.protocols import osc, packed
+from server.protocols.ai_toolbox import QUANTITIES
 from server.protocols.frames import PoseFrame
+from server.protocols.touchdesigner import ROTATE_ORDERS
 
 DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
 ZMQ = {"send": "zmq", "bind": "tcp://127.0.0.1:*"}
@@ -211,6 +215,13 @@ def test_what_cannot_be_sent_is_refused_before_the_show(outputs, message):
     with pytest.raises(PresetError) as error:
         show(*outputs)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "known"), [(Profile, PROFILES), (Quantity, QUANTITIES), (RotateOrder, ROTATE_ORDERS)]
+)
+def test_a_presets_choices_are_what_there_is(choices, known):
+    assert set(get_args(choices)) == set(known)
 
 
 def test_the_page_needs_packed_poses():
