@@ -1,10 +1,15 @@
-"""Detectors mistake left for right for a frame or two: arms, legs or a face that jump across are put back."""
+"""What is put right about a body's points before a pose is fitted to them.
+
+Detectors mistake left for right for a frame or two: arms, legs or a face that jump across are put back. One corner of
+the trunk that is hidden is told by the other three.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from motion.keypoint_body import MIRRORED, POINTS, SIDES, Bools, places
+from motion.keypoint_frames import turn_between
 from motion.skeleton import Array
 
 LONGEST = 0.3  # seconds: what stays crossed for longer was not a mistake
@@ -19,6 +24,7 @@ _IN_PART = np.array(
     [[name in [side + point for side in SIDES for point in part] for name in POINTS] for part in _PARTS]
 )
 _HIPS = places("Hip")
+_CORNERS = places("Hip", "Shoulder")
 
 
 class SideGuard:
@@ -38,7 +44,7 @@ class SideGuard:
         if not seen[_HIPS].all():
             self._seen = np.zeros_like(seen)
             return points, seen
-        around = points - points[_HIPS].mean(axis=0)
+        around = points - 0.5 * (points[_HIPS[0]] + points[_HIPS[1]])
         both = seen & seen[MIRRORED] & self._seen & self._seen[MIRRORED]
         if dt <= STEP and both.any():
             moved = np.stack([around - self._around, around[MIRRORED] - self._around])
@@ -50,4 +56,26 @@ class SideGuard:
                 order = np.where(_IN_PART[wrong].any(axis=0), MIRRORED, np.arange(len(POINTS)))
                 points, seen, around = points[order], seen[order], around[order]
         self._around, self._seen = around, seen
+        return points, seen
+
+
+class TrunkMemory:
+    """Remembers hips and shoulders as they were when all four were seen last."""
+
+    def __init__(self) -> None:
+        self._corners: Array | None = None
+
+    def completed(self, points: Array, seen: Bools) -> tuple[Array, Bools]:
+        """points (25, 3) and seen (25,) with a hidden hip or shoulder where it last was, as the other three see it."""
+        found = seen[_CORNERS]
+        if found.all():
+            self._corners = points[_CORNERS]
+        elif found.sum() == 3 and self._corners is not None:
+            known, hidden = _CORNERS[found], _CORNERS[~found]
+            turned = turn_between(self._corners[found], points[known])
+            if turned is not None:
+                points, seen = points.copy(), seen.copy()
+                beside = self._corners[~found] - self._corners[found].mean(axis=0)
+                points[hidden] = points[known].mean(axis=0) + beside @ turned.T
+                seen[hidden] = True
         return points, seen

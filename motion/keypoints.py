@@ -8,6 +8,8 @@ at rest, is the joint's global rotation. Axes are the project's own, the unit of
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -27,7 +29,7 @@ from motion.keypoint_body import (
     places,
 )
 from motion.keypoint_frames import carried, cross, frames, seen_from, turn_between, unit, upright
-from motion.keypoint_sides import SideGuard
+from motion.keypoint_sides import SideGuard, TrunkMemory
 from motion.kinematics import forward
 from motion.skeleton import HUMANOID, Array, Skeleton
 
@@ -44,19 +46,27 @@ STRAIGHT, BENT = 0.1, 0.35  # sines of the bend at which an elbow's or knee's pl
 ROLL_HALF_LIFE = 0.5  # seconds in which a straight limb's roll goes half the way to its neutral one
 
 
+class _Sight(NamedTuple):
+    """A frame's vectors in the points' unit, their directions, and which of them are told by what is seen."""
+
+    vectors: Array
+    directions: Array
+    told: Bools
+
+
 class KeypointFitter:
     """One person's points to poses on `skeleton`: HUMANOID's joints with this person's bones, in metres.
 
     scale: metres per unit of the points; None takes the body as tall as HUMANOID, whatever it measures from frame to
     frame. floating: the points' origin is the hips, so the lower foot stands on the floor in every frame; otherwise the
-    is where the lower foot mostly is, and jumps are seen. The skeleton is made anew, at most once a second, when a bone
-    has changed by 1 cm.
+    floor is where the lower foot mostly is, and jumps are seen. The skeleton is made anew, at most once a second, when
+    a bone has changed by 1 cm.
     """
 
     def __init__(self, scale: float | None = None, floating: bool = False) -> None:
         self.skeleton = HUMANOID
         self.sizes = BodySizes()
-        self._sides = SideGuard()
+        self._sides, self._trunk = SideGuard(), TrunkMemory()
         self._scale = scale
         self._floating = floating
         self._metres = 0.0  # per unit; none yet
@@ -67,7 +77,7 @@ class KeypointFitter:
         self._matrices = np.tile(np.eye(3), (len(HUMANOID), 1, 1))  # global
         self._rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))  # local
         self._behind = np.zeros(len(HUMANOID))  # seconds until each joint is where it is seen
-        self._trunk: Array | None = None  # hips and shoulders when they were all seen last
+        self._collar = _collar(HUMANOID.offsets)
         self._hipless = HIPLESS  # seconds without the whole trunk
         self._limbs, self._hinges = _REST_UPPER, _REST_HINGES  # as the trunk sees them
 
@@ -82,32 +92,17 @@ class KeypointFitter:
         if not (seen[_HIPS].all() or seen[_SHOULDERS].all()):
             return None
         points, seen = self._sides.put_back(points, seen, dt)
-        points, seen = self._with_whole_trunk(points, seen)
+        points, seen = self._trunk.completed(points, seen)
         vectors = ROWS @ points
-        told = NEEDS @ ~seen == 0.0
-        self.sizes.note(vectors, told, dt)
+        sight = _Sight(vectors, unit(vectors), NEEDS @ ~seen == 0.0)
+        self.sizes.note(sight.vectors, sight.told, dt)
         self._measure(dt)
         good = np.zeros(len(HUMANOID), dtype=bool)
-        self._turn_trunk(vectors, told, good, dt)
-        self._turn_limbs(vectors, told, good, dt)
+        self._turn_trunk(sight, good, dt)
+        self._turn_limbs(sight, good, dt)
         self._turn_head(points, seen, good)
         self._settle(good, dt)
         return self._placed(points, seen, dt)
-
-    def _with_whole_trunk(self, points: Array, seen: Bools) -> tuple[Array, Bools]:
-        """One hidden hip or shoulder is where it last was, as the other three see it."""
-        found = seen[_CORNERS]
-        if found.all():
-            self._trunk = points[_CORNERS]
-        elif found.sum() == 3 and self._trunk is not None:
-            known, hidden = _CORNERS[found], _CORNERS[~found]
-            turned = turn_between(self._trunk[found], points[known])
-            if turned is not None:
-                points, seen = points.copy(), seen.copy()
-                beside = self._trunk[~found] - self._trunk[found].mean(axis=0)
-                points[hidden] = points[known].mean(axis=0) + beside @ turned.T
-                seen[hidden] = True
-        return points, seen
 
     def _measure(self, dt: float) -> None:
         """The unit's length, and the skeleton."""
@@ -120,23 +115,25 @@ class KeypointFitter:
             if np.abs(offsets[1:] - self.skeleton.offsets[1:]).max() > REMADE_STEP:
                 self._since_remade = 0.0
                 self.skeleton = _standing(offsets)
+                self._collar = _collar(offsets)
 
-    def _turn_trunk(self, vectors: Array, told: Bools, good: Bools, dt: float) -> None:
+    def _turn_trunk(self, sight: _Sight, good: Bools, dt: float) -> None:
         """Hips turn with the line of the hips, the chest with that of the shoulders, the spine in between.
 
         Where hips have long been out of sight, the trunk is upright and turns with the shoulders.
         """
-        hips, trunk, shoulders = vectors[_TRUNK_ROWS]
-        told_all = bool(told[_TRUNK_ROWS].all())
+        hips, _, shoulders = sight.directions[_TRUNK_ROWS]
+        trunk = sight.vectors[_TRUNK_ROWS[1]]
+        told_all = bool(sight.told[_TRUNK_ROWS].all())
         self._hipless = 0.0 if told_all else self._hipless + dt
-        if self._hipless > HIPLESS and told[_TRUNK_ROWS[2]]:  # only the upper half is in the picture
-            hips, told_all = shoulders * (1.0, 0.0, 1.0), True
+        if self._hipless > HIPLESS and sight.told[_TRUNK_ROWS[2]]:  # only the upper half is in the picture
+            hips, told_all = unit(shoulders * (1.0, 0.0, 1.0)), True
             trunk = upright(hips) @ REST_VECTORS[_TRUNK_ROWS[1]] / self._metres
         if told_all:
             turns, fine = frames(hips[None], trunk[None])
             turned = turns[0] @ _REST_HIPS
             bend = trunk * self._metres - turned @ self.skeleton.offsets[_SPINE[0]]  # from the spine joint upwards
-            across = (1.0 - _TWIST) * unit(hips) + _TWIST * unit(shoulders)  # (3 joints, 3)
+            across = (1.0 - _TWIST) * hips + _TWIST * shoulders  # (3 joints, 3)
             turns, straight = frames(np.broadcast_to(bend, (3, 3)), across)
             if fine.all() and straight.all():
                 self._matrices[0] = turned
@@ -147,22 +144,20 @@ class KeypointFitter:
         for joint in _SPINE:
             self._hold(joint)
 
-    def _turn_limbs(self, vectors: Array, told: Bools, good: Bools, dt: float) -> None:
+    def _turn_limbs(self, sight: _Sight, good: Bools, dt: float) -> None:
         chest = self._matrices[_SPINE[-1]]
-        along = vectors[_BONES]
-        across = np.zeros_like(along)
-        # From where a clavicle hangs on the chest to the shoulder's point.
-        offsets = self.skeleton.offsets
-        middle = offsets[_CLAVICLES].mean(axis=0) + offsets[_UPPER_ARMS].mean(axis=0)
-        half = 0.5 * self._metres * vectors[VECTOR["Shoulder line"]]
-        along[1:3] = np.stack([half, -half]) + (middle - offsets[_CLAVICLES]) @ chest.T
-        across[0] = unit(vectors[VECTOR["Shoulder line"]]) + unit(vectors[VECTOR["Ear line"]])
+        along = sight.directions[_BONES]
+        across = np.empty_like(along)
+        half = 0.5 * self._metres * sight.vectors[_TRUNK_ROWS[2]]
+        along[1] = half + chest @ self._collar[0]
+        along[2] = chest @ self._collar[1] - half
+        across[0] = sight.directions[_TRUNK_ROWS[2]] + sight.directions[_EARS]
         across[1:3] = chest[:, 1]
-        across[3:7] = across[7:11] = self._turned_hinges(vectors, told, dt)
-        across[11:] = vectors[_ACROSS_ENDS]
+        across[3:7] = across[7:11] = self._turned_hinges(sight, dt)
+        across[11:] = sight.directions[_ACROSS_ENDS]
         turns, fine = frames(along, across)
-        fine &= told[_BONES]
-        fine[11:] &= told[_ACROSS_ENDS]
+        fine &= sight.told[_BONES]
+        fine[11:] &= sight.told[_ACROSS_ENDS]
         good[_LIMB_JOINTS] = fine
         self._matrices[_LIMB_JOINTS] = turns @ _REST_LIMB_FRAMES
         for joint in _LIMB_JOINTS[~fine]:
@@ -170,20 +165,20 @@ class KeypointFitter:
         self._matrices[_TOES] = self._matrices[_FEET]  # no point tells of the ball of the foot
         good[_TOES] = True
 
-    def _turned_hinges(self, vectors: Array, told: Bools, dt: float) -> Array:
+    def _turned_hinges(self, sight: _Sight, dt: float) -> Array:
         """The axes (4 limbs, 3) about which elbows and knees are bent.
 
         A bent limb shows it. A straight one carries it along as the trunk sees it, without turning about itself, and
         lets it go slowly to where rest would have carried it; straight legs have it across their foot.
         """
-        trunk = self._matrices[_TRUNK_OF_LIMBS]
-        upper = unit(vectors[_UPPER])
-        hinges = cross(upper, unit(vectors[_LOWER]))
+        trunk, told = self._matrices[_TRUNK_OF_LIMBS], sight.told
+        upper = sight.directions[_UPPER]
+        hinges = cross(upper, sight.directions[_LOWER])
         bend = np.sqrt(np.einsum("ij,ij->i", hinges, hinges))
         shown = np.clip((bend - STRAIGHT) / (BENT - STRAIGHT), 0.0, 1.0) * told[_LOWER]
         upper, hinges = seen_from(trunk, upper), seen_from(trunk, hinges)
         neutral = carried(_REST_HINGES, _REST_UPPER, upper)
-        feet = seen_from(trunk[2:], unit(vectors[_FOOT_ROWS]))
+        feet = seen_from(trunk[2:], sight.directions[_FOOT_ROWS])
         neutral[2:] = np.where(told[_FOOT_ROWS, None], cross(feet, upper[2:]), neutral[2:])
         kept = carried(self._hinges, self._limbs, upper)
         kept += (1.0 - 0.5 ** (dt / ROLL_HALF_LIFE)) * (neutral - kept)
@@ -229,9 +224,16 @@ class KeypointFitter:
         elif seen[_ANKLES].any() or not self._sole_count:
             self._soles[self._sole_count % FLOOR_FRAMES] = lowest
             self._sole_count += 1
-            self._floor = float(np.median(self._soles[: self._sole_count]))
+            known = np.sort(self._soles[: self._sole_count])
+            self._floor = float(known[len(known) // 2])
         root[1] -= self._floor
         return Pose(self.skeleton, root, self._rotations)
+
+
+def _collar(offsets: Array) -> Array:
+    """From where each clavicle (left, right) hangs on the chest to the middle of the shoulders, (2, 3)."""
+    clavicles, upper_arms = offsets[_CLAVICLES], offsets[_UPPER_ARMS]
+    return np.asarray((clavicles + upper_arms).mean(axis=0) - clavicles)
 
 
 def _standing(offsets: Array) -> Skeleton:
@@ -260,7 +262,6 @@ _UPPER_LEGS, _FEET, _TOES = _joints("UpperLeg"), _joints("Foot"), _joints("Toes"
 _SOLES = _joints("Foot", "Toes")
 _HEAD = HUMANOID.index("Head")
 _HIPS, _SHOULDERS, _ANKLES = places("Hip"), places("Shoulder"), places("Ankle")
-_CORNERS = places("Hip", "Shoulder")
 _FACE = places("Nose", "Ear", "Eye")
 
 # The joints that one batch of frames turns, parents first, and the vectors along them.
@@ -268,7 +269,7 @@ _LIMB_JOINTS = _joints("Neck", "Shoulder", "UpperArm", "UpperLeg", "LowerArm", "
 _BONES = _rows("neck", "Shoulder line", "Shoulder line", "upper arm", "upper leg", "lower arm", "lower leg")
 _BONES = np.concatenate([_BONES, _rows("palm", "foot")])
 _UPPER, _LOWER = _BONES[3:7], _BONES[7:11]  # arms, then legs
-_FOOT_ROWS = _rows("foot")
+_FOOT_ROWS, _EARS = _rows("foot"), VECTOR["Ear line"]
 _ACROSS_ENDS = _rows("knuckles", "shin")  # across hands and feet
 _TRUNK_ROWS = _rows("Hip line", "trunk", "Shoulder line")
 _TRUNK_OF_LIMBS = np.array([_SPINE[-1], _SPINE[-1], 0, 0])
