@@ -59,7 +59,13 @@ def open_inputs(preset: Preset, listeners: Mapping[str, Listener], listens: bool
                 receivers[name] = _udp(name, preset, listener, receivers, listens)
             elif isinstance(dancer, ZmqDancer):
                 receivers[name] = ZmqReceiver(
-                    dancer.connect, dancer.actor, listener.on_frame, dancer=name, tap=listener.tap, listens=listens
+                    dancer.connect,
+                    dancer.actor,
+                    listener.on_frame,
+                    dancer=name,
+                    tap=listener.tap,
+                    listens=listens,
+                    form=dancer.format,
                 )
             else:
                 receivers[name] = _bvh(name, dancer, preset.clock.fps, listener.on_frame)

@@ -44,11 +44,12 @@ class BvhDancer(DancerStages):
 
 
 class ZmqDancer(DancerStages):
-    """Our packed poses from a ZMQ publisher. actor: which of its actors, the first one when empty."""
+    """Poses from a ZMQ publisher, in our packed format or as msgpack. actor: which one, the first when empty."""
 
     receive: Literal["zmq"]
     connect: Endpoint
     actor: str = ""
+    format: Literal["packed", "msgpack"] = "packed"
 
 
 class UdpDancer(DancerStages):

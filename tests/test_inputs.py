@@ -16,8 +16,10 @@ from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
 from server.inputs import Listener, open_inputs
 from server.preset import Preset, PresetError, parse
+from server.protocols import msgpack_poses, packed
 from server.protocols.frames import PoseFrame
 from server.receivers.udp import UdpReceiver
+from server.senders.zmq import ZmqSender
 from server.stages.retarget import Retarget
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -76,6 +78,22 @@ def test_a_dance_in_any_suit_is_the_dance(protocol, dance):
     apart = np.linalg.norm(stand(frames) - stand(dance), axis=-1)
     assert apart.max() < 1.5 * CENTIMETRE
     assert receiver.others == []
+
+
+@pytest.mark.parametrize(("form", "encode"), [("packed", packed.encode), ("msgpack", msgpack_poses.encode)])
+def test_a_publisher_of_either_format_is_heard(form, encode, dance):
+    arrived: SimpleQueue[PoseFrame] = SimpleQueue()
+    with contextlib.closing(ZmqSender("tcp://127.0.0.1:*")) as sender:
+        source = {"receive": "zmq", "connect": sender.endpoint, "actor": "suit", "format": form}
+        receiver = open_inputs(show({"dancer1": source}), {"dancer1": Listener(arrived.put)})["dancer1"]
+        with contextlib.closing(receiver):
+            receiver.start()
+            frames: list[PoseFrame] = []
+            while not frames and receiver.counts["dropped_packet"] == 0:  # a subscription takes a moment
+                sender.send(encode([dance[0]], 0, 0.0))
+                with contextlib.suppress(Empty):
+                    frames.append(arrived.get(timeout=0.05))
+    np.testing.assert_allclose(stand(frames), stand(dance[:1]), atol=1e-5)
 
 
 @pytest.mark.parametrize(

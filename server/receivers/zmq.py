@@ -1,4 +1,4 @@
-"""One dancer from another server's (or our own) ZMQ publisher, in the packed format.
+"""One dancer from another server's (or our own) ZMQ publisher, in the packed format or as msgpack.
 
 Conflated by default: only the newest message waits, so a reader that falls behind skips and never lags (4 ms median
 against seconds with queues, measured). Reconnects by itself when the publisher comes back.
@@ -10,13 +10,15 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import zmq
 
 from motion.skeleton import HUMANOID, Skeleton
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
+from server.protocols.msgpack_poses import MsgpackDecoder
 from server.receivers import OnFrame, ReceiverError, Tap
 
 IDLE_MS = 100  # how long `close` may have to wait
@@ -27,7 +29,8 @@ class ZmqReceiver:
     """Frames of one actor of a publisher.
 
     connect: the publisher's endpoint. actor: whose poses, the first actor's when empty. conflate: keep only the newest
-    message. tap: sees every message first. listens: False for one that is given its messages by a replay.
+    message. skeleton: of packed messages; msgpack tells its own. tap: sees every message first. listens: False for one
+    that is given its messages by a replay. form: of the messages.
     Raises ReceiverError for an endpoint that is none.
     """
 
@@ -41,10 +44,12 @@ class ZmqReceiver:
         skeleton: Skeleton = HUMANOID,
         tap: Tap | None = None,
         listens: bool = True,
+        form: Literal["packed", "msgpack"] = "packed",
     ) -> None:
         self.last_error: Exception | None = None
         self.last_packet_error: str | None = None
-        self._connect, self._actor, self._skeleton = connect, actor, skeleton
+        self._connect, self._actor, self._form = connect, actor, form
+        self._decode = MsgpackDecoder().decode if form == "msgpack" else partial(_unpack, skeleton)
         self._on_frame = on_frame
         self._counts: Counter[str] = Counter()
         self._tap, self._listens = tap, listens
@@ -55,7 +60,7 @@ class ZmqReceiver:
         self._socket.setsockopt(zmq.CONFLATE, int(conflate))  # before connect, or it has no effect
         self._socket.setsockopt(zmq.RCVTIMEO, IDLE_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
-        self._socket.setsockopt(zmq.SUBSCRIBE, packed.POSE_TOPIC)
+        self._socket.setsockopt(zmq.SUBSCRIBE, packed.POSE_TOPIC if form == "packed" else b"")
         try:
             if listens:
                 self._socket.connect(connect)
@@ -87,7 +92,7 @@ class ZmqReceiver:
 
     def describe(self) -> str:
         where = self._connect if self._listens else "a recording"
-        return f"packed poses of {self._actor or 'the first actor'} from {where} (ZMQ)"
+        return f"{self._form} poses of {self._actor or 'the first actor'} from {where} (ZMQ)"
 
     def take(self, message: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
         """One message from the socket's thread."""
@@ -96,7 +101,7 @@ class ZmqReceiver:
         self._counts["packets"] += 1
         # Nothing may end the thread while the show runs: a fault of ours is counted, the first one is kept.
         try:
-            self._deliver(packed.decode(message, receive_time, self._skeleton)[0])
+            self._deliver(self._decode(message, receive_time))
         except PacketError as error:
             self._counts["dropped_packet"] += 1
             self.last_packet_error = str(error)
@@ -132,3 +137,7 @@ class ZmqReceiver:
     def _close_socket(self) -> None:
         self._socket.close()
         self._context.term()
+
+
+def _unpack(skeleton: Skeleton, message: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
+    return packed.decode(message, receive_time, skeleton)[0]
