@@ -5,14 +5,16 @@
 
 What must hold: no exception but PacketError; every frame that comes out is a pose; no allocation that a length in the
 bytes asked for; no input takes longer than a millisecond. Exit code 1 when something does not; the input is printed.
-Time is the thread's own, so that other programs do not count, and an input that took too long is asked again by fresh
-decoders: the shortest of five times counts.
+Time is the thread's own, and an input that took too long is asked again by fresh decoders: the shortest of ten times
+counts. Where other programs share the core a thread's own time grows, too; so it is told in the times of a piece of
+work that is always the same, taken beside it, and that as it was at its quickest.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import math
 import sys
 import time
 import tracemalloc
@@ -26,6 +28,7 @@ import numpy as np
 
 from benchmarks import report
 from benchmarks.fuzz_seeds import Feed, Target, targets
+from server.protocols import osc_messages
 from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 
 LONGEST = 65507  # bytes of a UDP datagram
@@ -82,7 +85,7 @@ class Result:
         }
 
     def blame(self, what: str, datagram: bytes) -> None:
-        if len(self.faults) < 12:
+        if len(self.faults) < 12 and not any(fault.startswith(f"{what};") for fault in self.faults):
             self.faults.append(f"{what}; {len(datagram)} bytes: {datagram[:200].hex()}")
 
 
@@ -112,7 +115,7 @@ def _watch_time(target: Target, feed: Feed, datagram: bytes, now: float, result:
     result.milliseconds.append(milliseconds)
     if milliseconds > SLOW_MS:
         result.slow += 1
-        milliseconds = min(_again(target, datagram, now) for _ in range(5))
+        milliseconds = min(_again(target, datagram, now) for _ in range(10))
         if milliseconds > SLOW_MS:
             result.blame(f"takes {milliseconds:.2f} ms", datagram)
     result.slowest_ms = max(result.slowest_ms, milliseconds)
@@ -122,7 +125,30 @@ def _again(target: Target, datagram: bytes, now: float) -> float:
     feed = target.fresh()
     for seed in target.seeds[:2]:
         _timed(feed, seed, now, Result())
-    return _timed(feed, datagram, now, Result())
+    before = YARDSTICK.milliseconds()
+    milliseconds = _timed(feed, datagram, now, Result())
+    return milliseconds * YARDSTICK.quickest / min(before, YARDSTICK.milliseconds())
+
+
+class Yardstick:
+    """What the machine does at the moment: a piece of work as a decoder's, about a fifth of a millisecond."""
+
+    def __init__(self) -> None:
+        self._datagrams = [osc_messages.encode("/a/b", "Hips", *[0.5] * 7) for _ in range(40)]
+        self.quickest = math.inf
+        for _ in range(200):
+            self.milliseconds()
+
+    def milliseconds(self) -> float:
+        start = time.thread_time_ns()
+        for datagram in self._datagrams:
+            osc_messages.parse(datagram)
+        milliseconds = (time.thread_time_ns() - start) / 1e6
+        self.quickest = min(self.quickest, milliseconds)
+        return milliseconds
+
+
+YARDSTICK = Yardstick()
 
 
 def _watch_memory(feed: Feed, datagram: bytes, now: float, result: Result) -> None:

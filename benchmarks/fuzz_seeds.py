@@ -1,25 +1,32 @@
 """Every decoder of the server with real datagrams of its format: what `benchmarks.fuzz` breaks.
 
-A class with `feed` in `server/protocols` that is in no row is found all the same, and gets everybody's datagrams.
+A decoder in `server/protocols` that is in no row is found all the same, and gets everybody's datagrams.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgpack
 import numpy as np
 
 from motion import rotations as rot
-from motion.skeleton import HUMANOID, Skeleton
+from motion.keypoint_body import POINTS, REST
+from motion.skeleton import HUMANOID, Array, Skeleton
 from server import protocols
-from server.protocols import mocopi, osc_messages, packed, rokoko, xsens_packets
+from server.protocols import lz4_frame, mocopi, msgpack_poses, osc_messages, packed, rokoko, xsens_packets
 from server.protocols.ai_toolbox import AiToolboxEncoder
 from server.protocols.ai_toolbox_in import AiToolboxDecoder
+from server.protocols.camera import AXES
 from server.protocols.frames import PoseFrame
+from server.protocols.mediapipe import LANDMARKS, MediapipeDecoder
+from server.protocols.msgpack_poses import MsgpackDecoder
+from server.protocols.openpose import BODY_25, OpenPoseDecoder
 from server.protocols.osc import IMMEDIATE
 from server.protocols.rokoko import RokokoDecoder
 from server.protocols.vmc import BONE, ROOT, TIME, VmcDecoder, VmcEncoder
@@ -45,6 +52,9 @@ def targets() -> dict[str, Target]:
         mocopi.MocopiDecoder: ("mocopi", lambda: mocopi.MocopiDecoder().feed, _mocopi()),
         RokokoDecoder: ("rokoko", lambda: RokokoDecoder().feed, _rokoko()),
         XsensDecoder: ("xsens", lambda: XsensDecoder().feed, _xsens()),
+        MediapipeDecoder: ("mediapipe", lambda: MediapipeDecoder().feed, _mediapipe()),
+        MsgpackDecoder: ("msgpack", lambda: MsgpackDecoder().decode, _msgpack()),
+        OpenPoseDecoder: ("openpose", lambda: OpenPoseDecoder().feed, _openpose()),
     }
     found = {name: Target(fresh, seeds) for name, fresh, seeds in rows.values()}
     found["packed"] = Target(lambda: lambda datagram, now: packed.decode(datagram, now)[0], _packed())
@@ -57,18 +67,18 @@ def targets() -> dict[str, Target]:
 
 
 def decoders() -> set[type]:
-    """Every class with a `feed` of its own in server/protocols, the Protocol aside."""
+    """Every class with a `feed` or a `decode` of its own in server/protocols, the Protocol aside."""
     names = [f"{protocols.__name__}.{module.name}" for module in pkgutil.iter_modules(protocols.__path__)]
     return {
         one
         for name in names
         for _, one in inspect.getmembers(importlib.import_module(name), inspect.isclass)
-        if one.__module__ == name and callable(vars(one).get("feed")) and not getattr(one, "_is_protocol", False)
+        if one.__module__ == name and {"feed", "decode"} & vars(one).keys() and not getattr(one, "_is_protocol", False)
     }
 
 
 def _feed_of(decoder: type) -> Callable[[], Feed]:
-    return lambda: decoder().feed
+    return lambda: getattr(decoder(), "feed" if hasattr(decoder, "feed") else "decode")
 
 
 def _nothing(read: Callable[[bytes], object]) -> Feed:
@@ -126,11 +136,10 @@ def _mocopi() -> list[bytes]:
 def _rokoko() -> list[bytes]:
     actor = rokoko.actor_of(_pose(rokoko.SKELETON))
     scene = rokoko.Scene((actor,), 1.0)
-    return [
-        rokoko.encode(scene),
-        rokoko.encode(scene, compress=True),
-        rokoko.encode(rokoko.Scene((), 1.0, 60.0, ("anna",))),
-    ]
+    lists = [b'{"version":3,"scene":{"actors":[' + b"[]," * count + b"0]}}" for count in (3000, 20000, 80000)]
+    usual = [rokoko.encode(scene), rokoko.encode(scene, compress=True)]
+    nobody = rokoko.encode(rokoko.Scene((), 1.0, 60.0, ("anna",)))
+    return [*usual, nobody, *lists[:2], *map(lz4_frame.deflate, lists)]
 
 
 def _xsens() -> list[bytes]:
@@ -140,6 +149,44 @@ def _xsens() -> list[bytes]:
         xsens_packets.encode_t_pose(body),
         xsens_packets.encode_meta({"name": "anna", "color": "red"}),
     ]
+
+
+def _mediapipe() -> list[bytes]:
+    world = _seen(LANDMARKS)
+    picture = world * [0.3, 0.4, 0.3, 1.0] + [0.5, 0.5, 0.0, 0.0]
+    seeds = [
+        osc_messages.encode(f"/pose/{n}", *rows.ravel().tolist()) for n, rows in enumerate((world, picture), start=1)
+    ]
+    return [*seeds, *_many(seeds[0]), *_many(*seeds)]
+
+
+def _openpose() -> list[bytes]:
+    rows = _seen(BODY_25) * [400.0, 400.0, 400.0, 1.0] + [960.0, 1000.0, 0.0, 0.0]
+    flat = rows[:, [0, 1, 3]]
+    two = [
+        {"person_id": [n], "pose_keypoints_2d": flat.ravel().tolist(), "pose_keypoints_3d": rows.ravel().tolist()}
+        for n in (0, 1)
+    ]
+    one = [{"person_id": [-1], "pose_keypoints_2d": flat.ravel().tolist()}]
+    texts = [json.dumps({"version": 1.3, "people": people}).encode() for people in (one, two, one * 8)]
+    message = osc_messages.encode("/openpose/0", *flat.ravel().tolist())
+    return [*texts, message, *_many(message)]
+
+
+def _seen(names: Sequence[str]) -> Array:
+    """A standing body as a detector sees it: (points, 4), x y z about the hips and how sure it is."""
+    rows = np.zeros((len(names), 4))
+    for name, place in zip(POINTS, (REST - REST.mean(axis=0)) * AXES["picture"], strict=True):
+        if name in names:
+            rows[names.index(name)] = (*place, 0.9)
+    return rows
+
+
+def _msgpack() -> list[bytes]:
+    pose = _pose()
+    least = {"root": pose.root_position.tolist(), "rotations": pose.rotations.tolist()}
+    two = msgpack_poses.encode([pose, _pose(number=2)], 7, 1e9, {"dancer1"}, "unreal", "cm")
+    return [msgpack_poses.encode([pose], 7, 1e9), two, *(msgpack.packb({"actors": [least] * n}) for n in (1, 16))]
 
 
 def _packed() -> list[bytes]:

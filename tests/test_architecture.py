@@ -149,6 +149,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
+    "benchmarks/fuzz_seeds.py": (set(ROOMS), {"msgpack", "numpy"}),
     "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
     "benchmarks/interop/blender_": (set(), {"bpy", "import_recording", "receive_vmc"}),  # clients/blender's
     "benchmarks/interop/vmcp_receive.py": (set(), {"vmcp"}),

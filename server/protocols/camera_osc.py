@@ -18,6 +18,7 @@ from server.protocols import osc
 from server.protocols.frames import PacketError
 
 _NUMBER = re.compile(r"/(?:p|person|pose|body|id)?_?([0-9]{1,6})(?=/|$)", re.ASCII | re.IGNORECASE)
+MAX_PEOPLE = 8  # in one datagram, so that none takes longer than a millisecond
 MANY = 24  # numbers: a message with more must be a body or a mistake
 
 
@@ -78,6 +79,8 @@ class OscBodies:
             lead = 0 if len(args) in self._columns else 1
             columns = self._columns.get(len(args) - lead) if numeric else None
             if columns is not None:
+                if len(steps) == MAX_PEOPLE:
+                    raise PacketError(f"{address[:64]}: more than {MAX_PEOPLE} people in a datagram")
                 places = np.array(args, dtype=np.intp)
                 steps.append(_Step(number, columns, places[lead:], int(places[0]) if lead else None))
             elif numeric and len(args) == 1 and re.search("pose|body|person", address, re.IGNORECASE):

@@ -19,7 +19,7 @@ import numpy as np
 from motion.keypoint_body import POINTS, SIDES, believable
 from motion.skeleton import Array
 from server.protocols.camera import Kind, PersonChoice, SeenPerson, View, count_unknown
-from server.protocols.camera_osc import OscBodies
+from server.protocols.camera_osc import MAX_PEOPLE, OscBodies
 from server.protocols.frames import PacketError, PoseFrame
 
 _NAMES = """
@@ -29,8 +29,7 @@ _NAMES = """
 """
 BODY_25 = tuple(_NAMES.split())  # what is called a toe here is OpenPose's big toe
 USUAL_CONFIDENCE = 0.2
-MAX_PEOPLE = 16
-MAX_JSON = 1 << 15  # bytes: sixteen bodies, or four people with face and hands in 2-D and 3-D
+MAX_JSON = 1 << 15  # bytes: four people with face and hands in 2-D and 3-D
 _NOT_FOUND = len(BODY_25)  # a row of zeros behind the keypoints: OpenPose has no knuckles in a body
 _PLACES = np.array([BODY_25.index(name) if name in BODY_25 else _NOT_FOUND for name in POINTS])
 _TOES, _SMALL_TOES = ([BODY_25.index(side + toe) for side in SIDES] for toe in ("Toe", "SmallToe"))

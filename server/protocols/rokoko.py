@@ -27,7 +27,8 @@ from server.protocols.streamed_skeleton import StreamedSkeleton, measured_offset
 
 MAX_ACTORS = 16  # Studio streams up to five
 MAX_UNKNOWN = 64
-MAX_JSON = 1 << 18  # bytes out of an LZ4 frame: five people with gloves and faces are 80,000
+MAX_JSON = 1 << 17  # bytes out of an LZ4 frame: five people with gloves and faces are 80,000
+MAX_COMMAS = 10000  # so that no JSON takes longer than a millisecond: those five have fewer than 6,000
 POSITION_SIGNS: Array = np.array([-1.0, 1.0, 1.0])  # Unity's axes to ours, and back
 ROTATION_SIGNS: Array = np.array([1.0, -1.0, -1.0, 1.0])
 
@@ -203,6 +204,8 @@ _TO_OURS: Array = rot.inverse(_REFERENCE)
 def _read_json(data: bytes) -> dict[str, Any]:
     if data.startswith(lz4_frame.MAGIC):
         data = lz4_frame.inflate(data, MAX_JSON)
+    if data.count(b",") > MAX_COMMAS:
+        raise PacketError(f"{len(data)} bytes with {data.count(b',')} commas; no stage of people has {MAX_COMMAS}")
     try:
         packet = json.loads(data)
     except (ValueError, RecursionError) as error:
