@@ -83,7 +83,8 @@ class Desk:
             there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
             raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")
         elif place == "fade":
-            self._set(rest, arguments[:-1], _numbers(arguments[-1:], "seconds as its last number")[0])
+            *numbers, seconds = _numbers(arguments, "a number, and seconds") or (0.0,)
+            self._set(rest, tuple(numbers), seconds)
         elif not arguments and place != "*":
             answer(*_target(self._pipeline().params, name))
         else:

@@ -1,0 +1,73 @@
+"""Whatever a message asks for, the desk does it or says why not, and the tick gets only what it can obey."""
+
+import math
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motion.manifest import Param
+from server.cues import CueList
+from server.desk import ALIASES, DEEPFAKE_MODE, Desk
+from server.errands import Command
+from server.osc_query import tree
+from server.params import Changes
+from server.pipeline import PartnerLine, Pipeline
+from server.preset_control import ADDRESSES, Cue
+
+
+class Knobs:
+    params = (
+        Param("variety", 0.5, 0.0, 2.0),
+        Param("latent", 0.0, -4.0, 4.0, size=3),
+        Param("stillness", 0.0, 0.0, 1.0),
+    )
+
+    def reset(self) -> None:
+        pass
+
+
+def desk() -> tuple[Desk, Pipeline]:
+    pipeline = Pipeline([], [PartnerLine("partner1", "dancer1", [Knobs()])])  # type: ignore[list-item]
+    cues = (
+        Cue(name="rest", still=True, seconds=2.0),
+        Cue(freeze=True, reset=True),
+        Cue(params={"partner1/latent": 1.0}),
+    )
+    made = Desk(Changes(), lambda: pipeline, CueList(cues))
+    made.commands["show/record"] = made.commands["player/stop"] = Command(str, "does something")
+    return made, pipeline
+
+
+KNOWN = "partner1 * variety latent stillness freeze still reset record stop start go back current rest 1 3 0 ² １"
+words = st.sampled_from([*ADDRESSES, *KNOWN.split(), ""])
+addresses = st.one_of(
+    st.lists(words | st.text(max_size=4), max_size=4).map(lambda parts: "/" + "/".join(parts)),
+    st.sampled_from([f"/{alias}" for alias in (*ALIASES, DEEPFAKE_MODE)]),
+)
+values = st.one_of(
+    st.floats(),
+    st.integers(-(2**63), 2**64 - 1),
+    st.booleans(),
+    st.none(),
+    st.binary(max_size=4),
+    st.sampled_from(["rest", "start", "", "x" * 100, "partner1"]),
+)
+
+
+@settings(deadline=None, max_examples=500)
+@given(st.lists(st.tuples(addresses, st.lists(values, max_size=4)), max_size=4))
+def test_any_message_is_obeyed_answered_or_refused_in_words(messages: list[tuple[str, list[Any]]]) -> None:
+    made, pipeline = desk()
+    said: list[tuple[Any, ...]] = []
+    for address, arguments in messages:
+        try:
+            made.ask(address, tuple(arguments), lambda *answer: said.append(answer), said.append)
+        except ValueError as error:
+            said.append((str(error),))
+    for change in made.changes.take():
+        assert pipeline.apply(change), change
+    pipeline.params.advance(0.1, "partner1")
+    assert all(isinstance(part, int | float) or (isinstance(part, str) and part) for answer in said for part in answer)
+    assert tree(made.nodes())["CONTENTS"].keys() == {"show", "player", "cue", "partner1"}
+    assert math.isfinite(float(pipeline.params.values["partner1/variety"]))
