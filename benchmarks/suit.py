@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks import suit_cameras
 from benchmarks.suit_bodies import worn
 from motion.clean import repair
 from motion.clip import Clip
@@ -194,6 +195,8 @@ SUITS: dict[str, Callable[[str], Encode]] = {  # what each makes datagrams with,
     "mocopi": _mocopi,
     "rokoko": _rokoko,
     "rokoko_lz4": partial(_rokoko, compress=True),
+    "mediapipe": lambda actor: suit_cameras.mediapipe(actor).encode,
+    "openpose": lambda actor: suit_cameras.openpose(actor).encode,
 }
 PROTOCOLS: dict[str, Callable[[str, int, str, contextlib.ExitStack], Send]] = {
     "zmq": _zmq,

@@ -11,7 +11,8 @@ from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
-from keypoint_takes import demo, points_of
+from benchmarks.suit_cameras import points_of
+from keypoint_takes import demo
 from motion import rotations as rot
 from motion.keypoint_body import POINTS, REST
 from motion.kinematics import global_positions

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keypoint_takes import demo, points_of
+from benchmarks.suit_cameras import points_of
+from keypoint_takes import demo
 from motion import rotations as rot
 from motion.keypoint_body import MIRRORED, POINTS, REST, places
 from motion.keypoint_depth import DepthLift
