@@ -8,7 +8,6 @@ import pytest
 
 from benchmarks import fuzz
 from benchmarks.fuzz_seeds import Target, decoders, targets
-from server.protocols.frames import PacketError
 
 TARGETS = targets()
 INPUTS = 20000  # a decoder; 80 µs each
@@ -24,21 +23,16 @@ def test_a_decoder_takes_any_bytes(name: str):
 
 def test_every_decoder_is_among_them():
     assert len(TARGETS) >= len(decoders()) + 2
-    assert {"vmc", "ai_toolbox", "mocopi", "rokoko", "xsens", "packed", "osc"} <= TARGETS.keys()
+    assert {"vmc", "aitoolbox", "mocopi", "rokoko", "xsens", "packed", "osc"} <= TARGETS.keys()
 
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_broken_was_whole(name: str):
-    """Every seed but the overlong ones is read: broken ones would test nothing."""
+    """Datagrams that nobody reads would test nothing."""
     feed = TARGETS[name].fresh()
-    read = 0
-    for datagram in TARGETS[name].seeds:
-        try:
-            feed(datagram, 0.0)
-            read += 1
-        except PacketError:
-            continue
-    assert read > 0
+    for number, datagram in enumerate(TARGETS[name].seeds):
+        feed(datagram, number / 60)
+    assert max(map(len, TARGETS[name].heavy)) > 2 * max(map(len, TARGETS[name].seeds))
 
 
 def faulty(datagram: bytes, now: float) -> list:
@@ -47,19 +41,18 @@ def faulty(datagram: bytes, now: float) -> list:
     if len(datagram) % 5 == 0:
         bytearray(16_000_000)
     if len(datagram) % 11 == 0:
-        sum(range(1_000_000))
+        sum(range(200_000))
     return []
 
 
 def test_a_decoder_with_faults_is_found_out():
-    result = fuzz.fuzz(Target(lambda: faulty, [bytes(100)]), 400)
+    result = fuzz.fuzz(Target(lambda: faulty, [bytes(100)], [bytes(1000)]), 200)
     assert any("IndexError: an end" in fault for fault in result.faults)
     assert any("allocates 16.0 MB" in fault for fault in result.faults)
     assert any("takes" in fault for fault in result.faults)
 
 
 def test_the_same_seed_gives_the_same_inputs():
-    seeds = TARGETS["vmc"].seeds
-    first, again, other = (list(fuzz.inputs(seeds, 50, fuzz.Random(seed))) for seed in (1, 1, 2))
+    first, again, other = (list(fuzz.inputs(TARGETS["vmc"], 50, fuzz.Random(seed))) for seed in (1, 1, 2))
     assert first == again
     assert first != other
