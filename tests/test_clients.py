@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 from contextlib import closing
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -30,6 +31,22 @@ def script(path: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.mark.parametrize("folder", sorted(path.name for path in CLIENTS.iterdir() if path.is_dir()))
+def test_every_readme_has_five_steps_a_picture_and_what_to_look_at(folder: str):
+    text = (CLIENTS / folder / "README.md").read_text()
+    steps = re.findall(r"^(\d)\. ", text, re.MULTILINE)
+    assert steps[:5] == list("12345")
+    assert len(steps) % 5 == 0
+    assert "```mermaid" in text
+    _, table = text.split("## When nothing moves")
+    for fault in ("mirrored", "turned by 180°", "floats", "irewall"):
+        assert fault in table
+    for file in re.findall(r"`(\w+\.(?:py|cs|pd|maxpat))`", text):
+        assert (
+            list(CLIENTS.rglob(file)) or list(CLIENTS.parent.glob(f"{file}")) or list(CLIENTS.parent.glob(f"*/{file}"))
+        )
 
 
 def pose(actor: str, number: int = 7) -> PoseFrame:
