@@ -1,7 +1,9 @@
 """The Unity receiver as it stands in clients/unity, compiled and run: its avatar stands where our kinematics say."""
 
 import shutil
+import socket
 import subprocess
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -112,6 +114,23 @@ def test_a_bone_that_is_no_number_is_left_where_it_was(play):
     lines = play(*unity.avatar(HUMANOID, ANY_REST), *commands, *(f"datagram {one.hex()}" for one in broken))
     assert len(lines) == 1
     assert np.allclose(unity.positions(lines[0], HUMANOID), joints(frame), atol=2e-5)
+
+
+def test_an_avatar_that_is_no_humanoid_is_said_and_stands_still(play):
+    (_, commands), *_ = frames(1)
+    stood, fault, port, *_ = play("animal", *unity.avatar(HUMANOID, ANY_REST), *commands, "fault", "listen")
+    assert np.allclose(unity.positions(stood, HUMANOID)[0], HUMANOID.offsets[0])
+    assert fault == "fault the avatar of avatar is no Humanoid: model, Rig, Animation Type, Humanoid"
+    assert port == "port 0"
+
+
+def test_a_port_that_somebody_has_is_said(play):
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as other:
+        other.bind(("", 0))
+        port = other.getsockname()[1]
+        lines = play(f"set port {port}", *unity.avatar(HUMANOID, ANY_REST), "listen")
+    assert lines[0] == "port 0"
+    assert f"UDP port {port} cannot be had" in lines[1]
 
 
 def test_no_bytes_stop_it(play):

@@ -90,6 +90,7 @@ namespace PasDeDeux
 
         void OnEnable()
         {
+            if (order.Count == 0) return; // no avatar that could dance; `fault` says why
             Application.runInBackground = true; // else the avatar stands still while another window is in front
             try
             {

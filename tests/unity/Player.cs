@@ -3,6 +3,8 @@
 //   bone NAME PARENT|- x y z  qx qy qz qw   a transform: its place and rotation in its parent, in the T-pose
 //   avatar x y z  qx qy qz qw               where the avatar stands in the scene
 //   set FIELD VALUE                         a public field of the receiver
+//   animal                                  the avatar is no Humanoid
+//   fault                                   print what the receiver says is wrong
 //   awake                                   the avatar is whole
 //   datagram HEX                            read it, draw a frame; prints the pose if there is a new one
 //   garbage COUNT                           read the datagrams so far with bytes changed, and random ones
@@ -37,6 +39,8 @@ static class Player
             if (words[0] == "bone") AddBone(words);
             else if (words[0] == "avatar") Place(receiver.transform, words, 1);
             else if (words[0] == "set") Set(words[1], words[2]);
+            else if (words[0] == "animal") animator.avatar.isHuman = false;
+            else if (words[0] == "fault") Console.WriteLine("fault " + receiver.fault);
             else if (words[0] == "awake") Awake();
             else if (words[0] == "datagram") Read(Bytes(words[1]));
             else if (words[0] == "garbage") Garbage(int.Parse(words[1]));
@@ -124,6 +128,7 @@ static class Player
         while (!ended.WaitOne(1)) Draw();
         Draw();
         Call("OnDisable");
+        if (receiver.fault != "") Console.WriteLine("fault " + receiver.fault);
         Console.WriteLine("read " + receiver.Reader.Datagrams + " broken " + receiver.Reader.Broken);
     }
 
