@@ -93,8 +93,7 @@ class AiToolboxDecoder:
         self._wanted = None if number is None else str(number)
         self._chosen = self._wanted
         self._heard = -math.inf
-        self._layouts = osc.LayoutCache()
-        self._plans: dict[osc.Layout, _Plan] = {}
+        self._plans = osc.Plans(self._plan)
         self._number = 0
         self._opened = 0.0
         self._open: dict[str, Array] = {}  # what has come of the open frame, by meaning
@@ -111,12 +110,8 @@ class AiToolboxDecoder:
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole. Raises PacketError, and then takes nothing of it."""
-        layout, values = self._layouts.read(datagram)
-        plan = self._plans.get(layout)
-        if plan is None:
-            if len(self._plans) > 256:
-                self._plans.clear()
-            plan = self._plans[layout] = self._plan(layout)
+        plan, layout = self._plans.find(datagram)
+        values = layout.values(datagram)
         read = [(step, self._read(step, values[step.places])) for step in plan.steps]
         frames = self.flush(receive_time)
         for step, numbers in read:

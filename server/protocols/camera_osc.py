@@ -43,8 +43,7 @@ class OscBodies:
     def __init__(self, points: int, columns: tuple[int, ...], expected: str) -> None:
         self._columns = {points * width: width for width in columns}
         self._expected = expected
-        self._layouts = osc.LayoutCache()
-        self._plans: dict[osc.Layout, _Plan] = {}
+        self._plans = osc.Plans(self._plan)
 
     def read(self, datagram: bytes | memoryview) -> tuple[dict[int, Array], int, list[str]]:
         """The people's rows (points, columns), any numbers, by number; how many messages said that nobody is there; and
@@ -52,12 +51,8 @@ class OscBodies:
 
         Raises PacketError where a message has many numbers and no other is a body.
         """
-        layout, values = self._layouts.read(datagram)
-        plan = self._plans.get(layout)
-        if plan is None:
-            if len(self._plans) > 256:
-                self._plans.clear()
-            plan = self._plans[layout] = self._plan(layout)
+        plan, layout = self._plans.find(datagram)
+        values = layout.values(datagram)
         people: dict[int, Array] = {}
         nobody = plan.nobody
         for step in plan.steps:

@@ -8,9 +8,9 @@ everything else. No sockets here.
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,24 @@ from numpy.typing import NDArray
 from motion.skeleton import Array
 from server.protocols.osc_messages import Message, encode, parse, scan, scan_message, stretches
 
-__all__ = ["IMMEDIATE", "MAX_DATAGRAM", "Layout", "LayoutCache", "Message", "Slot", "Template", "encode", "parse"]
+__all__ = [
+    "IMMEDIATE",
+    "MAX_DATAGRAM",
+    "Layout",
+    "LayoutCache",
+    "Message",
+    "Plans",
+    "Slot",
+    "Template",
+    "encode",
+    "parse",
+]
 
 IMMEDIATE = b"\x00\x00\x00\x00\x00\x00\x00\x01"
+MOST_PLANS = 256  # a sender has a handful
 MAX_DATAGRAM = 1472  # an Ethernet frame's 1,500 bytes less the IP and UDP headers: larger ones are cut in pieces
+
+Plan = TypeVar("Plan")
 
 
 class Slot(int):
@@ -103,6 +117,25 @@ class LayoutCache:
                 layouts[fixed] = layout
                 return
         group.append((mask, {fixed: layout}))
+
+
+class Plans(Generic[Plan]):
+    """What to do with datagrams, worked out once for each layout. make: a layout to its plan; may raise PacketError."""
+
+    def __init__(self, make: Callable[[Layout], Plan]) -> None:
+        self._make = make
+        self._layouts = LayoutCache()
+        self._plans: dict[Layout, Plan] = {}
+
+    def find(self, datagram: bytes | memoryview) -> tuple[Plan, Layout]:
+        """A datagram's plan and its layout, whose `values` it is for. Raises PacketError."""
+        layout = self._layouts.find(datagram)
+        plan = self._plans.get(layout)
+        if plan is None:
+            if len(self._plans) >= MOST_PLANS:
+                self._plans.clear()
+            plan = self._plans[layout] = self._make(layout)
+        return plan, layout
 
 
 class Template:

@@ -62,8 +62,7 @@ class VmcDecoder:
         self.numbering = None
         self._opened = 0.0
         self._actor = actor
-        self._layouts = osc.LayoutCache()
-        self._plans: dict[osc.Layout, tuple[list[_Step], bool]] = {}
+        self._plans = osc.Plans(self._plan)
         self._number = 0
         self._time: float | None = None  # of the frame that is open or comes next
         self._time_first = False  # whether this sender tells the time before the bones, or after
@@ -80,12 +79,8 @@ class VmcDecoder:
 
     def feed(self, datagram: bytes | memoryview, receive_time: float) -> list[PoseFrame]:
         """The frames this datagram makes whole: none, one, or several. Raises PacketError."""
-        layout = self._layouts.find(datagram)
-        plan = self._plans.get(layout)
-        if plan is None:
-            plan = self._remember_plan(layout)
+        (steps, plain), layout = self._plans.find(datagram)
         frames = self.flush(receive_time)
-        steps, plain = plan
         values: _Numbers = np.frombuffer(datagram, dtype=_PLAIN) if plain else layout.values(datagram)
         for step, what, places in steps:
             step(self, values, what, places, receive_time, frames)
@@ -191,17 +186,14 @@ class VmcDecoder:
             rotations[0] = rot.multiply(turn, rotations[0])
         frames.append(PoseFrame(skeleton, root_position, rotations, time, receive_time, self._number, self._actor))
 
-    def _remember_plan(self, layout: osc.Layout) -> tuple[list[_Step], bool]:
-        if len(self._plans) > 256:
-            self._plans.clear()
-        steps, words = self._plan(layout), np.array(layout.float_words, dtype=np.intp)
+    def _plan(self, layout: osc.Layout) -> tuple[list[_Step], bool]:
+        steps, words = self._steps(layout), np.array(layout.float_words, dtype=np.intp)
         plain = all(places.max() < len(words) for _, _, places in steps if isinstance(places, np.ndarray))
         if plain:
             steps = [(step, what, words[p] if isinstance(p, np.ndarray) else p) for step, what, p in steps]
-        plan = self._plans[layout] = (steps, plain)
-        return plan
+        return steps, plain
 
-    def _plan(self, layout: osc.Layout) -> list[_Step]:
+    def _steps(self, layout: osc.Layout) -> list[_Step]:
         """What to do with any datagram of this layout, so that per frame only numbers are moved; places are Slots."""
         steps: list[_Step] = []
         joints: list[int] = []
