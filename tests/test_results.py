@@ -225,7 +225,7 @@ def test_a_dancer_has_their_own_style_and_not_the_others() -> None:
     assert figures["d1_to_d2_body_from_d1"] == pytest.approx(0.0, abs=1e-3)
     assert figures["d1_to_d2_feet_correlation"] == pytest.approx(1.0)
     assert figures["d1_to_d2_taken_for_d2"] is None  # of one take nobody could have learned the dancers
-    assert figures["d1_to_d1_bound_from_d1"] == pytest.approx(0.0, abs=1e-3)  # one's own movements on one's own path
+    assert figures["d1_to_d1_true_from_d1"] == pytest.approx(0.0, abs=1e-3)  # one's own movements on one's own path
     assert len(style.sentences(figures)) == 6
 
 

@@ -18,8 +18,7 @@ BATCHES = 50
 MODELS = {
     "duet": {"placement_width": 32, "pose_width": 32, "code": 8, "latent": 4},
     "duet_window": {"window": 16, "hop": 4, "latent": 4, "size": 16, "dense": [32]},
-    "deepfake": {"window": 16, "hop": 4, "latent": 4, "size": 16, "dense": [32], "principal": True}
-    | {"critic_loss": 0.3, "style_loss": 0.5, "latent_cycle_loss": 1.0},
+    "deepfake": {"window": 16, "hop": 4, "latent": 4, "size": 16, "dense": [32]},
 }
 
 

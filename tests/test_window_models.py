@@ -180,6 +180,18 @@ def test_a_loss_has_gradients_for_every_weight(model: torch.nn.Module) -> None:
     assert set(parts) - others == {"norm", "position", "rotation", "sway", "kl"}
 
 
+def test_a_batch_costs_what_its_halves_cost(model: torch.nn.Module) -> None:
+    batch = {name: values[:8] for name, values in _batch(mirror=True).items()}
+    found = []
+    for parts in ([slice(0, 8)], [slice(0, 4), slice(4, 8)]):  # in one process, in two
+        model.zero_grad()
+        losses = [model.loss({name: values[part] for name, values in batch.items()})[0] for part in parts]
+        torch.stack(losses).mean().backward()
+        found.append([w.grad.clone() for w in model.parameters() if w.grad is not None])
+    for one, two in zip(*found, strict=True):
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-4)  # float32, sums in another order
+
+
 def test_the_divergence_of_the_prior_is_zero() -> None:
     assert float(window_losses.divergence(torch.zeros(3, 4), torch.ones(3, 4))) == 0.0
 

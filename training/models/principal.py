@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 WINDOWS = 2048  # of each dancer that components are taken from
 SPREAD = 0.4  # of a component in the latent, which ends at 1
+LEAST = 1e-3  # of the largest deviation: a smaller component is mostly rounding
 
 
 class Principal(nn.Module):
@@ -31,7 +32,7 @@ class Principal(nn.Module):
         flat = windows.flatten(1)
         self.mean.copy_(flat.mean(0))
         _, size, basis = torch.linalg.svd(flat - self.mean, full_matrices=False)
-        count = min(len(self.basis), int((size > 1e-4 * size[0]).sum()))
+        count = min(len(self.basis), int((size > LEAST * size[0]).sum()))
         self.basis[:count].copy_(basis[:count])
         self.deviation[:count].copy_(size[:count] / len(flat) ** 0.5)
 

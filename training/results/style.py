@@ -3,9 +3,10 @@
 Style distance: the Fréchet distance between the kinetic features (FID_k, motion.metrics) of windows of 2 s danced by
 the model and of the true dancer's, over that between the two true dancers. 0: not to be told from the target; 1: as far
 from them as the other dancer is. Three times: on stage; of the body alone, seen from its own hips, because the path on
-stage is the dancer's and passes by the networks; and, as a bound of the one on stage, of the target's own movements on
-that path. Taken for dancer 2: the share of windows, by a linear classifier of postures and speeds (ridge regression)
-that knows the true dancers of all other takes.
+stage is the dancer's and passes by the networks; and, to compare the one on stage with, of what the target truly danced
+at that moment, put on that path.
+Taken for dancer 2: the share of windows, by a linear classifier of postures and speeds (ridge) that knows the dancers
+of all other takes.
 Kept: the mean distance of joints, in the body's own frame, from the original's, and the correlation over time of how
 fast the feet move there.
 
@@ -62,12 +63,12 @@ def distances(player: Player | Sequence[Player], leads: Sequence[Clip], follows:
             dances = zip(players, clips, strict=True)
             made = [_points(each.dance(clip, mix=target - 1.0, variety=0.0)) for each, clip in dances]
             both = list(zip(true[source], made, strict=True))
-            bound = [_put(a, b) for a, b in zip(true[target], true[source], strict=True)]
+            there = [_put(a, b) for a, b in zip(true[target], true[source], strict=True)]
             name = f"d{source}_to_d{target}"
             for dancer in (1, 2):
                 figures[f"{name}_style_from_d{dancer}"] = on_stage.distance(made, dancer)
                 figures[f"{name}_body_from_d{dancer}"] = of_bodies.distance(_seen_from_hips(made), dancer)
-                figures[f"{name}_bound_from_d{dancer}"] = on_stage.distance(bound, dancer)
+                figures[f"{name}_true_from_d{dancer}"] = on_stage.distance(there, dancer)
             figures[f"{name}_taken_for_d2"] = _taken_for_2(true, made)
             figures[f"{name}_kept_m"] = float(np.mean([_apart(a, b) for a, b in both]))
             figures[f"{name}_feet_correlation"] = float(np.mean([_together(a, b) for a, b in both]))
@@ -87,13 +88,13 @@ def sentences(figures: Figures) -> list[str]:
         name, other = f"d{source}_to_d{target}", 3 - target
         far = {
             (what, dancer): f"{figures[f'{name}_{what}_from_d{dancer}']:.2f}"
-            for what in ("style", "body", "bound")
+            for what in ("style", "body", "true")
             for dancer in (1, 2)
         }
-        best = f" (at best {far['bound', target]} and {far['bound', other]})" if source != target else ""
+        truth = f" (truly theirs there: {far['true', target]} and {far['true', other]})" if source != target else ""
         cm, feet = 100 * figures[f"{name}_kept_m"], figures[f"{name}_feet_correlation"]
         lines.append(
-            f"  {name}: {far['style', target]} from dancer {target}, {far['style', other]} from dancer {other}{best}; "
+            f"  {name}: {far['style', target]} from dancer {target}, {far['style', other]} from dancer {other}{truth}; "
             f"bodies alone {far['body', target]} and {far['body', other]}; "
             f"{_percent(figures[f'{name}_taken_for_d2'])} taken for dancer 2; "
             f"{cm:.1f} cm; feet's speed correlates {feet:.2f}"
