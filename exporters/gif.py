@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from PIL import Image
 
 from motion import kinematics
@@ -23,11 +25,25 @@ _SHADES = 64  # one palette for all pictures
 _MARGIN = 0.35  # metres around everybody
 
 
+@dataclass(frozen=True)
+class Sticks:
+    """A figure that is no clip: points (T, J, 3) metres at a rate, and its bones as pairs of points."""
+
+    points: Array
+    fps: float
+    bones: Sequence[tuple[int, int]]
+
+
 def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0) -> Path:
     """Write the first `seconds` of clips by their names, who begin together. Raises ValueError when there is none."""
-    if not clips:
+    return write_sticks(path, {name: _sticks(clip, seconds) for name, clip in clips.items()}, seconds)
+
+
+def write_sticks(path: str | Path, figures: Mapping[str, Sticks], seconds: float = 10.0) -> Path:
+    """The same of figures that are no clips. Raises ValueError when there is none."""
+    if not figures:
         raise ValueError(f"{path}: no clips to write")
-    bodies = [_sampled(clip, seconds) for clip in clips.values()]  # each (T, J, 3)
+    bodies = [sticks.points[_chosen(len(sticks.points), sticks.fps, seconds)] for sticks in figures.values()]
     frames = max(map(len, bodies))
     floor, low, high = _stage(bodies)
     figure = Figure(figsize=_SIZE, dpi=_DPI)
@@ -36,18 +52,17 @@ def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0
     axes.set_axis_off()
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
     axes.add_collection(LineCollection(floor, colors="#d0d0d0", linewidths=0.6))
-    sticks = []
-    for (name, clip), colour in zip(clips.items(), COLOURS * len(clips), strict=False):
-        bones = [(joint, parent) for joint, parent in enumerate(clip.skeleton.parents) if parent >= 0]
+    drawn = []
+    for (name, sticks), colour in zip(figures.items(), COLOURS * len(figures), strict=False):
         lines = LineCollection([], colors=colour, linewidths=2.2, capstyle="round", label=name)
-        sticks.append((axes.add_collection(lines), np.array(bones)))
+        drawn.append((axes.add_collection(lines), np.array(sticks.bones, dtype=np.intp).reshape(-1, 2)))
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)  # what does not move is drawn once
     pictures = []
     for frame in range(frames):
         canvas.restore_region(still)
-        for (lines, bones), body in zip(sticks, bodies, strict=True):
+        for (lines, bones), body in zip(drawn, bodies, strict=True):
             lines.set_segments(_seen(body[min(frame, len(body) - 1)])[bones])
             axes.draw_artist(lines)
         picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -56,11 +71,18 @@ def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0
     return Path(path)
 
 
-def _sampled(clip: Clip, seconds: float) -> Array:
-    """Joints (T, J, 3) at the film's rate: the nearest frames."""
-    times = np.arange(0.0, min(seconds, clip.seconds), 1.0 / FPS)
-    chosen = np.minimum(np.round(times * clip.fps).astype(np.intp), len(clip) - 1)
-    return kinematics.global_positions(clip.skeleton, clip.root_positions[chosen], clip.rotations[chosen])
+def _chosen(frames: int, fps: float, seconds: float) -> NDArray[np.intp]:
+    """The frames nearest to the film's."""
+    times = np.arange(0.0, min(seconds, frames / fps), 1.0 / FPS)
+    return np.minimum(np.round(times * fps).astype(np.intp), frames - 1)
+
+
+def _sticks(clip: Clip, seconds: float) -> Sticks:
+    """A clip at the film's rate."""
+    chosen = _chosen(len(clip), clip.fps, seconds)
+    points = kinematics.global_positions(clip.skeleton, clip.root_positions[chosen], clip.rotations[chosen])
+    bones = [(joint, parent) for joint, parent in enumerate(clip.skeleton.parents) if parent >= 0]
+    return Sticks(points, FPS, bones)
 
 
 def _seen(points: Array) -> Array:
