@@ -22,6 +22,7 @@ import numpy as np
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import Array, Skeleton
+from motion.units import body_scale
 
 GENDERS = ("neutral", "female", "male")
 STATURE = {"neutral": 1.69, "female": 1.62, "male": 1.76}  # metres, adults
@@ -87,6 +88,19 @@ def is_recording(path: Path) -> bool:
         return bool({"poses", "root_orient"} & set(_load(path, set())[1]))
     except (AmassError, OSError):
         return True  # broken: reading it says why
+
+
+def read_npz(path: Path, scale: str | float = "auto", skeleton: str | None = None) -> tuple[Clip, str]:
+    """As motion.load reads any recording: with the body of the gender that the file tells. Raises as `read_amass`."""
+    recording = read_amass(path)
+    clip = recording.clip
+    if skeleton not in (None, clip.skeleton.names[0]):
+        raise AmassError(f"{path.name}: no skeleton {skeleton!r}; it has: {clip.skeleton.names[0]}")
+    metres, note = body_scale(clip.skeleton, scale)
+    body = clip.skeleton.with_offsets(metres * clip.skeleton.offsets)
+    return Clip(
+        body, clip.fps, metres * clip.root_positions, clip.rotations
+    ), f"AMASS, average {recording.gender}; {note}"
 
 
 def read_amass(path: str | Path, gender: str = "file") -> Recording:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from motion.amass import read_npz
 from motion.bvh import read_bvh
 from motion.clip import Clip
 from motion.fbx import read_fbx
@@ -15,6 +16,7 @@ from motion.skeleton import HUMANOID, Skeleton
 READERS: dict[str, Callable[[Path, str | float, str | None], tuple[Clip, str]]] = {
     ".bvh": read_bvh,
     ".fbx": read_fbx,
+    ".npz": read_npz,
 }
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from motion import amass, kinematics
 from motion import rotations as rot
-from motion.load import LoadedClip, on_skeleton
+from motion.load import load_clip, load_humanoid
 from motion.skeleton import HUMANOID
 from training import prepare_amass
 from training.amass_data import read_clips
@@ -47,11 +47,19 @@ def test_a_body_stands_upright_and_faces_where_it_did(tmp_path):
 
 
 def test_it_goes_onto_the_standard_body(tmp_path):
-    clip = amass.read_amass(recording(tmp_path / "a_poses.npz")).clip
-    ours = on_skeleton(LoadedClip(clip, ""), HUMANOID).clip
+    loaded = load_humanoid(recording(tmp_path / "a_poses.npz"))
+    assert loaded.note.startswith("AMASS, average female; scale 1 ")
+    ours = loaded.clip
     places = kinematics.global_positions(HUMANOID, ours.root_positions, ours.rotations)
     hand, shoulder = HUMANOID.index("LeftHand"), HUMANOID.index("LeftUpperArm")
     assert places[-1, hand, 1] - places[-1, shoulder, 1] > 0.5
+
+
+def test_it_is_one_skeleton_and_may_be_scaled(tmp_path):
+    path = recording(tmp_path / "a_poses.npz")
+    assert load_clip(path, 2.0, "pelvis").clip.root_positions[0, 1] == pytest.approx(1.9)
+    with pytest.raises(ValueError, match="no skeleton 'Hips'; it has: pelvis"):
+        load_clip(path, skeleton="Hips")
 
 
 def test_a_body_is_symmetric_and_as_tall_as_its_gender_says():
