@@ -76,6 +76,12 @@ class Calibration:
             before[1:] = rot.inverse(self.rest[_PARENTS])
         return before
 
+    def then(self, after: Calibration) -> Calibration:
+        """Both in one; `after` moves the body as a whole."""
+        back = rot.yaw(-self.turn)
+        origin = self.origin + rot.rotate(back, after.origin) / self.scale
+        return Calibration(self.turn + after.turn, origin, self.scale * after.scale, self.rest)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; `from_dict` reads it back."""
         rest = None if self.rest is None else self.rest.tolist()
@@ -110,13 +116,21 @@ class Calibration:
         return ", ".join(done)
 
 
-def measure(kind: Kind, root_positions: Array, rotations: Array, wishes: Wishes | None = None) -> Calibration:
-    """The calibration of a moment: (frames, 3) metres and (frames, 22, 4) local, on HUMANOID.
+def measure(
+    kind: Kind,
+    root_positions: Array,
+    rotations: Array,
+    wishes: Wishes | None = None,
+    before: Calibration | None = None,
+) -> Calibration:
+    """The calibration of a moment: (frames, 3) metres and (frames, 22, 4) local, on HUMANOID, as the suit sends them.
 
-    t_pose: every joint's rotation is set right as well; the dancer must stand in one, and still. first_frame: any pose.
-    Raises CalibrationError, which says what was wrong with the pose.
+    t_pose: every joint's rotation is set right as well; the dancer must stand in one, and still. first_frame: any pose;
+    what a T-pose said of the joints `before` stays. Raises CalibrationError, which says what was wrong with the pose.
     """
     wishes = wishes or Wishes()
+    if kind == "first_frame" and before is not None:
+        return before.then(measure(kind, *before.apply(root_positions, rotations), wishes))
     root = root_positions.mean(axis=0)
     mean = rot.normalize(rot.continuous(rotations).mean(axis=0))
     joints = kinematics.global_positions(HUMANOID, root, mean)
@@ -170,7 +184,7 @@ def _check_t_pose(joints: Array, heading: float) -> None:
         now, wanted = joints[b] - joints[a], rest[b] - rest[a]
         cosine = float(now @ wanted / (np.linalg.norm(now) * np.linalg.norm(wanted)))
         degrees = math.degrees(math.acos(min(max(cosine, -1.0), 1.0)))
-        if degrees > worst:
+        if degrees > worst + 1.0:  # an arm that hangs down is an arm, not its elbow
             worst, name = degrees, upper
     if worst > FARTHEST:
         raise CalibrationError(f"{name} is {worst:.0f}° away from a T-pose; stretch the arms out to the sides")

@@ -31,7 +31,7 @@ class PresetError(ValueError):
 class Clock(Section):
     """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept.
 
-    ready_ms: with one dancer over VMC, how long before their next frame is due the server wakes up and warms its caches
+    ready_ms: with one dancer, in a suit, how long before their next frame is due the server wakes up and warms its caches
     (of a core kept busy that is 6 ms in 8 at 120 fps, 6 in 33 at 30); 0: it sleeps on.
     bridge_ms: how long a movement is carried on, dying away, when frames are missing; 0: the dancer is held still.
     """
@@ -154,6 +154,19 @@ def _overlap(listening: str, target: str) -> bool:
     return listening == target or (listening in anywhere and target in here) or (listening in here and target in here)
 
 
+class _Loader(yaml.SafeLoader):
+    """As YAML's safe one, but a key that stands twice is a fault, not a matter of which came last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for key, _ in reversed(node.value):
+            if keys.count(key.value) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
 def load(path: Path) -> Preset:
     """Reads, checks and resolves a preset. Raises PresetError with every fault."""
     if not path.is_file():
@@ -161,7 +174,7 @@ def load(path: Path) -> Preset:
         choices = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
         raise PresetError([f"no preset {path}; presets there: {choices}"])
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise PresetError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
     if not isinstance(data, dict):

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section
+from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section, Senders
 
 FILES = ("file", "skeleton_file")  # the keys of dancers that are paths, relative to the preset
 
@@ -15,8 +15,8 @@ FILES = ("file", "skeleton_file")  # the keys of dancers that are paths, relativ
 class CalibrationWishes(Section):
     """When a dancer is calibrated by itself, and what a calibration sets right (`motion.calibration.Wishes`).
 
-    at: `first_frame` at the start of every show, `t_pose` when they first stand in one and no calibration is kept,
-    `command` only when told. keep: in a file beside the preset, for the next show.
+    at: `first_frame` at the start of every show, where what a kept T-pose says of the joints stays; `t_pose` when they
+    first stand in one and no calibration is kept; `command` only when told. keep: in a file beside the preset.
     """
 
     at: Literal["command", "first_frame", "t_pose"] = "command"
@@ -57,7 +57,7 @@ class UdpDancer(DancerStages):
 
     host: Host = LOOPBACK
     port: Port
-    allow: tuple[str, ...] = ()
+    allow: Senders = ()
 
     person_key: ClassVar[str] = ""  # the key that says whom of several people in a stream; empty: a stream has one
 

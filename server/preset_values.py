@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 from typing import Annotated, Any, Literal
 
@@ -73,7 +74,17 @@ def _numbers(value: Any) -> Any:
     return made if isinstance(value, list | tuple) else made[0]
 
 
+def _senders(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    for address in addresses:
+        try:
+            ipaddress.ip_network(address, strict=False)
+        except ValueError:
+            raise ValueError(f"{address!r} must be an address or a network, such as 192.168.1.0/24") from None
+    return addresses
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
+Senders = Annotated[tuple[str, ...], AfterValidator(_senders)]
 Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, AfterValidator(_port)]  # to listen on
 TargetPort = Annotated[int, AfterValidator(_target_port)]

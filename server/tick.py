@@ -142,14 +142,14 @@ class Tick:
         pacer = Pacer(self.clock, HELD_FPS, punctual=False)
         while self._running:
             pacer.wait()
-            self.hold_the_silent(self.clock.now())
+            self._survive(self.hold_the_silent, self.clock.now())
 
     def _keep_rate(self) -> None:
         pacer, started = Pacer(self.clock, self._fps), self.clock.now()
         while self._running:
             now = pacer.wait()
             self.stats.counts["late"] = pacer.skipped
-            self.beat(now, now - started)
+            self._survive(self.beat, now, now - started)
             self.stats.latency.add(self.clock.now() - now)
 
     def beat(self, now: float, since: float) -> None:
@@ -228,6 +228,14 @@ class Tick:
         if notice is not None:
             for publisher in self._publishers:
                 self._guarded(publisher, publisher.send_stats, notice)
+
+    def _survive(self, work: Callable[..., None], *what: Any) -> None:
+        """Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept."""
+        try:
+            work(*what)
+        except Exception as error:
+            self.stats.counts["tick_faults"] += 1
+            self.last_fault = self.last_fault or f"tick: {type(error).__name__}: {error}"
 
     def _guarded(self, output: ActorOutput | Publisher, send: Callable[..., None], *what: Any) -> None:
         try:

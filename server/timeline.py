@@ -141,6 +141,9 @@ def _same_pose(a: PoseFrame, b: PoseFrame) -> bool:
 
 
 def _between(before: PoseFrame, after: PoseFrame, share: float) -> PoseFrame:
+    """A pose on the way; the nearer one where the two have other joints."""
+    if before.skeleton.topology_hash != after.skeleton.topology_hash:
+        return before if share < 0.5 else after
     sender_time = None
     if before.sender_time is not None and after.sender_time is not None:
         sender_time = before.sender_time + share * (after.sender_time - before.sender_time)
@@ -160,7 +163,7 @@ def _carried_on(before: PoseFrame, newest: PoseFrame, seconds: float) -> PoseFra
     elapsed = newest.receive_time - before.receive_time
     if newest.sender_time is not None and before.sender_time is not None:
         elapsed = newest.sender_time - before.sender_time
-    if not 1e-4 < elapsed < 0.25 or len(before.rotations) != len(newest.rotations):
+    if not 1e-4 < elapsed < 0.25 or before.skeleton.topology_hash != newest.skeleton.topology_hash:
         return newest
     velocity = (newest.root_position - before.root_position) / elapsed
     turn = float(rot.angle(before.rotations, newest.rotations).max()) / elapsed

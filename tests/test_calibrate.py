@@ -112,6 +112,15 @@ def test_what_was_measured_survives_a_restart(tmp_path):
     np.testing.assert_allclose(pose.rotations[0], rot.IDENTITY, atol=1e-9)
 
 
+def test_a_first_frame_keeps_what_a_t_pose_said_of_the_joints(tmp_path):
+    kept = calibrated(tmp_path).stages["dancer1"].calibration
+    again = Calibrations(show(tmp_path, calibration={"at": "first_frame", "place": True}), tmp_path / "show.yaml")
+    pose = run(again.stages["dancer1"], [frame(0, heading=2.0)])[0]
+    np.testing.assert_allclose(pose.rotations, np.tile(rot.IDENTITY, (22, 1)), atol=1e-9)
+    np.testing.assert_allclose(pose.root_position, [0.0, HUMANOID.offsets[0, 1], 0.0], atol=1e-9)
+    np.testing.assert_array_equal(again.stages["dancer1"].calibration.rest, kept.rest)
+
+
 def test_a_dancer_who_keeps_nothing_leaves_no_file(tmp_path):
     calibrated(tmp_path, calibration={"keep": False})
     assert not file_of(tmp_path / "show.yaml").exists()

@@ -207,3 +207,11 @@ def test_a_message_without_type_tags_has_no_arguments():
 def test_signalling_nan_is_read_without_a_warning():
     _, values = osc.LayoutCache().read(b"/a\0\0,f\0\0\x7f\x80\x00\x01")
     assert np.isnan(values).all()
+
+
+def test_a_sender_who_changes_every_type_tag_fills_no_list_that_others_wait_for():
+    cache = osc.LayoutCache()
+    for number in range(1 << 10):
+        tags = [number >> bit & 1 for bit in range(10)]
+        cache.read(osc.encode("/a", *("abc" if tag else 0.5 for tag in tags)))
+    assert len(cache) <= osc.MOST_MASKS

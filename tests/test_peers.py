@@ -108,3 +108,14 @@ def test_a_flood_of_senders_costs_a_fixed_number_of_decoders():
     assert stream.talk(0.2, SUIT, *crowd) == [{SUIT}] * 10
     assert len(stream.peers.others(stream.now)) == MAX_RIVALS
     assert stream.peers.counts["dropped_too_many_senders"] == 10 * (50 - MAX_RIVALS)
+
+
+def test_noise_keeps_no_suit_out():
+    stream = Stream()
+    stream.talk(0.5, SUIT)
+    for number in range(50):
+        stream.now += 0.02
+        for port in range(20):
+            stream.peers.feed(memoryview(b""), ("10.0.2.1", port), stream.now)
+        taken = stream.peers.feed(memoryview(b"\1"), ("10.0.0.1", 5001), stream.now) != []
+        assert taken == (number > 11)

@@ -63,6 +63,10 @@ def test_paths_start_at_the_presets_own_folder() -> None:
         ({"outputs.3.bind": "tcp://127.0.0.1:99999"}, "outputs.3.bind: 'tcp://127.0.0.1:99999': must be"),
         ({"dancers.dancer1": {"receive": "zmq", "connect": "here:1"}}, "dancers.dancer1.connect: 'here:1': must be"),
         ({"dancers.dancer1": {"receive": "vmc", "allow": "1.2.3.4"}}, "allow: '1.2.3.4': must be a list; write [1.2."),
+        (
+            {"dancers.dancer1": {"receive": "vmc", "allow": ["suit"]}},
+            "dancers.dancer1.allow: ['suit']: 'suit' must be an address or a network, such as 192.168.1.0/24",
+        ),
         ({"dancers.dancer1.scale": -1}, "dancers.dancer1.scale: -1: must be metres per unit of the file"),
         ({"dancers.dancer1.scale": 0}, "dancers.dancer1.scale: 0: must be metres per unit of the file"),
         ({"dancers.dancer1.scale": "big"}, "dancers.dancer1.scale: 'big': must be metres per unit of the file"),
@@ -75,6 +79,12 @@ def test_a_fault_names_file_key_value_and_choices(changes: dict[str, object], me
     said = faults(changes)
     assert message in said
     assert all(line.startswith(f"{DEMO}: ") for line in said.splitlines())
+
+
+def test_a_key_that_stands_twice_is_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "show.yaml").write_text("format: 1\nseed: 1\nseed: 2\n")
+    with pytest.raises(PresetError, match=r"show\.yaml: not YAML: the key 'seed' stands twice .*line 3"):
+        preset.load(tmp_path / "show.yaml")
 
 
 def test_every_fault_is_reported_at_once() -> None:

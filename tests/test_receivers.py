@@ -128,11 +128,26 @@ def test_senders_on_the_list_are_heard(allow):
         assert stage.next().number == 1
 
 
-def test_senders_off_the_list_are_counted_and_not_heard():
-    with closing(Stage(allow=("10.0.0.1", "192.168.0.0/16"))) as stage:
+class Tapped:
+    """What a recorder would have been given."""
+
+    def __init__(self) -> None:
+        self.packets: list[bytes] = []
+
+    def packet(self, data, sender, receive_time) -> None:
+        self.packets.append(bytes(data))
+
+    def flush(self, now) -> None:
+        """A frame was closed."""
+
+
+def test_senders_off_the_list_are_counted_and_neither_heard_nor_recorded():
+    tap = Tapped()
+    with closing(Stage(allow=("10.0.0.1", "192.168.0.0/16"), tap=tap)) as stage:
         stage.sender.send(whole(pose()))
         assert stage.until("dropped_source") == 1
         assert stage.receiver.counts["frames"] == 0
+    assert tap.packets == []
 
 
 def test_what_the_decoder_drops_is_in_the_counts():

@@ -166,6 +166,24 @@ def test_a_silent_dancers_partner_is_held_while_others_dance(take: Clip) -> None
     assert tick.timelines["dancer2"].state(clock.now()) == "stale"
 
 
+def test_a_fault_of_a_beat_is_counted_and_the_next_beat_comes(take: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
+    line = DancerLine("dancer1", [], 60.0)
+    tick = Tick(Pipeline([line], []), [], [], None, FakeClock(), 60.0, follow=False)
+    tick.arrive("dancer1", replace(next(BvhPlayer(take, 60.0).frames()), receive_time=0.0))
+    beats: list[float] = []
+
+    def at(time: float) -> None:
+        beats.append(time)
+        if len(beats) == 3:
+            tick.stop()
+        raise ValueError("no pose")
+
+    monkeypatch.setattr(tick.timelines["dancer1"], "at", at)
+    tick.run()
+    assert tick.stats.counts["tick_faults"] == len(beats) == 3
+    assert tick.last_fault == "tick: ValueError: no pose"
+
+
 def relabelled(path: Path, change: Callable[[dict[str, Any]], None] | None) -> Path:
     """The shipped model with its label changed, or without one."""
     model = onnx.load(MODEL)

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motion import rotations as rot
-from motion.skeleton import HUMANOID
+from motion.skeleton import HUMANOID, Skeleton
 from server.protocols.frames import PoseFrame
 from server.timeline import DECAY_SECONDS, PATIENCE_SECONDS, FrameTimer, Timeline
 
@@ -113,6 +113,16 @@ def test_a_moment_between_two_frames_is_interpolated() -> None:
     assert pose is not None
     assert pose.root_position[0] == pytest.approx(0.25)
     assert timeline.at(2.0) is timeline.newest
+
+
+def test_between_two_bodies_nobody_is_mixed() -> None:
+    timeline, other = Timeline(), frame(1, 0.01, 1.01)
+    other.skeleton = Skeleton(HUMANOID.names[:2], HUMANOID.parents[:2], HUMANOID.offsets[:2])
+    other.rotations = other.rotations[:2]
+    timeline.put(frame(0, 0.0, 1.0))
+    timeline.put(other)
+    seen = [timeline.at(time) for time in (1.004, 1.006, 1.07)]
+    assert [len(pose.rotations) for pose in seen if pose is not None] == [22, 2, 2]
 
 
 def test_time_between_frames_is_the_senders_when_it_is_fine_enough() -> None:

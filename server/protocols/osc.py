@@ -33,6 +33,7 @@ __all__ = [
 
 IMMEDIATE = b"\x00\x00\x00\x00\x00\x00\x00\x01"
 MOST_PLANS = 256  # a sender has a handful
+MOST_MASKS = 8  # of datagrams of one length, all of which are tried: somebody might send thousands
 MAX_DATAGRAM = 1472  # an Ethernet frame's 1,500 bytes less the IP and UDP headers: larger ones are cut in pieces
 
 Plan = TypeVar("Plan")
@@ -116,6 +117,8 @@ class LayoutCache:
             if np.array_equal(known, mask):
                 layouts[fixed] = layout
                 return
+        if len(group) >= MOST_MASKS:
+            group.clear()
         group.append((mask, {fixed: layout}))
 
 

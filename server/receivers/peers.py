@@ -106,10 +106,17 @@ class Peers:
         if rival is None:
             for gone in [a for a, p in self._rivals.items() if now - p.heard > NAMED_SECONDS]:
                 del self._rivals[gone]
-            if len(self._rivals) >= MAX_RIVALS:
+            if len(self._rivals) >= MAX_RIVALS and not self._make_room():
                 return None
             rival = self._rivals[address] = Peer(address, self._make(), now)
         return _heard(rival, now)
+
+    def _make_room(self) -> bool:
+        """Forgets the rival that has talked longest without a frame: noise shall not keep a suit out."""
+        noise = [rival for rival in self._rivals.values() if rival.framed == -math.inf]
+        if noise:
+            del self._rivals[min(noise, key=lambda rival: rival.appeared).address]
+        return bool(noise)
 
     def _judged(self, peer: Peer, frames: list[PoseFrame], now: float) -> list[PoseFrame]:
         """The frames, if their sender is the one to follow, which they may have made it."""

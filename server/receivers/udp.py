@@ -33,7 +33,7 @@ class UdpReceiver:
     which. allow: only these senders' addresses or networks ("192.168.1.20", "192.168.1.0/24"), everybody if empty.
     dancer: the preset's name, for messages. ready: who gets ready before a frame is due; nobody when None.
     beside: another dancer's receiver whose port this one shares, for protocols that number their people.
-    tap: sees every datagram first. listens: False for one without a port, which is given its datagrams by a replay.
+    tap: sees every datagram of theirs first. listens: False for one without a port, to which a replay gives datagrams.
     Raises ReceiverError when the port cannot be had, ValueError for an address in `allow` that is none.
     """
 
@@ -68,7 +68,7 @@ class UdpReceiver:
     @property
     def counts(self) -> Counter[str]:
         decoder = self._peers.decoder
-        counts = Counter(self._counts) + self._peers.counts
+        counts = Counter(dict(self._counts)) + Counter(dict(self._peers.counts))
         counts.update({f"dropped_{reason}": count for reason, count in dict(decoder.dropped).items()})
         counts["unknown_names"] = sum(dict(decoder.unknown).values())
         if decoder.numbering is not None:
@@ -99,12 +99,12 @@ class UdpReceiver:
 
     def take(self, datagram: memoryview, source: Address, receive_time: float) -> None:
         """One datagram from the port's thread."""
-        if self._tap is not None:
-            self._tap.packet(datagram, source, receive_time)
         self._counts["packets"] += 1
         if source[0] not in self._allowed:
             self._counts["dropped_source"] += 1
             return
+        if self._tap is not None:
+            self._tap.packet(datagram, source, receive_time)
         try:
             frames = self._peers.feed(datagram, source, receive_time)
             if self.ready is not None and self._peers.is_followed(source):

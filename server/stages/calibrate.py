@@ -16,7 +16,7 @@ from server.params import Knobs
 from server.protocols.frames import PoseFrame
 
 GATHER_SECONDS = 0.5
-MOST_FRAMES = 512
+MOST_FRAMES, ENOUGH_FRAMES = 512, 12  # that are gathered, that are looked at: it is done within one tick
 
 State = Literal["none", "counting down", "measuring", "calibrated", "refused"]
 
@@ -79,11 +79,12 @@ class Calibrate:
         self._seconds += dt
         if kind == "t_pose" and self._seconds < GATHER_SECONDS and len(self._gathered) < MOST_FRAMES:
             return
-        roots = np.array([each.root_position for each in self._gathered])
-        rotations = np.array([each.rotations for each in self._gathered])
+        some = self._gathered[:: max(1, len(self._gathered) // ENOUGH_FRAMES)]
+        roots = np.array([each.root_position for each in some])
+        rotations = np.array([each.rotations for each in some])
         self._kind, self._gathered, self._seconds = None, [], 0.0
         try:
-            self.calibration = measure(kind, roots, rotations, self._wishes)
+            self.calibration = measure(kind, roots, rotations, self._wishes, self.calibration)
         except CalibrationError as error:
             self.state, self.about = "refused", str(error)
             if self._insists:
