@@ -28,7 +28,8 @@ from motion import kinematics
 from motion.bvh import read_bvh
 from motion.bvh_write import write_bvh
 
-STILL = 2.0  # seconds in which nobody has counted anything: what has not arrived by then is lost
+STILL = 6.0  # seconds without a further frame anywhere: a client on a busy machine may stand for a while
+SETTLED = 0.3  # seconds for which all must have got everything: the reference itself may be late
 DEMO = ROOT / "presets/clips/demo_dancer.bvh"
 
 
@@ -147,14 +148,14 @@ def _preset(scratch: Path, outputs: list[dict[str, Any]]) -> Path:
 
 
 def _wait_for(listeners: list[Listener], sent: Reference) -> None:
-    """Until all have got what was sent, or nobody gets any more."""
-    before, since = -1, time.monotonic()
+    """Until all have got what was sent, for a moment, or nobody gets any more."""
+    before, since = (-1, -1), time.monotonic()
     while time.monotonic() - since < STILL:
         received = [listener.received for listener in listeners]
-        if min(received, default=0) >= sent.count > 0:
+        if (now := (sum(received), sent.count)) != before:
+            before, since = now, time.monotonic()
+        if min(received, default=0) >= sent.count > 0 and time.monotonic() - since > SETTLED:
             return
-        if sum(received) != before:
-            before, since = sum(received), time.monotonic()
         time.sleep(0.05)
 
 
