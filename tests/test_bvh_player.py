@@ -165,6 +165,33 @@ def test_another_rate_goes_on_from_the_same_frame():
     assert np.diff(walked)[150:].max() == pytest.approx(0.5 * 2.0 / 600)
 
 
+def test_however_many_orders_come_nothing_is_copied_or_kept():
+    clip = dance(600)
+    player = BvhPlayer(clip, 60.0)
+    for number in range(300):
+        player.rate(1.0 + number % 50)
+    assert player._playing.before.before is None
+    assert np.shares_memory(player._playing.reel.clip.rotations, clip.rotations)
+
+
+@pytest.mark.parametrize("fps", [1.0, 7.0, 59.94, 240.0, 1000.0])
+def test_at_any_rate_a_recording_is_seen_between_its_frames(fps):
+    player = BvhPlayer(dance(600), 60.0, loop=False)
+    player.rate(fps)
+    walked = roots(list(player.frames()))
+    assert len(walked) == int(599 * 60 / fps + 1e-6) + 1
+    assert np.diff(walked) == pytest.approx(2.0 / 600 * fps / 60.0)
+
+
+@pytest.mark.parametrize("fps", [1.0, 25.0, 59.94, 120.0])
+def test_at_any_rate_a_loop_has_no_seam(fps):
+    player = BvhPlayer(dance(100), 60.0)
+    player.rate(fps)
+    walked = roots(list(islice(player.frames(), round(60 * 250 / fps))))
+    # Half a second, or half of the recording, goes back by 2 m at most, eased; the walk itself is 2 m a round.
+    assert np.abs(np.diff(walked)).max() < 1.5 * 2.0 / (60 * min(0.5, 50 / fps)) + 2.0 / 100 * fps / 60
+
+
 def test_another_recording_is_played_from_its_beginning():
     player = BvhPlayer(dance(600), 60.0)
     walked = roots(played(player, 300, {200: lambda: player.load(dance(900, fps=120.0))}))

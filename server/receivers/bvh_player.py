@@ -13,9 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import count
+from itertools import count, takewhile
 
-from motion.clean import resample
 from motion.clip import Clip
 from server.protocols.frames import PoseFrame
 from server.receivers import OnFrame
@@ -26,7 +25,7 @@ CATCH_UP_SECONDS = 0.5  # a thread later than this (a suspended machine) skips f
 
 
 class BvhPlayer:
-    """Plays a clip at `fps`, resampled if it has another rate.
+    """Plays a clip at `fps`, between its own frames if it has another rate.
 
     on_frame: called by the thread after `start`. clock: seconds, for receive_time and the deadlines.
     Raises ValueError for a clip without frames.
@@ -54,19 +53,14 @@ class BvhPlayer:
         self._number = 0  # of the frame that leaves next
         self._film = clip
         self.first, self.last, self.film_fps = 0, len(clip) - 1, clip.fps
-        self._playing = Playing(self._cut(clip, self.first, self.last, self.film_fps))
+        self._playing = Playing(self._cut(clip, self.first, self.last, self.film_fps), fps)
         self._thread = threading.Thread(target=self._run, name="player", daemon=True)
-
-    @property
-    def clip(self) -> Clip:
-        """What is played, at the player's rate."""
-        return self._playing.reel.clip
 
     @property
     def frame(self) -> int:
         """Which of the recording's own frames is seen now."""
-        clip, place = self._playing.reel.place(self._playing.at(self._number))
-        return self.first + min(round(place / clip.fps * self.film_fps), self.last - self.first)
+        place = self._playing.reel.place(self._playing.at(self._number))
+        return self.first + min(round(place), self.last - self.first)
 
     @property
     def running(self) -> bool:
@@ -87,8 +81,7 @@ class BvhPlayer:
         """Goes to a frame of the recording, within what is played of it."""
         if not self.first <= frame <= self.last:
             raise ValueError(f"frame {frame} is not in {self.first}..{self.last}, which are played")
-        reel = self._playing.reel
-        self._order(reel, round((frame - self.first) / self.film_fps * reel.clip.fps), self.running)
+        self._order(self._playing.reel, frame - self.first, self.running)
 
     def span(self, first: int, last: int) -> None:
         """Plays only these frames of the recording and those between, from the first on."""
@@ -108,22 +101,22 @@ class BvhPlayer:
         if len(film) == 0:
             raise ValueError("the recording has no frames")
         part = film if (first, last) == (0, len(film) - 1) else film[first : last + 1]
-        part = Clip(part.skeleton, fps, part.root_positions, part.rotations)
-        return Reel(resample(part, self._fps), self._loop)
+        return Reel(Clip(part.skeleton, fps, part.root_positions, part.rotations), self._loop)
 
     def _cut_anew(self, film: Clip, first: int, last: int, fps: float, frame: int) -> None:
         reel = self._cut(film, first, last, fps)
         self.first, self.last, self.film_fps = first, last, fps
-        self._order(reel, round((frame - first) / fps * reel.clip.fps), self.running)
+        self._order(reel, frame - first, self.running)
 
-    def _order(self, reel: Reel, place: int, running: bool) -> None:
-        self._playing = Playing(reel, self._number + 1, place, running, self._playing)
+    def _order(self, reel: Reel, place: float, running: bool) -> None:
+        before = replace(self._playing, before=None)  # or every order ever given would be kept
+        self._playing = Playing(reel, self._fps, self._number + 1, place, running, before)
         self._ordered.set()
 
     def frames(self) -> Iterator[PoseFrame]:
         """Every frame in order, endless when looping; receive_time is the sender_time."""
-        playing = Playing(self._playing.reel)
-        return (self._frame(playing, number) for number in (count() if self._loop else range(len(self.clip))))
+        playing = Playing(self._playing.reel, self._fps)
+        return (self._frame(playing, number) for number in takewhile(lambda number: not playing.over(number), count()))
 
     @property
     def counts(self) -> Counter[str]:
@@ -144,7 +137,7 @@ class BvhPlayer:
 
     def describe(self) -> str:
         loop = ", looped" if self._loop else ""
-        return f"a recording of {self.clip.seconds:.1f} s at {self._fps:g} fps{loop}"
+        return f"a recording of {self._playing.reel.clip.seconds:.1f} s at {self._fps:g} fps{loop}"
 
     def _frame(self, playing: Playing, number: int) -> PoseFrame:
         time = number / self._fps
@@ -165,13 +158,14 @@ class BvhPlayer:
             now = self._clock()
             if now - deadline > CATCH_UP_SECONDS:
                 caught_up = now
+            frame = self._frame(self._playing, self._number)  # before its time, so that it leaves in time
             if not self._wait_until(deadline):
                 return
             self._counts["frames"] += 1
             # Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept.
             try:
                 if self._on_frame is not None:
-                    self._on_frame(replace(self._frame(self._playing, self._number), receive_time=self._clock()))
+                    self._on_frame(replace(frame, receive_time=self._clock()))
             except Exception as error:
                 self._counts["internal_error"] += 1
                 self.last_error = self.last_error or error

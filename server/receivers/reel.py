@@ -1,13 +1,12 @@
-"""A clip cut for playing: frame after frame in their order, once or round and round, and what is shown of it when.
+"""A film cut for playing: frame after frame in their order, once or round and round, and what is shown of it when.
 
-A loop dissolves its last half second into its first, so nobody is thrown back to the start in one frame.
+A loop dissolves its last half second into its first, so nobody is thrown back to the start in one frame. Places are the
+film's frames, and what lies between two of them is interpolated when it is shown: a rate is a speed of reading.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
 
 from motion import rotations as rot
 from motion.clip import Clip
@@ -15,68 +14,70 @@ from motion.skeleton import Array
 
 DISSOLVE_SECONDS = 0.5
 
+_Shown = tuple[Array, Array]  # root position (3,) and rotations (J, 4)
+
 
 class Reel:
     """The clip's frames; `loop`: endless."""
 
     def __init__(self, clip: Clip, loop: bool) -> None:
         self.clip, self.loop = clip, loop
-        self.dissolve = min(round(DISSOLVE_SECONDS * clip.fps), len(clip) // 2)
-        self._seam = _dissolved(clip, self.dissolve if loop else 0)
+        self._dissolve = min(DISSOLVE_SECONDS * clip.fps, len(clip) // 2)
+        self._round = len(clip) - self._dissolve  # the first one ends where the dissolve begins
 
-    def place(self, number: int) -> tuple[Clip, int]:
-        """Which frame is the number-th: a clip, and where in it. The last one goes on where there is no loop."""
-        clip, place = self.clip, number
-        last = len(clip) - self.dissolve
-        if not self.loop:
-            place = min(number, len(clip) - 1)
-        elif number >= last:
-            # After the first pass a round is: the seam, then the frames between the two dissolved ends.
-            place = (number - last) % last
-            if place < self.dissolve:
-                clip = self._seam
-        return clip, place
+    def place(self, way: float) -> float:
+        """The place in the clip that so many frames of playing lead to; a dissolve counts as the next round."""
+        return way if not self.loop or way < self._round else (way - self._round) % self._round
+
+    def pose(self, way: float) -> _Shown:
+        """What is shown after so many frames. The last one goes on where there is no loop."""
+        place = self.place(way)
+        if way >= self._round and self.loop and place < self._dissolve:
+            return _between(self._at(self._round + place), self._at(place), _eased(place / self._dissolve))
+        return self._at(place)
+
+    def _at(self, place: float) -> _Shown:
+        frame = min(int(place), len(self.clip) - 1)
+        here = self.clip.root_positions[frame], self.clip.rotations[frame]
+        if place == frame or frame == len(self.clip) - 1:
+            return here
+        return _between(here, (self.clip.root_positions[frame + 1], self.clip.rotations[frame + 1]), place - frame)
 
 
 @dataclass(frozen=True)
 class Playing:
-    """From the player's frame `since` on: the reel, from its frame `place` on, or standing there.
+    """From the player's frame `since` on, `fps` a second: the reel, from its frame `place` on, or standing there.
 
-    before: what was shown until then, which dissolves into this.
+    before: what was shown until then, which dissolves into this; what came before that is not to be seen any more.
     """
 
     reel: Reel
+    fps: float
     since: int = 0
-    place: int = 0
+    place: float = 0.0
     running: bool = True
     before: Playing | None = None
 
-    def at(self, number: int) -> int:
-        """The reel's frame that the player's frame `number` shows."""
-        return self.place + (max(number - self.since, 0) if self.running else 0)
+    def at(self, number: int) -> float:
+        """The way along the reel that the player's frame `number` has come."""
+        return self.place + (max(number - self.since, 0) * self.reel.clip.fps / self.fps if self.running else 0.0)
 
     def over(self, number: int) -> bool:
         """Whether there is nothing more to be seen."""
-        return not self.reel.loop and self.running and self.at(number) >= len(self.reel.clip)
+        return not self.reel.loop and self.running and self.at(number) > len(self.reel.clip) - 1 + 1e-6
 
-    def pose(self, number: int) -> tuple[Array, Array]:
+    def pose(self, number: int) -> _Shown:
         """Root position (3,) and rotations (J, 4)."""
-        clip, place = self.reel.place(self.at(number))
-        root, rotations = clip.root_positions[place], clip.rotations[place]
-        share = (number - self.since + 1.0) / (DISSOLVE_SECONDS * clip.fps + 1.0)
+        shown = self.reel.pose(self.at(number))
+        share = (number - self.since + 1.0) / (DISSOLVE_SECONDS * self.fps + 1.0)
         if self.before is None or share >= 1.0:
-            return root, rotations
-        share = share * share * (3.0 - 2.0 * share)
-        shown = Playing(self.before.reel, self.before.since, self.before.place, self.before.running)
-        old_root, old_rotations = shown.pose(number)
-        return old_root + share * (root - old_root), rot.slerp(old_rotations, rotations, share)
+            return shown
+        return _between(self.before.pose(number), shown, _eased(share))
 
 
-def _dissolved(clip: Clip, frames: int) -> Clip:
-    """The clip's last frames turning into its first ones, (frames) long; the weight eases in and out."""
-    t = (np.arange(frames) + 1.0) / (frames + 1.0)
-    weight = t * t * (3.0 - 2.0 * t)
-    end = slice(len(clip) - frames, len(clip))
-    root_positions = clip.root_positions[end] * (1.0 - weight[:, None]) + clip.root_positions[:frames] * weight[:, None]
-    rotations = rot.slerp(clip.rotations[end], clip.rotations[:frames], weight[:, None])
-    return Clip(clip.skeleton, clip.fps, root_positions, rotations)
+def _between(before: _Shown, after: _Shown, share: float) -> _Shown:
+    return before[0] + share * (after[0] - before[0]), rot.slerp(before[1], after[1], share)
+
+
+def _eased(share: float) -> float:
+    return share * share * (3.0 - 2.0 * share)
