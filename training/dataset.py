@@ -223,7 +223,7 @@ def takes_of(pairs: Sequence[Pair]) -> list[list[int]]:
     """Places of the pairs that have a file in common, by its hash: a list for each take, ordered by first place."""
     takes: list[tuple[set[str], list[int]]] = []
     for place, pair in enumerate(pairs):
-        files, places = {pair.lead.sha256, pair.follow.sha256}, [place]
+        files, places = {file["sha256"] for file in pair.files()}, [place]
         for take in [take for take in takes if take[0] & files]:
             takes.remove(take)
             files, places = files | take[0], take[1] + places

@@ -25,11 +25,11 @@ class Run:
 
     name: str  # of the kind: the key in MODELS
     kind: Kind
-    data: dataset.Config
+    data: Any
     model: Any
     training: Any
-    trained: Sequence[dataset.Pair]
-    held_out: Sequence[dataset.Pair]  # may be empty
+    trained: Sequence[Any]  # pairs of training.dataset, or what the kind's own `load` gives
+    held_out: Sequence[Any]  # may be empty
     fabric: Fabric  # launched
     out: Path
     seed: int = 0
@@ -51,10 +51,17 @@ class Kind:
     A module for training.loop has `config`, `skeleton` and `loss(batch) -> (total, parts)`. Where it has them, the
     loop also calls `fit_statistics(batch)` once with many windows (as many as `statistics` says, where it is there; at
     0 not at all), and `start_epoch(epoch)` (from 0) before each epoch, for weights that follow a cycle.
+
+    A kind that is not trained on pairs brings `data`, the Config of its section, and `load`, which has the arguments of
+    dataset.load_pairs; its takes have a name, a length, slices, a skeleton and `files()`. partners: whether it makes
+    partners, who get sequences, a scorecard and a show after training.
     """
 
     config: type
     build: Callable[[Any, Skeleton], nn.Module]
-    windows: Callable[[Run, Sequence[dataset.Pair], bool], Any] | None = None
+    windows: Callable[[Run, Sequence[Any], bool], Any] | None = None
     train: Callable[[Run], Path] = loop.by_gradient
     training: type = loop.Config
+    data: type = dataset.Config
+    load: Callable[..., list[Any]] = dataset.load_pairs
+    partners: bool = True

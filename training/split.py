@@ -23,7 +23,7 @@ def hold_out_share(pairs: Sequence[Pair], share: float, seed: int) -> tuple[list
     takes = takes_of(pairs)
     if len(takes) == 1:
         return _cut(pairs, share)
-    frames = [sum(len(pairs[place].lead) for place in take) for take in takes]
+    frames = [sum(len(pairs[place]) for place in take) for take in takes]
     wanted, held = share * sum(frames), set()
     order = list(range(len(takes)))
     random.Random(seed).shuffle(order)

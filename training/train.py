@@ -51,6 +51,9 @@ def run(options: argparse.Namespace) -> Path | None:
     if not prepared.fabric.is_global_zero:
         return None
     model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
+    if not prepared.kind.partners:
+        print(f"the model: {model}")
+        return None
     shown = prepared.held_out or prepared.trained
     if options.results:
         print("", *results.write(prepared.out, options.kind, model, shown, options.seed), sep="\n")
@@ -102,7 +105,7 @@ def prepare(
         training = dataclasses.replace(training, epochs=options.epochs)
     with fabric.rank_zero_first():  # the others find the takes in the cache
         report = out if fabric.is_global_zero else None
-        pairs = dataset.load_pairs(data, options.data, options.cache or out / "cache", report)
+        pairs = MODELS[options.kind].load(data, options.data, options.cache or out / "cache", report)
     if fold is None:
         trained, held_out = hold_out_share(pairs, data.test_share, options.seed)
     else:
@@ -154,7 +157,9 @@ def write_show(path: Path, model: Path, dancer: Path) -> Path:
 
 def read_config(kind: str, path: Path) -> dict[str, Any]:
     """The three Configs of a YAML file. Raises ValueError with every fault, each naming file, key and choices."""
-    return config.read(path, {"data": dataset.Config, "model": MODELS[kind].config, "training": MODELS[kind].training})
+    return config.read(
+        path, {"data": MODELS[kind].data, "model": MODELS[kind].config, "training": MODELS[kind].training}
+    )
 
 
 def _fold(text: str | None) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
+from exporters.graphs.upsampler import UpsamplerStep
 from motion.manifest import Manifest
 
 
@@ -31,6 +32,7 @@ GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the che
     "duet_match": match_step,
     "duet_window": DuetWindowStep,
     "deepfake": DeepfakeStep,
+    "upsampler": UpsamplerStep,
 }
 
 

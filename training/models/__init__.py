@@ -10,7 +10,7 @@ from torch import nn
 from motion.skeleton import Skeleton
 from training import checkpoint
 from training.checkpoint import describe
-from training.models import deepfake, duet, duet_match, duet_window
+from training.models import deepfake, duet, duet_match, duet_window, upsampler, upsampler_takes
 from training.run import Kind
 
 __all__ = ["MODELS", "describe", "load_checkpoint", "read_checkpoint", "rebuild"]
@@ -22,6 +22,15 @@ MODELS: dict[str, Kind] = {
         duet_window.Config, duet_window.DuetWindow, duet_window.windows, duet_window.train, duet_window.Training
     ),
     "deepfake": Kind(deepfake.Config, deepfake.Deepfake, deepfake.windows, deepfake.train, deepfake.Training),
+    "upsampler": Kind(
+        upsampler.Config,
+        upsampler.Upsampler,
+        upsampler.windows,
+        training=upsampler.Training,
+        data=upsampler_takes.Config,
+        load=upsampler_takes.load_takes,
+        partners=False,
+    ),
 }
 
 

@@ -1,0 +1,227 @@
+"""Low-rate or noisy joints in, the moments between them out, and those to come: the successor of Render-In-Between's
+motion model (BMVC 2021).
+
+Keys are seen from the newest past key's own ground point and facing. What the plain way between them (Catmull-Rom;
+beyond the newest, on at its speed) misses is learned, as positions, and brought back onto the bones, so that lengths
+are exact. Two networks: `residual`, an expert for each question (training.models.upsampler_experts), and
+`transformer`, the seed's (training.models.upsampler_transformer). Both begin as the plain way: their gate is shut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+
+from motion.metrics.joints import HAND_BEYOND_WRIST
+from motion.skeleton import HUMANOID, Skeleton
+from training import kinematics, loop
+from training.models import upsampler_experts, upsampler_keys
+from training.models.upsampler_body import Body
+from training.models.upsampler_cleaner import Cleaner
+from training.models.upsampler_experts import Asked, Experts
+from training.models.upsampler_keys import Keys
+from training.models.upsampler_takes import Take
+from training.models.upsampler_windows import Windows
+
+if TYPE_CHECKING:
+    from training.run import Run
+
+WATCHED_STRIDE = 8  # frames
+_HIPS = [HUMANOID.index(name) for name in ("LeftUpperLeg", "RightUpperLeg", "LeftUpperArm", "RightUpperArm")]
+_WRISTS = [HUMANOID.index(name) for name in ("LeftHand", "RightHand")]
+_ELBOWS = [HUMANOID.index(name) for name in ("LeftLowerArm", "RightLowerArm")]
+
+
+@dataclass(frozen=True)
+class Config:
+    """past, ahead: slots for keys. width, dropout: of the network. shares: how often a window asks to go on without
+    looking ahead, for one key ahead, for two, and for a forecast. corrupted: share of windows between keys whose keys
+    are made wrong. *_loss: weights beside that of positions.
+
+    spline: where a spline is nearer than the network on takes not trained on, as (keys ahead, lowest rate of the keys,
+    highest); the stage uses one there.
+    """
+
+    network: Literal["residual", "transformer"] = "residual"
+    past: int = 11
+    ahead: int = 2
+    width: int = 384
+    dropout: float = 0.1
+    shares: tuple[float, ...] = (0.25, 0.22, 0.3, 0.23)
+    corrupted: float = 0.35
+    velocity_loss: float = 0.2
+    acceleration_loss: float = 0.02
+    key_loss: float = 0.5
+    spline: tuple[tuple[int, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.past < 11 or self.ahead != 2:
+            raise ValueError(
+                f"past {self.past} must be at least 11 and ahead {self.ahead} be 2: what is asked needs them"
+            )
+        if len(self.shares) != 4 or not min(self.shares) >= 0.0 < sum(self.shares):
+            raise ValueError(f"shares are four numbers of at least 0, not {list(self.shares)}")
+
+
+@dataclass(frozen=True)
+class Training(loop.Config):
+    """As training.loop."""
+
+    epochs: int = 36
+    batch_size: int = 1024
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+
+
+class Upsampler(nn.Module):
+    """See the module. Poses in and out are root positions and 6-D local rotations of the skeleton."""
+
+    statistics = 32768  # windows that scales and ridges are taken from
+
+    def __init__(self, config: Config, skeleton: Skeleton = HUMANOID) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.body = Body(skeleton)
+        self.experts = Experts(len(skeleton), 3, config.width, config.dropout)
+        self.cleaner = Cleaner(skeleton)
+
+    # ---- training
+
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Errors in metres of the 24 points that are judged, of their speeds and of changes of speed; weighted by what
+        is usual at a rate.
+        """
+        asked, made_keys, turn, origin = self._asked(batch)
+        made = self.body.standing(upsampler_keys.base(asked.keys, asked.query, asked.dense) + self.experts(asked))
+        truth = _seen_from(batch["truth"], turn, origin)
+        usual = torch.where(asked.dense, 1.0, (asked.step * 30.0) ** -1.2)
+        soon = torch.where(asked.dense[:, None], 0.4 / (0.4 + asked.query * 20.0), 1.0)
+        weight = (usual[:, None] * soon)[..., None]
+        off = _points(made) - _points(truth)
+        apart = (asked.query[:, 1:] - asked.query[:, :-1])[..., None, None]
+        speed = off.diff(dim=1) / apart * asked.step[:, None, None, None]
+        bend = speed.diff(dim=1)
+        parts = {
+            "positions": (off.norm(dim=-1) * weight).mean(),
+            "velocity": (speed.norm(dim=-1) * weight[:, 1:]).mean(),
+            "acceleration": (bend.norm(dim=-1) * weight[:, 2:]).mean(),
+            "keys": _key_error(
+                made_keys, _seen_from(batch["clean"], turn, origin), asked.keys.present, batch["corrupted"]
+            ),
+        }
+        c = self.config
+        total = parts["positions"] + c.velocity_loss * parts["velocity"]
+        return total + c.acceleration_loss * parts["acceleration"] + c.key_loss * parts["keys"], parts
+
+    @torch.no_grad()
+    def fit_statistics(self, batch: dict[str, Tensor]) -> None:
+        """Scales and ridges, before training."""
+        good = batch["corrupted"] < 0.5
+        batch = {name: value[good] for name, value in batch.items()}
+        asked, _, turn, origin = self._asked(batch)
+        missing = _seen_from(batch["truth"], turn, origin) - upsampler_keys.base(asked.keys, asked.query, asked.dense)
+        self.experts.fit(asked, missing)
+
+    def _asked(self, batch: dict[str, Tensor]) -> tuple[Asked, Tensor, Tensor, Tensor]:
+        """What a batch of positions asks, its keys when cleaned, and the body's frame: turn, origin."""
+        return self.ask(batch["keys"], batch["times"], batch["valid"], batch["query"])
+
+    # ---- use
+
+    def ask(self, keys: Tensor, times: Tensor, valid: Tensor, query: Tensor) -> tuple[Asked, Tensor, Tensor, Tensor]:
+        """positions (B, K, J, 3) without gaps, times (B, K), valid (B, K, J), query (B, Q)."""
+        newest = self.config.past - 1
+        turn, origin = _facing(keys[:, newest])
+        seen = _seen_from(keys, turn, origin)
+        whole = Keys(seen, times, upsampler_keys.present(valid, self.config.past), self.config.past)
+        seen = self.cleaner(whole, valid)
+        whole = replace(whole, positions=seen)
+        return upsampler_experts.ask(whole, query), seen, turn, origin
+
+    def forward(
+        self, root: Tensor, rotations: Tensor, times: Tensor, valid: Tensor, query: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Poses at `query` (B, Q) seconds, and the keys without what is wrong with them.
+
+        root (B, K, 3), rotations (B, K, J, 6), times (B, K) seconds from the newest past key, valid (B, K, J).
+        Returns root (B, Q, 3) and rotations (B, Q, J, 6), then the same of the keys (B, K, ...).
+        """
+        valid = valid * _finite(rotations)
+        valid = torch.cat([valid[..., :1] * _finite(root)[..., None], valid[..., 1:]], dim=-1)
+        root = upsampler_keys.filled(root[:, :, None], times, valid[..., :1])[:, :, 0]
+        matrices = kinematics.matrices_from_6d(upsampler_keys.filled(rotations, times, valid))
+        positions, turns = _forward(self.skeleton, self.body.offsets, root, matrices)
+        asked, cleaned, facing, origin = self.ask(positions, times, valid, query)
+        turned = facing[:, None, None].transpose(-1, -2) @ turns
+        wished = upsampler_keys.base(asked.keys, asked.query, asked.dense) + self.experts(asked)
+        at = Keys(kinematics.sixd_from_matrices(turned), times, asked.keys.present, asked.keys.past)
+        between = kinematics.matrices_from_6d(upsampler_keys.base(at, query, asked.dense))
+        made = self._world(wished, between, facing, origin)
+        return *made, *self._world(cleaned, turned, facing, origin)
+
+    def _world(self, wished: Tensor, turns: Tensor, facing: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
+        """Root (B, Q, 3) and 6-D local rotations (B, Q, J, 6) in the world."""
+        _, turned = self.body.posed(wished, turns)
+        turned = facing[:, None, None] @ turned
+        local = kinematics.sixd_from_matrices(self.body.local(turned))
+        return wished[:, :, 0] @ facing.transpose(-1, -2) + origin[:, None], local
+
+
+def _forward(skeleton: Skeleton, offsets: Tensor, root: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Positions (..., J, 3) and global rotations (..., J, 3, 3), by pointer doubling."""
+    joints = len(skeleton)
+    identity = torch.eye(3) + 0.0 * matrices[..., :1, :, :]  # a graph takes its batch from them
+    turns = torch.cat([matrices, identity], dim=-3)
+    bones = torch.cat([torch.zeros_like(offsets[:1]), offsets[1:], offsets.new_zeros(1, 3)])
+    places = torch.cat([root[..., None, :], bones[1:] + 0.0 * matrices[..., 0]], dim=-2)
+    ancestors = [joints if parent < 0 else parent for parent in (*skeleton.parents, -1)]
+    while any(ancestor != joints for ancestor in ancestors):
+        above = torch.tensor(ancestors)
+        over = turns.index_select(turns.dim() - 3, above)
+        places = places.index_select(places.dim() - 2, above) + torch.matmul(over, places[..., None])[..., 0]
+        turns = torch.matmul(over, turns)
+        ancestors = [ancestors[joint] for joint in ancestors]
+    return places[..., :joints, :], turns[..., :joints, :, :]
+
+
+def _finite(values: Tensor) -> Tensor:
+    """1 where all along the last axis are numbers of a body's size, else 0."""
+    return (values.abs() < 1e6).float().amin(dim=-1)
+
+
+def _facing(body: Tensor) -> tuple[Tensor, Tensor]:
+    """The frame of a body (B, J, 3): its turn (B, 3, 3), columns left, up, forward, and the ground point under it."""
+    left, right, left_arm, right_arm = (body[:, joint, 0::2] for joint in _HIPS)
+    across = left - right + left_arm - right_arm
+    across = torch.where(across.norm(dim=-1, keepdim=True) > 1e-6, across, across.new_tensor([1.0, 0.0]))
+    turn = kinematics.heading_matrix(nn.functional.normalize(across, dim=-1, eps=1e-6))
+    return turn, body[:, 0] * body.new_tensor([1.0, 0.0, 1.0])
+
+
+def _seen_from(positions: Tensor, turn: Tensor, origin: Tensor) -> Tensor:
+    """Positions (B, T, J, 3) in the world, in the frame of `_facing`."""
+    seen = (positions - origin[:, None, None]).flatten(1, 2) @ turn
+    return seen.unflatten(1, positions.shape[1:3])
+
+
+def _points(positions: Tensor) -> Tensor:
+    """The joints and two hands' middles, (..., 24, 3)."""
+    wrists = positions[..., _WRISTS, :]
+    forearms = nn.functional.normalize(wrists - positions[..., _ELBOWS, :], dim=-1, eps=1e-6)
+    return torch.cat([positions, wrists + HAND_BEYOND_WRIST * forearms], dim=-2)
+
+
+def _key_error(made: Tensor, clean: Tensor, present: Tensor, corrupted: Tensor) -> Tensor:
+    weight = present * corrupted[:, None]
+    return ((made - clean).norm(dim=-1).mean(dim=-1) * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:
+    """All windows; those that are watched are fewer and not mirrored."""
+    c = run.model
+    mirror, stride = augment and run.data.mirror, 1 if augment else WATCHED_STRIDE
+    return Windows(takes, c.past, c.ahead, mirror, c.shares, c.corrupted, run.skeleton, stride)

@@ -1,0 +1,121 @@
+"""A body's bones: positions wished for -> positions it can have, and the rotations that have them.
+
+A joint with one child points at it; a joint with several (hips, upper chest) has the orientation that the line between
+two of them and the way to a third say, which is a 6-D rotation (Zhou et al. 2019). So lengths are exact, and what no
+position tells (a twist, a hand) stays what it was.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from motion.skeleton import Skeleton
+from training.kinematics import matrices_from_6d
+
+_SHORT = 1e-4  # metres; a bone this short has no direction
+
+
+class Body(nn.Module):
+    """Tables of one skeleton. Positions (..., J, 3) metres; rotations are matrices (..., J, 3, 3)."""
+
+    def __init__(self, skeleton: Skeleton) -> None:
+        super().__init__()
+        offsets = torch.tensor(skeleton.offsets, dtype=torch.float32)
+        joints = len(skeleton)
+        parents = [max(parent, 0) for parent in skeleton.parents]
+        long = [[c for c in range(1, joints) if parents[c] == j and offsets[c].norm() > _SHORT] for j in range(joints)]
+        frames = {joint: frame for joint in range(joints) if (frame := _frame(offsets, long[joint]))}
+        wide = list(frames)
+        left, right, up = ([row[n] for row in frames.values()] for n in range(3))
+        single = [j for j in range(joints) if long[j] and j not in frames]
+        aimed = [long[j][0] for j in single]
+        leaves = [j for j in range(joints) if not long[j]]
+        carried = [j for j in range(1, joints) if parents[j] in frames]
+        held = [*wide, *single]
+        tables = {
+            "above": parents,
+            "corners": [*left, *right, *up, *wide],
+            "carrier": [wide.index(parents[j]) for j in carried],
+            "order": [joints + carried.index(j) if j in carried else j for j in range(joints)],
+            "single": single,
+            "aimed": aimed,
+            "leaf": leaves,
+            "tops": [parents[j] for j in leaves],
+            "holders": [held.index(parents[j]) for j in leaves],
+            "places": [[*held, *leaves].index(j) for j in range(joints)],
+        }
+        for name, places in tables.items():
+            self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
+        below = torch.eye(joints)
+        for joint in range(1, joints):
+            below[joint] += below[parents[joint]]
+        lengths = offsets.norm(dim=-1, keepdim=True)
+        lengths[0] = 0.0
+        rest = _oriented(offsets[left] - offsets[right], offsets[up])
+        self.register_buffer("below", below, persistent=False)  # (J, J): positions are below @ bones
+        self.register_buffer("lengths", lengths, persistent=False)
+        self.register_buffer("offsets", offsets, persistent=False)
+        self.register_buffer("aims", (offsets[aimed] / lengths[aimed])[..., None], persistent=False)
+        self.register_buffer("rest", rest, persistent=False)  # (wide, 3, 3)
+        rigid = rest.transpose(-1, -2)[tables["carrier"]] @ offsets[carried, :, None]
+        self.register_buffer("rigid", rigid, persistent=False)
+
+    def standing(self, wished: Tensor) -> Tensor:
+        """Positions of this body that point where the wished ones do; the root is where it is wished."""
+        return self._placed(wished)[0]
+
+    def _placed(self, wished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions, unit directions of the bones (..., J, 3), orientations of wide joints (..., wide, 3, 3)."""
+        directions = F.normalize(wished - self.take(wished, "above"), dim=-1, eps=1e-6)
+        left, right, up, wide = self.take(wished, "corners").chunk(4, dim=-2)
+        frames = _oriented(left - right, up - wide)
+        rigid = torch.matmul(self.take(frames, "carrier", -3), self.rigid)[..., 0]
+        bones = torch.cat([wished[..., :1, :], (directions * self.lengths)[..., 1:, :], rigid], dim=-2)
+        return torch.matmul(self.below, self.take(bones, "order")), directions, frames
+
+    def posed(self, wished: Tensor, turns: Tensor) -> tuple[Tensor, Tensor]:
+        """(positions, global rotations) of the body pointing where `wished` does, twisted as global `turns` are."""
+        positions, directions, frames = self._placed(wished)
+        own = self.take(turns, "single", -3)
+        turned = _between(torch.matmul(own, self.aims)[..., 0], self.take(directions, "aimed")) @ own
+        held = torch.cat([frames @ self.rest.transpose(-1, -2), turned], dim=-3)
+        local = self.take(turns, "tops", -3).transpose(-1, -2) @ self.take(turns, "leaf", -3)
+        whole = torch.cat([held, self.take(held, "holders", -3) @ local], dim=-3)
+        return positions, self.take(whole, "places", -3)
+
+    def local(self, turns: Tensor) -> Tensor:
+        """Local rotations of global ones."""
+        above = self.take(turns, "above", -3).transpose(-1, -2) @ turns
+        return torch.cat([turns[..., :1, :, :], above[..., 1:, :, :]], dim=-3)
+
+    def take(self, values: Tensor, table: str, dim: int = -2) -> Tensor:
+        """Joints in a table's order; one operation in a graph, where an index would be ten."""
+        return values.index_select(values.dim() + dim, getattr(self, table))
+
+
+def _frame(offsets: Tensor, children: list[int]) -> tuple[int, int, int] | None:
+    """Of a joint's children the two that are furthest apart and the one that stands off their line; None: no such."""
+    if len(children) < 2:
+        return None
+    pairs = [(a, b) for a in children for b in children if a < b]
+    one, other = max(pairs, key=lambda pair: float((offsets[pair[0]] - offsets[pair[1]]).norm()))
+    axis = F.normalize(offsets[one] - offsets[other], dim=0)
+    off = {child: float((offsets[child] - axis * (axis @ offsets[child])).norm()) for child in children}
+    up = max(off, key=lambda child: off[child])
+    return (one, other, up) if off[up] > 0.01 else None
+
+
+def _oriented(across: Tensor, up: Tensor) -> Tensor:
+    """Rotation matrices whose x axis is `across` and whose y axis is as near `up` as that allows."""
+    return matrices_from_6d(torch.cat([across, up], dim=-1))
+
+
+def _between(one: Tensor, other: Tensor) -> Tensor:
+    """The shortest turn (..., 3, 3) of unit vectors (..., 3) `one` to `other`; near the opposite it stays finite."""
+    x, y, z = torch.linalg.cross(one, other).unbind(-1)
+    zero = 0.0 * x
+    crossed = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    cosine = (one * other).sum(-1)[..., None, None]
+    return torch.eye(3) + crossed + crossed @ crossed / (1.0 + cosine).clamp(min=1e-3)
