@@ -1,5 +1,6 @@
 """The recording as a dancer: the same frames, in time, round after round."""
 
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -210,6 +211,25 @@ def test_a_recording_that_has_ended_starts_again_when_told_to():
         again = arrived.get(timeout=PATIENCE)
     assert again.number > played_once[-1].number
     assert again.sender_time == again.number / 240.0
+
+
+def test_an_order_given_while_a_recording_plays_does_not_play_it_again_at_its_end():
+    live = []
+    player = BvhPlayer(dance(30), 1000.0, loop=False, on_frame=live.append)
+
+    class NoMore(threading.Event):
+        """No order comes any more: who waits for one waits until the show is over."""
+
+        def wait(self, timeout=None):
+            if not self.is_set():
+                player._closing.set()
+            return True
+
+    player._ordered = NoMore()
+    player.seek(10)
+    player._run()
+    assert player.finished.is_set()
+    assert len(live) + player.counts["skipped"] == 21  # the frame that was seen, and 10..29
 
 
 @pytest.mark.parametrize(

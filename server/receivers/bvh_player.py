@@ -173,9 +173,11 @@ class BvhPlayer:
 
     def _rest(self, start: float) -> None:
         """The recording has ended: until there is an order nothing is sent."""
+        self._ordered.clear()  # by orders that were followed while it played
+        if self._closing.is_set() or not self._playing.over(self._number):
+            return
         self.finished.set()
         self._ordered.wait()
-        self._ordered.clear()
         self._number = max(self._number, math.ceil((self._clock() - start) * self._fps))
         self._playing = replace(self._playing, since=self._number)
 
