@@ -215,7 +215,7 @@ def test_a_recording_that_has_ended_starts_again_when_told_to():
 
 def test_an_order_given_while_a_recording_plays_does_not_play_it_again_at_its_end():
     live = []
-    player = BvhPlayer(dance(30), 1000.0, loop=False, on_frame=live.append)
+    player = BvhPlayer(dance(30, fps=1000.0), 1000.0, loop=False, on_frame=live.append)
 
     class NoMore(threading.Event):
         """No order comes any more: who waits for one waits until the show is over."""
