@@ -48,8 +48,8 @@ def changes(cue: Cue) -> Iterator[ControlChange]:
     if cue.reset:
         yield ControlChange("show/reset", 1.0)
     for name, value in settings(cue).items():
-        resting = name == STILLNESS and cue.still is not None
-        yield ControlChange(name, value, cue.seconds or (STILL_SECONDS if resting else 0.0))
+        unsaid = name == STILLNESS and cue.still is not None and "seconds" not in cue.model_fields_set
+        yield ControlChange(name, value, STILL_SECONDS if unsaid else cue.seconds)
 
 
 def settings(cue: Cue) -> dict[str, float | tuple[float, ...]]:

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 from server import preset as presets
+from server.cues import changes as changes_of
+from server.params import ControlChange
 from server.preset_control import Control, Cue
 
 DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
@@ -43,6 +45,12 @@ def test_yaml_reads_off_as_false() -> None:
 def test_cues_are_a_list_of_steps() -> None:
     cues = parse(cues=[{"name": "wait", "still": True}, {"params": {"*/latent_mix": [1, 0]}, "seconds": 2}]).cues
     assert cues == (Cue(name="wait", still=True), Cue(params={"*/latent_mix": (1.0, 0.0)}, seconds=2.0))
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [({}, 1.5), ({"seconds": 0}, 0.0), ({"seconds": 4}, 4.0)])
+def test_a_partner_comes_to_rest_in_as_many_seconds_as_a_cue_says(seconds: dict[str, float], taken: float) -> None:
+    (change,) = changes_of(Cue(still=True, **seconds))  # type: ignore[arg-type]
+    assert change == ControlChange("*/stillness", 1.0, taken)
 
 
 @pytest.mark.parametrize(
