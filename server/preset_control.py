@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, TargetPort
 
 OFF = -1
+LONGEST_CROSS_FADE = 60.0  # seconds
 RESERVED = ("go", "back", "current")  # addresses below /cue that are no cue's name
 ADDRESSES = (
     "show",
@@ -71,12 +72,12 @@ class Cue(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,31})?$")] = ""
-    seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
     params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
     freeze: bool | None = None
     still: bool | None = None
     reset: bool = False
     preset: str | None = None
+    seconds: Annotated[float, Field(ge=0, le=600)] = 0.0
 
     @field_validator("name")
     @classmethod
@@ -84,6 +85,13 @@ class Cue(Section):
         if name in RESERVED:
             raise ValueError(f"is an address of its own (/cue/{name}); take another name")
         return name
+
+    @field_validator("seconds")
+    @classmethod
+    def _no_endless_cross_fade(cls, seconds: float, info: ValidationInfo) -> float:
+        if info.data.get("preset") is not None and seconds > LONGEST_CROSS_FADE:
+            raise ValueError(f"a cross-fade to another preset takes 0 to {LONGEST_CROSS_FADE:g} seconds")
+        return seconds
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Cue:

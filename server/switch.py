@@ -16,7 +16,7 @@ from server.cues import settings
 from server.errands import Arguments, Command
 from server.pipeline import Pipeline
 from server.preset import Preset
-from server.preset_control import Cue
+from server.preset_control import LONGEST_CROSS_FADE, Cue
 from server.tick import Successor, Tick
 
 LIVE = ("seed", "partners", "cues", "stage_page")  # what two presets may differ in
@@ -100,8 +100,8 @@ class Switch:
         name, seconds = (*arguments, *("", FADE_SECONDS)[len(arguments) :])[:2]
         if not isinstance(name, str) or not name:
             raise ValueError(f"takes the name of a preset; there are: {', '.join(self.names())}")
-        if not isinstance(seconds, int | float) or not 0.0 <= seconds <= 60.0:
-            raise ValueError(f"takes 0 to 60 seconds of cross-fade, not {str(seconds)[:40]}")
+        if not isinstance(seconds, int | float) or not 0.0 <= seconds <= LONGEST_CROSS_FADE:
+            raise ValueError(f"takes 0 to {LONGEST_CROSS_FADE:g} seconds of cross-fade, not {str(seconds)[:40]}")
         return name, float(seconds)
 
 

@@ -72,6 +72,7 @@ def test_a_partner_comes_to_rest_in_as_many_seconds_as_a_cue_says(seconds: dict[
             "partners.cue: /cue/... is an address of the show's own",
         ),
         ({"cues": [{"still": True, "seconds": -1}]}, "cues.0.seconds: -1: input should be greater than"),
+        ({"cues": [{"preset": "act2", "seconds": 100}]}, "cues.0.seconds: 100: a cross-fade to another preset"),
         ({"cues": [{"params": {"p/x": "much"}}]}, "cues.0.params.p/x: 'much': must be a number"),
     ],
 )
