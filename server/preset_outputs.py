@@ -57,6 +57,13 @@ def _only(legal: str, why: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _some(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Checked when each of them is right: pydantic counts only those, and a wrong one is a fault already."""
+    if not names:
+        raise ValueError("must name at least one")
+    return names
+
+
 def _off(value: Any) -> Any:
     return None if value is False or value == "off" else value  # YAML reads a bare `off` as false
 
@@ -96,7 +103,7 @@ class AiToolboxOutput(UdpOutput, _Space):
     port: TargetPort = 9004
     index: Annotated[Annotated[int, Field(ge=0, le=99)] | None, BeforeValidator(_off)] = 0
     position_scale: Annotated[float, Field(gt=0)] = 1.0
-    quantities: Annotated[tuple[Quantity, ...], Field(min_length=1)] = (
+    quantities: Annotated[tuple[Quantity, ...], AfterValidator(_some)] = (
         "rot_local",
         "pos_world",
         "rot_world",
@@ -112,7 +119,7 @@ class TouchDesignerOutput(UdpOutput, _Space):
     port: TargetPort = 7000
     profile: Profile = "touchdesigner"
     person: Annotated[int, Field(ge=1, le=99)] = 1
-    channels: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
+    channels: Annotated[tuple[str, ...], AfterValidator(_some)] = ("*",)
     space: Literal["world", "local"] = "world"
     rotate_order: RotateOrder = "xyz"
     flat: bool = False

@@ -196,6 +196,8 @@ TD = {"send": "touchdesigner", "actor": "partner1"}
         ),
         ([TD | {"channels": ["hip:tx"]}], "no channel 'hip:tx'; joints: hips, spine"),
         ([TD | {"channels": "hips:tx"}], "must be a list; write [hips:tx]"),
+        ([TD | {"channels": [5]}], "outputs.0.channels.0: 5: input should be a valid string"),
+        ([TD | {"channels": []}], "outputs.0.channels: []: must name at least one"),
         ([TD | {"rotate_order": "xyx"}], "outputs.0.rotate_order: 'xyx' is not one of xyz, xzy"),
         (
             [TD, TD | {"actor": "dancer1"}],
@@ -214,7 +216,8 @@ TD = {"send": "touchdesigner", "actor": "partner1"}
 def test_what_cannot_be_sent_is_refused_before_the_show(outputs, message):
     with pytest.raises(PresetError) as error:
         show(*outputs)
-    assert message in str(error.value)
+    (fault,) = error.value.faults
+    assert message in fault
 
 
 @pytest.mark.parametrize(
