@@ -1,0 +1,125 @@
+"""Ways from key poses to poses between them: the plain ones, and a model's, over whole recordings in pieces.
+
+Frame n stands at n / (fps * rate) seconds from the first key; the last frame is never later than the last key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from motion import key_window, upsampling
+from motion.clip import Clip
+from motion.key_window import Places
+from motion.skeleton import HUMANOID, Array
+from motion.upsampling import Bools
+from server.onnx_model import ModelError, OnnxModel
+
+MODELS = Path(__file__).resolve().parents[1] / "presets" / "models"
+SPLINE = "cubic"  # what stands in for a model that is not there
+COMPARED = {"linear": "slerp", "spline": "cubic"}  # names of what --compare writes; for points slerp is linear, too
+PIECE = 4096  # frames made at once: an hour takes no more memory than a minute
+BATCH = 512  # moments a model is asked for at once
+
+# (times (K,), root (K, 3), rotations (K, J, 4), queries (Q,)) -> the root and the rotations at the queries
+Way = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """See exporters.upsample, whose options these are. film: where a GIF of before and after goes, if anywhere."""
+
+    source: Path
+    target: Path
+    rate: float
+    method: str = "model"
+    model: Path | None = None
+    compare: bool = False
+    film: Path | None = None
+    scale: str | float = "auto"
+    fps: float = 30.0
+
+    def beside(self, name: str) -> Path:
+        """Where a plain way's result goes: NAME.linear.bvh beside NAME.bvh, NAME.linear beside a folder."""
+        return self.target.with_name(f"{self.target.stem}.{name}{self.target.suffix}")
+
+
+def plain(method: str) -> Way:
+    """One of the ways of motion.upsampling."""
+    return lambda times, root, rotations, queries: upsampling.poses_at(method, times, root, rotations, queries)
+
+
+class Upsampler:
+    """A model that says what was between keys, or what comes after them; see exporters.graphs.upsampler.
+
+    Raises ModelError when the model is no upsampler of HUMANOID.
+    """
+
+    def __init__(self, model: OnnxModel) -> None:
+        self.model, self.manifest = model, model.manifest
+        if self.manifest.kind != "upsampler" or self.manifest.skeleton.topology_hash != HUMANOID.topology_hash:
+            raise ModelError(f"{model.path}: a {self.manifest.kind} model is no upsampler of the standard body's poses")
+
+    def between(
+        self, times: Array, root: Array, rotations: Array, valid: Bools, queries: Array, ahead: int
+    ) -> tuple[Array, Array]:
+        """Root (Q, 3) and rotations (Q, 22, 4) at queries (Q,), each told from at most `ahead` keys after it.
+
+        times (K,) seconds, root (K, 3), rotations (K, 22, 4) local, valid (K, 22).
+        """
+        return self._told(key_window.between(times, queries, ahead), times, root, rotations, valid, queries)
+
+    def ahead(self, times: Array, root: Array, rotations: Array, frames: Places, seconds: float) -> tuple[Array, Array]:
+        """What is `seconds` after each of the frames (F,), told from those up to it, which come at an even rate."""
+        first = int(frames.min(initial=len(times)))
+        one = key_window.forecast(times[: first + 1])
+        places = np.where(one < 0, -1, one + (frames - first)[:, None])
+        valid = np.ones(rotations.shape[:2], dtype=np.bool_)
+        return self._told(places, times, root, rotations, valid, times[frames] + seconds)
+
+    def spline_is_better(self, fps: float, ahead: int = key_window.AHEAD) -> bool:
+        """Whether the model's own table says so of keys at this rate."""
+        table = self.manifest.scorecard.get("spline_is_better", ())
+        return any(row["ahead"] == ahead and row["from_fps"] <= fps <= row["to_fps"] for row in table)
+
+    def way(self) -> Way:
+        """As a plain one: every key is there, and two are looked ahead."""
+
+        def made(times: Array, root: Array, rotations: Array, queries: Array) -> tuple[Array, Array]:
+            first, last = np.searchsorted(times, [queries[0], queries[-1]])  # only the keys around a piece
+            near = slice(max(int(first) - key_window.PAST, 0), int(last) + key_window.AHEAD + 1)
+            valid = np.ones(rotations[near].shape[:2], dtype=np.bool_)
+            return self.between(times[near], root[near], rotations[near], valid, queries, key_window.AHEAD)
+
+        return made
+
+    def _told(
+        self, places: Places, times: Array, root: Array, rotations: Array, valid: Bools, queries: Array
+    ) -> tuple[Array, Array]:
+        answers = []
+        for first in range(0, len(queries), BATCH):
+            some = slice(first, first + BATCH)
+            given = key_window.shown(places[some], times, root, rotations, valid, queries[some])
+            for port in self.manifest.inputs:
+                self.model.inputs[port.name] = getattr(given, port.name)
+            answers.append(self.model.step()["pose"])
+        return key_window.poses(np.concatenate(answers))
+
+
+def frames(keys: int, rate: float) -> int:
+    """How many frames `rate` times as many are. Raises ValueError where there is nothing between keys."""
+    if keys < 2:
+        raise ValueError(f"{keys} key frame{'' if keys == 1 else 's'}; it takes two to have something between them")
+    return int(np.floor((keys - 1) * rate + 1e-6)) + 1
+
+
+def pieces(clip: Clip, rate: float, way: Way) -> Iterator[Clip]:
+    """The clip's motion at `rate` times its frames, in pieces that follow each other. Raises as `frames`."""
+    count, fps = frames(len(clip), rate), clip.fps * rate
+    times = np.arange(len(clip)) / clip.fps
+    for first in range(0, count, PIECE):
+        queries = np.arange(first, min(first + PIECE, count)) / fps
+        yield Clip(clip.skeleton, fps, *way(times, clip.root_positions, clip.rotations, queries))
