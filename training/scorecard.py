@@ -1,6 +1,7 @@
 """Judge a model on recordings: a table for people, and with --json one flat object per subject for machines.
 
     python -m training.scorecard duet MODEL --lead A.bvh [B.bvh ...] --follow C.bvh [D.bvh ...] --json figures.json
+    python -m training.scorecard upsampler MODEL --takes A.bvh [B.bvh ...] --json figures.json
 
 What each figure means is said where it is computed, in motion.metrics; each kind of model has its file in scorecards/.
 """
@@ -11,9 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.scorecards import duet, present
+from training.scorecards import duet, present, upsampler
 
-SCORECARDS = {"duet": duet}
+SCORECARDS = {"duet": duet, "upsampler": upsampler}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = kinds.add_parser(name, help=kind.__doc__.splitlines()[0], description=kind.__doc__.splitlines()[0])
         kind.add_arguments(sub)
         sub.add_argument("--json", type=Path, help="write the figures here")
-        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people, with plots")
+        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people, with plots where there are any")
     return parser
 
 

@@ -52,6 +52,17 @@ class Scorecard:
     about: list[str]
     cast: Cast
     danced: dict[str, list[Array]]
+    shown = SHOWN
+
+    def details(self, picture: Path) -> str:
+        """Each take's error, and a picture of distances, errors and speeds."""
+        plots.draw(picture, self.cast.takes, self.danced)
+        errors = {name: plots.take_errors(self.cast.takes, points) for name, points in self.danced.items()}
+        lines = [["take", "seconds", *(f"root ADE of {name}, m" for name in errors), "seen by"]]
+        for number, (place, take) in enumerate(zip(self.cast.judged, self.cast.takes, strict=True)):
+            values = [f"{of_subject[number]:.3f}" for of_subject in errors.values()]
+            lines.append([take.name, f"{len(take) / FPS:.1f}", *values, ", ".join(self.cast.seen_by(place)) or "none"])
+        return f"Take by take, seed 0:\n\n{table.lines(lines)}\n\n![distances, errors and speeds]({picture.name})\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -116,18 +127,6 @@ def _rows(cast: Cast, truth: Truth, made: dict[str, list[Made]], naive: dict[str
         figures[name] |= {"takes": len(cast.given), "takes_seen": of_name, "takes_judged": len(cast.takes)}
     shown = [key for key in SHOWN if cast.in_folds or "fold" not in key]
     return {name: dict.fromkeys(shown, np.nan) | row for name, row in figures.items()}
-
-
-def details(scorecard: Scorecard, picture: Path) -> str:
-    """What the written scorecard has below the table, in markdown; draws `picture` beside it."""
-    cast, danced = scorecard.cast, scorecard.danced
-    plots.draw(picture, cast.takes, danced)
-    errors = {name: plots.take_errors(cast.takes, points) for name, points in danced.items()}
-    lines = [["take", "seconds", *(f"root ADE of {name}, m" for name in errors), "seen by"]]
-    for number, (place, take) in enumerate(zip(cast.judged, cast.takes, strict=True)):
-        values = [f"{of_subject[number]:.3f}" for of_subject in errors.values()]
-        lines.append([take.name, f"{len(take) / FPS:.1f}", *values, ", ".join(cast.seen_by(place)) or "none"])
-    return f"Take by take, seed 0:\n\n{table.lines(lines)}\n\n![distances, errors and speeds]({picture.name})\n"
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -1,0 +1,54 @@
+"""How long ten minutes at 8x take offline, and how much memory: the command itself, in a process of its own.
+
+Ten minutes of a take, repeated, at 15 fps become 120 fps: 72,000 frames, read from BVH and written as BVH.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from motion.bvh import write_bvh
+from motion.clean import resample
+from motion.clip import Clip
+
+SECONDS, KEYS_FPS, RATE = 600.0, 15.0, 8
+
+
+def ten_minutes(clip: Clip, method: str, model: Path) -> dict[str, float]:
+    """Seconds and the most memory in use, MB; NaN where the system does not tell a process's memory.
+
+    Raises ValueError when the command fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder) / "ten_minutes.bvh", Path(folder) / "made.bvh"
+        write_bvh(source, _repeated(clip), decimals=4)
+        command = [sys.executable, "-m", "exporters.upsample", str(source), "--out", str(target), "--rate", str(RATE)]
+        command += ["--method", method, "--model", str(model), "--scale", "1"]
+        began = time.perf_counter()
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+            _, said = child.communicate() if not hasattr(os, "wait4") else (None, None)
+            memory = float("nan")
+            if said is None:
+                said = child.stderr.read() if child.stderr else ""
+                _, status, usage = os.wait4(child.pid, 0)
+                child.returncode = os.waitstatus_to_exitcode(status)
+                memory = usage.ru_maxrss / (1024.0 if sys.platform != "darwin" else 1024.0**2)
+        seconds = time.perf_counter() - began
+    if child.returncode:
+        raise ValueError(f"ten minutes by {method} failed: {said.strip()}")
+    return {"ten_minutes_8x_s": seconds, "ten_minutes_8x_mb": memory}
+
+
+def _repeated(clip: Clip) -> Clip:
+    """Ten minutes of keys: the clip forwards and backwards, so that nothing jumps."""
+    keys = resample(clip, KEYS_FPS)
+    there = np.arange(len(keys))
+    places = np.resize(np.concatenate([there, there[-2:0:-1]]), round(SECONDS * KEYS_FPS))
+    return Clip(keys.skeleton, KEYS_FPS, keys.root_positions[places], keys.rotations[places])
