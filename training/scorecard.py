@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = kinds.add_parser(name, help=kind.__doc__.splitlines()[0], description=kind.__doc__.splitlines()[0])
         kind.add_arguments(sub)
         sub.add_argument("--json", type=Path, help="write the figures here")
-        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people, with plots where there are any")
+        sub.add_argument("--markdown", type=Path, help="write the scorecard here, for people")
     return parser
 
 
