@@ -29,7 +29,7 @@ RECEIVE_BUFFER = 1 << 20  # bytes
 LONGEST = 8192  # bytes of a datagram: a button, a fader or a page of them is far shorter
 MOST_AT_ONCE = 512  # datagrams
 BATCH, PACE_SECONDS = 64, 0.004  # after more messages than that in one go, a rest of so much for each batch
-COMMANDS = (b"/show/", b"/cue/", b"/player/", b"/mocap/seq")  # each counts; of anything else the newest does
+COMMANDS = (b"/show/", b"/cue/", b"/go\0", b"/player/", b"/mocap/seq")  # each counts; of a param the newest does
 FEEDBACK_SECONDS = 0.05  # between two looks at what subscribers should be told
 SUBSCRIBED_SECONDS = 60.0  # unless asked for otherwise, or again
 MOST_SENDERS = 32  # subscribers, and likewise senders with a port of their own for answers
@@ -107,8 +107,10 @@ class Control:
             except OSError:  # Windows reports a peer's closed port here
                 self.counts["socket_error"] += 1
                 break
-            setting = data.startswith(b"/") and not data.startswith(COMMANDS)
-            key = (data[: data.find(b"\0")], source) if setting else number
+            end = data.find(b"\0")
+            tags = data[(end | 3) + 1 :]  # behind the address and its zeros, up to a multiple of four
+            setting = data.startswith(b"/") and not data.startswith(COMMANDS) and tags[1:2] not in (b"", b"\0")
+            key = (data[:end], source) if setting else number
             waiting.pop(key, None)  # so that it stands behind what came before it
             waiting[key] = data, source
         return waiting.values()

@@ -153,6 +153,29 @@ def test_a_fader_that_floods_ends_where_it_was_left(peer: Peer) -> None:
     assert changes[-1].value == pytest.approx(1.99)
 
 
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        ([("/partner1/variety", 1.0), ("/partner1/variety", 2.0)], [1]),
+        ([("/partner1/variety", 1.0), ("/partner1/variety",)], [0, 1]),
+        ([("/partner1/variety",), ("/partner1/variety", 1.0), ("/partner1/variety",)], [0, 1, 2]),
+        ([("/abc", 1.0), ("/abc",), ("/abc", 2.0)], [1, 2]),
+        ([("/go",), ("/go",)], [0, 1]),
+        ([("/go", 1), ("/go", 0), ("/go", 1)], [0, 1, 2]),
+        ([("/gong/variety", 1.0), ("/gong/variety", 2.0)], [1]),
+    ],
+)
+def test_of_what_waits_the_newest_setting_is_read_and_every_question_and_command(
+    peer: Peer, sent: list[tuple[Any, ...]], read: list[int]
+) -> None:
+    control = Control(Settings(port=0), peer.desk)  # nobody reads it but this test
+    datagrams = [message(*each) for each in sent]
+    for datagram in datagrams:
+        peer.socket.sendto(datagram, ("127.0.0.1", control.port))
+    assert [data for data, _ in control._read()] == [datagrams[place] for place in read]
+    control.close()
+
+
 def test_letting_go_of_a_pad_asks_for_nothing(peer: Peer) -> None:
     peer.send(message("/show/reset", 0), message("/cue/go", 0), message("/cue/1", 0.0))
     assert peer.heard() == []
