@@ -124,16 +124,20 @@ class Desk:
             return
         number = self.cues.numbered(which.removesuffix("/start"))  # QLab's own way to say it
         cue = self.cues.cues[number - 1]
+
+        def given(*_: Any) -> None:
+            self.cues.position = number
+            answer(number, self.cues.title(number))
+
         if cue.preset is not None:
             wanted = (cue.preset, cue.seconds) if "seconds" in cue.model_fields_set else (cue.preset,)
-            self.errands.send(self.commands[SWITCH], wanted, answer, refuse)
-        else:
-            for name, value in settings(cue).items():
-                _fit(self._pipeline().params, name, value)
-            for change in changes(cue):
-                self.changes.put(change)
-        self.cues.position = number
-        answer(number, self.cues.title(number))
+            self.errands.send(self.commands[SWITCH], wanted, given, refuse)
+            return
+        for name, value in settings(cue).items():
+            _fit(self._pipeline().params, name, value)
+        for change in changes(cue):
+            self.changes.put(change)
+        given()
 
     def _freeze(self, arguments: Arguments) -> Arguments:
         value = (*_numbers(arguments, "1 or 0"), 1.0)[0]

@@ -163,8 +163,21 @@ def test_a_cue_switches_the_preset(write: Callable[..., Path], started: Callable
     cues = [{"name": "calm", "params": {"partner1/energy": 0.8}, "seconds": 3}, {"preset": "act2", "seconds": 0.5}]
     peer = started(write("act1", cues=cues))
     assert [peer.ask("/cue/go")[1] for _ in range(2)] == [[1, "1 calm"], [2, "2"]]
-    assert peer.said() == ("/reply/cue/go", ["act2 takes over, in 0.5 s"])
+    assert peer.ask("/show/preset?")[0] == "/error"  # the next thing said: a cue answers once
     assert peer.show.report.figures()["cue"] == "2"
+    assert peer.show.report.figures()["preset"] == "act2"
+
+
+def test_a_cue_whose_preset_is_refused_does_not_move_the_list(
+    write: Callable[..., Path], started: Callable[[Path], Peer]
+) -> None:
+    act2 = write("act2", DUET)
+    peer = started(write("act1", cues=[{"preset": "act2"}, {"still": True}]))
+    act2.unlink()
+    said, (address, why) = peer.ask("/cue/go")
+    assert (said, address) == ("/error", "/cue/go")
+    assert "no preset 'act2'" in why
+    assert peer.ask("/cue/current")[1] == [0, "none"]
 
 
 def test_ai_toolboxs_player_messages_steer_the_recording(
