@@ -75,7 +75,7 @@ class Switch:
         path = self._folder / f"{name}.yaml"
         preset = presets.load(path)
         if faults := differences(self._preset, preset):
-            raise ValueError(f"{name} cannot take over live, only its partners may differ: {'; '.join(faults[:3])}")
+            raise ValueError(f"{name} cannot take over live, only its partners may differ: {'; '.join(faults)}")
         return preset, path
 
     def check(self, cues: Sequence[Cue]) -> list[str]:
@@ -116,16 +116,30 @@ def differences(running: Preset, other: Preset) -> list[str]:
 
 
 def _differences(key: str, here: Any, there: Any) -> list[str]:
-    if isinstance(here, dict) and isinstance(there, dict) and here.keys() == there.keys():
-        return [fault for part in here for fault in _differences(f"{key}.{part}", here[part], there[part])]
-    if isinstance(here, list | tuple) and isinstance(there, list | tuple) and len(here) == len(there):
-        pairs = enumerate(zip(here, there, strict=True))
-        return [fault for place, (a, b) in pairs for fault in _differences(f"{key}.{place}", a, b)]
-    return [] if here == there else [f"{key} is {_short(there)}, in the show {_short(here)}"]
+    if here == there:
+        return []
+    parts, others = _parts(here), _parts(there)
+    if parts is None or others is None:
+        return [f"{key} is {_short(there)}, in the show {_short(here)}"]
+    # Another kind of dancer or output has other keys, and its name says why.
+    kind = [name for name in ("receive", "send") if parts.get(name) != others.get(name)]
+    return [
+        fault
+        for part in kind or parts | others
+        for fault in _differences(f"{key}.{part}", parts.get(part, "not there"), others.get(part, "not there"))
+    ]
+
+
+def _parts(value: Any) -> dict[Any, Any] | None:
+    """What is compared each by itself: a mapping's values, a list's mappings. None: the value is one thing."""
+    if isinstance(value, list | tuple) and any(isinstance(each, dict) for each in value):
+        return dict(enumerate(value))
+    return value if isinstance(value, dict) else None
 
 
 def _short(value: Any) -> str:
-    return re.sub(r"\s+", " ", str(value))[:60]
+    text = re.sub(r"\s+", " ", str(value)) or "empty"
+    return text if len(text) <= 60 else f"{text[:24]}...{text[-33:]}"  # it is their ends in which long paths differ
 
 
 def _misfits(pipeline: Pipeline, name: str, value: float | tuple[float, ...]) -> list[str]:

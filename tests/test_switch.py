@@ -1,15 +1,23 @@
 """One show takes over from another: what is seen on the way, what may differ, and what is refused."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
+import yaml
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
+from server import preset as presets
 from server.clock import FakeClock
 from server.params import Changes, ControlChange
 from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.protocols.frames import PoseFrame
+from server.switch import differences
 from server.tick import Successor, Tick
+
+DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
 
 
 def frame(number: int) -> PoseFrame:
@@ -122,3 +130,47 @@ def test_a_tick_hands_over_to_a_successor_and_forgets_who_is_gone() -> None:
     assert tick.pipeline is new
     assert set(tick._latest) == {"dancer1", "partner1", "partner3"}
     assert tick.stats.counts["switches"] == 1
+
+
+def loaded(suit: dict[str, Any], *outputs: dict[str, Any], **changes: Any) -> presets.Preset:
+    data = yaml.safe_load(DEMO.read_text()) | {"dancers": {"dancer1": suit}, "outputs": outputs, "stage_page": "off"}
+    return presets.parse(data | changes, DEMO)
+
+
+VMC, TD = ({"send": send, "actor": "partner1"} for send in ("vmc", "touchdesigner"))
+MOCOPI = {"receive": "mocopi"}
+
+
+@pytest.mark.parametrize(
+    ("other", "faults"),
+    [
+        (loaded({"receive": "xsens", "character": 1}, VMC), ["dancers.dancer1.receive is xsens, in the show mocopi"]),
+        (
+            loaded(MOCOPI | {"port": 5000, "allow": ["10.0.0.1"]}, VMC),
+            ["dancers.dancer1.allow is ('10.0.0.1',), in the show ()", "dancers.dancer1.port is 5000, in the"],
+        ),
+        (loaded(MOCOPI, VMC | {"port": 39541}), ["outputs.0.port is 39541, in the show 39539"]),
+        (loaded(MOCOPI, TD), ["outputs.0.send is touchdesigner, in the show vmc"]),
+        (loaded(MOCOPI), ["outputs is (), in the show ({'every': 1,"]),
+        (loaded(MOCOPI, VMC, TD), ["outputs.1 is {'profile': 'touchdesign"]),
+        (loaded(MOCOPI, VMC, control="off"), ["control is None, in the show {"]),
+        (loaded(MOCOPI, VMC, seed=9, cues=[{"still": True}]), []),
+    ],
+)
+def test_each_key_that_keeps_a_preset_from_taking_over_is_named_with_both_values(
+    other: presets.Preset, faults: list[str]
+) -> None:
+    found = sorted(differences(loaded(MOCOPI, VMC), other))
+    assert len(found) == len(faults)
+    assert all(fault.startswith(begin) for fault, begin in zip(found, faults, strict=True)), found
+
+
+def test_of_two_long_paths_the_ends_are_told(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 60)
+    folder.mkdir()
+    takes = [folder / "a.bvh", folder / "b.bvh"]
+    for take in takes:
+        take.touch()
+    (fault,) = differences(*(loaded({"receive": "bvh", "file": str(take)}, VMC) for take in takes))
+    assert "b.bvh, in the show" in fault
+    assert fault.endswith("a.bvh")
