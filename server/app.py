@@ -134,6 +134,7 @@ class Show:
             partial(self.tapes.calibrations.ask, self._changes),
             "measures dancers anew: which ones, how, in how many seconds",
             "s",
+            button=True,
         )
         return Steering(settings, desk, f"Pas de Deux {path.stem}")
 

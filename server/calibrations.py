@@ -60,7 +60,8 @@ class Calibrations:
     def ask(self, changes: Changes, arguments: tuple[object, ...]) -> str:
         """`/show/calibrate [dancer] [kind] [seconds from now]`, in any order: what was asked for, in words.
 
-        Without a dancer everybody; without a kind a T-pose. Raises ValueError naming what there is.
+        Without a dancer everybody; without a kind a T-pose; seconds only beside one of them, since a number alone is a
+        button's. Raises ValueError naming what there is.
         """
         names, kind, seconds = list(self.stages), "t_pose", 0.0
         for argument in arguments:
@@ -76,6 +77,8 @@ class Calibrations:
                     f"{str(argument)[:40]!r} is no dancer ({there}), no kind ({', '.join(KINDS)}) and no wait of 0 to "
                     f"{LONGEST_WAIT:g} seconds"
                 )
+        if arguments and not any(isinstance(argument, str) for argument in arguments):
+            raise ValueError(f"takes seconds beside a dancer or a kind: t_pose {seconds:g}; a 1 alone is a press")
         for name in names:
             changes.put(ControlChange(f"calibrate/{name}", kind, seconds))
         if not names:

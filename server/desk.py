@@ -77,8 +77,9 @@ class Desk:
             self._cue(rest, arguments, answer, refuse)
         elif name in self.commands:
             command = self.commands[name]
-            if command.takes != "N" or not _is_release(arguments):
-                self.errands.send(command, arguments, answer, refuse)
+            button = command.takes == "N" or (command.button and len(arguments) == 1)
+            if not (button and _is_release(arguments)):
+                self.errands.send(command, () if command.button and arguments == (1,) else arguments, answer, refuse)
         elif place == "show" or any(known.startswith(f"{place}/") for known in self.commands):
             there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
             raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")

@@ -21,7 +21,8 @@ class Command:
     refuse in words.
 
     about: for people. takes: the OSC types of its argument, "s", "i" or "f", or "N" for none. choices: what a text may
-    be, if that is known. value: how it stands, if it has a state.
+    be, if that is known. value: how it stands, if it has a state. button: a 1 alone is a press, which means no argument
+    at all, and a 0 alone lets go, which asks for nothing; so it is with all that take none.
     """
 
     run: Callable[[Arguments], str]
@@ -29,6 +30,7 @@ class Command:
     takes: str = "N"
     choices: Callable[[], Sequence[str]] | None = None
     value: Callable[[], Any] | None = None
+    button: bool = False
 
 
 class Errands:

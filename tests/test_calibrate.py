@@ -158,6 +158,13 @@ def test_what_nobody_can_calibrate_is_answered_with_the_choices(tmp_path, argume
     assert list(changes.take()) == []
 
 
+def test_seconds_alone_are_no_wait_since_buttons_send_numbers(tmp_path):
+    changes = Changes()
+    with pytest.raises(ValueError, match="takes seconds beside a dancer or a kind: t_pose 5"):
+        Calibrations(show(tmp_path), tmp_path / "show.yaml").ask(changes, (5.0,))
+    assert list(changes.take()) == []
+
+
 @pytest.mark.parametrize("change", [("calibrate/nobody", "t_pose"), ("calibrate/dancer1", "x"), ("x/dancer1", "off")])
 def test_a_change_that_means_nothing_is_refused(tmp_path, change):
     pipeline = build_pipeline(show(tmp_path), tmp_path / "show.yaml")

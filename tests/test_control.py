@@ -181,6 +181,13 @@ def test_letting_go_of_a_pad_asks_for_nothing(peer: Peer) -> None:
     assert peer.heard() == []
 
 
+def test_a_button_is_pressed_with_a_1_and_let_go_with_a_0(peer: Peer) -> None:
+    peer.desk.commands["show/calibrate"] = Command(lambda arguments: f"calibrates {arguments}", "", "s", button=True)
+    peer.send(message("/show/calibrate", 1.0), message("/show/calibrate", 0.0), message("/show/calibrate", "all", 0))
+    peer.send(message("/show/calibrate", 5))
+    assert [peer.said()[1][0] for _ in range(3)] == ["calibrates ()", "calibrates ('all', 0)", "calibrates (5,)"]
+
+
 def test_a_param_without_a_number_is_a_question(peer: Peer) -> None:
     assert peer.ask("/partner1/variety") == ("/reply/partner1/variety", [0.5])
 

@@ -202,6 +202,16 @@ def test_ai_toolboxs_player_messages_steer_the_recording(
     assert "takes a whole number" in peer.ask("/player/frame", 0.5)[1][1]
 
 
+def test_a_button_that_calibrates_is_pressed_and_let_go(
+    write: Callable[..., Path], started: Callable[[Path], Peer]
+) -> None:
+    suit = {"dancer1": {"receive": "bvh", "file": "take.bvh", "stages": ["retarget", "calibrate"]}}
+    peer = started(write("act1", dancers=suit))
+    assert peer.ask("/show/calibrate", 1.0) == ("/reply/show/calibrate", ["calibrates dancer1: t_pose"])
+    peer.socket.send(message("/show/calibrate", 0.0))
+    assert peer.ask("/show/calibrate", "off") == ("/reply/show/calibrate", ["calibrates dancer1: off"])
+
+
 def test_the_control_page_lists_every_address(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
     page = (ROOT / "docs/control.md").read_text(encoding="utf-8")
     addresses = {node.address for node in started(write("act1", cues=[{"reset": True}])).steering.desk.nodes()}
