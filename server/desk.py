@@ -7,7 +7,7 @@ makes no sense raises ValueError in words for whoever asked: the thing, the valu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,7 @@ SWITCH = "show/preset"
 class Node:
     """An address as others may find it. type: OSC tags; T or F for a switch, N for a button. value: None, not known.
 
-    span: lowest and highest of each number. choices: what a text may be.
+    span: lowest and highest of each number. choices: asks what a text may be, which may have to be looked up.
     """
 
     address: str
@@ -39,7 +39,7 @@ class Node:
     type: str = "N"
     value: tuple[Any, ...] = (None,)
     span: tuple[float, float] | None = None
-    choices: tuple[str, ...] = ()
+    choices: Callable[[], Sequence[str]] | None = None
     writable: bool = True
 
 
@@ -102,9 +102,8 @@ class Desk:
         yield Node("/show/reset", "every model starts over")
         for name, command in self.commands.items():
             stands = command.value() if command.value else {"s": "", "i": 0, "f": 0.0}.get(command.takes)
-            choices = tuple(command.choices()) if command.choices else ()
             value = stands if isinstance(stands, tuple) else (stands,)
-            yield Node(f"/{name}", command.about, command.takes, value, choices=choices)
+            yield Node(f"/{name}", command.about, command.takes, value, choices=command.choices)
         yield Node("/cue/current", "the cue that was given last", "i", (self.cues.position,), writable=False)
         if self.cues.cues:
             yield Node("/cue/go", "gives the next cue")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Full, Queue
 from typing import Any
 
 MOST_WAITING = 16
+SETTLED_SECONDS = 2.0
 
 Arguments = tuple[Any, ...]  # of an OSC message
 Answer = Callable[..., None]  # takes what to say, as OSC arguments
@@ -31,6 +34,30 @@ class Command:
     choices: Callable[[], Sequence[str]] | None = None
     value: Callable[[], Any] | None = None
     button: bool = False
+
+
+class Listing:
+    """What a folder has to choose from, looked through again only when the folder has changed.
+
+    look: the folder to the names. A folder's time is that of its newest entry, which may be filled a moment later, so
+    what was found is kept only once the folder has been left alone for SETTLED_SECONDS.
+    """
+
+    def __init__(self, folder: Path, look: Callable[[Path], list[str]]) -> None:
+        self._folder, self._look = folder, look
+        self._changed: float | None = None
+        self._names: list[str] = []
+
+    def __call__(self) -> list[str]:
+        """The names; none where there is no folder."""
+        try:
+            changed = self._folder.stat().st_mtime
+        except OSError:
+            return []
+        if changed != self._changed:
+            self._names = self._look(self._folder)
+            self._changed = changed if time.time() - changed > SETTLED_SECONDS else None
+        return self._names
 
 
 class Errands:

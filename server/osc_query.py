@@ -180,8 +180,8 @@ def _described(node: Node) -> Json:
     if node.span is not None:
         described["RANGE"] = [{"MIN": node.span[0], "MAX": node.span[1]}] * numbers
         described["CLIPMODE"] = ["both"] * numbers
-    elif node.choices:
-        described["RANGE"] = [{"VALS": list(node.choices)}]
+    elif node.choices and (choices := node.choices()):
+        described["RANGE"] = [{"VALS": list(choices)}]
     return described
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from motion.load import load_humanoid
-from server.errands import Arguments, Command
+from server.errands import Arguments, Command, Listing
 from server.preset import Preset
 from server.preset_dancers import BvhDancer
 from server.receivers import Receiver
@@ -35,8 +35,7 @@ def player_commands(preset: Preset, receivers: Mapping[str, Receiver]) -> dict[s
             name, arguments = arguments[-1], arguments[:-1]
         return f"{name} {order(players[name], dancers[name], arguments)}"
 
-    def names() -> list[str]:
-        return [path.name for path in _recordings(dancer)]
+    names = Listing(dancer.file.parent, lambda _: [path.name for path in _recordings(dancer)])
 
     def span() -> tuple[int, int]:
         return player.first, player.last

@@ -13,7 +13,7 @@ from typing import Any
 
 from server import preset as presets
 from server.cues import settings
-from server.errands import Arguments, Command
+from server.errands import Arguments, Command, Listing
 from server.pipeline import Pipeline
 from server.preset import Preset
 from server.preset_control import LONGEST_CROSS_FADE, Cue
@@ -44,10 +44,10 @@ class Switch:
 
     def command(self) -> Command:
         about = "goes over to another preset's partners: its name, and seconds of cross-fade if not 2"
-        return Command(self.run, about, "s", self.names, lambda: self.current)
+        return Command(self.run, about, "s", Listing(self._folder, _presets), lambda: self.current)
 
     def names(self) -> list[str]:
-        return sorted(path.stem for path in self._folder.glob("*.yaml"))
+        return _presets(self._folder)
 
     def run(self, arguments: Arguments) -> str:
         """Builds the preset, in the caller's thread, and hands it to the tick. ValueError says why not."""
@@ -103,6 +103,10 @@ class Switch:
         if not isinstance(seconds, int | float) or not 0.0 <= seconds <= LONGEST_CROSS_FADE:
             raise ValueError(f"takes 0 to {LONGEST_CROSS_FADE:g} seconds of cross-fade, not {str(seconds)[:40]}")
         return name, float(seconds)
+
+
+def _presets(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.yaml"))
 
 
 def differences(running: Preset, other: Preset) -> list[str]:

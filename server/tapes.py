@@ -12,7 +12,7 @@ from typing import Any
 
 from server.calibrations import Calibrations
 from server.clock import Clock, MonotonicClock
-from server.errands import Arguments, Command
+from server.errands import Arguments, Command, Listing
 from server.inputs import Listener, open_inputs
 from server.params import ControlChange
 from server.preset import Preset
@@ -112,6 +112,7 @@ class Tapes:
 
     def commands(self, tick: Tick) -> dict[str, Command]:
         """`/show/record` and `/show/replay`. Which folder is not for the network to say."""
+        listing = Listing(self._folder, names)
         return {
             "show/record": Command(
                 self._record,
@@ -124,7 +125,7 @@ class Tapes:
                 partial(self._play, tick),
                 "a recording's name: its dancers come instead of the live ones; start: the newest; stop: live again",
                 "s",
-                lambda: ("start", "stop", *self._there()),
+                lambda: ("start", "stop", *self._over(listing())),
                 lambda: str(self._playback.recording.folder.name if self._playback else ""),
             ),
         }
@@ -139,7 +140,7 @@ class Tapes:
                 raise ValueError("takes start or stop")
 
     def _play(self, tick: Tick, arguments: Arguments) -> str:
-        there = self._there()
+        there = self._over(names(self._folder))
         match arguments:
             case ("stop",) | (0 | False,):
                 if not self._end_playback():
@@ -172,10 +173,10 @@ class Tapes:
             playback.close()
         return playback is not None
 
-    def _there(self) -> list[str]:
-        """The recordings that are over, oldest first."""
+    def _over(self, recordings: list[str]) -> list[str]:
+        """All but the one that runs."""
         running = self.recorder.folder
-        return [name for name in names(self._folder) if running is None or name != running.name]
+        return [name for name in recordings if running is None or name != running.name]
 
     def _played(self) -> None:
         self._playback, self.recorder.played = None, frozenset()

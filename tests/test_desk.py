@@ -1,6 +1,8 @@
 """Whatever a message asks for, the desk does it or says why not, and the tick gets only what it can obey."""
 
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from motion.manifest import Param
 from server.cues import CueList
 from server.desk import ALIASES, DEEPFAKE_MODE, Desk
-from server.errands import Command
+from server.errands import Command, Listing
 from server.osc_query import tree
 from server.params import Changes
 from server.pipeline import PartnerLine, Pipeline
@@ -37,6 +39,40 @@ def desk() -> tuple[Desk, Pipeline]:
     made = Desk(Changes(), lambda: pipeline, CueList(cues))
     made.commands["show/record"] = made.commands["player/stop"] = Command(str, "does something")
     return made, pipeline
+
+
+def test_who_only_wants_values_has_no_choices_looked_up() -> None:
+    looked: list[str] = []
+
+    def choices() -> list[str]:
+        looked.append("through")
+        return looked
+
+    made, _ = desk()
+    made.commands["show/replay"] = Command(str, "plays", "s", choices)
+    nodes = list(made.nodes())
+    assert looked == []
+    assert tree(nodes)["CONTENTS"]["show"]["CONTENTS"]["replay"]["RANGE"] == [{"VALS": ["through"]}]
+
+
+def test_a_folder_is_looked_through_when_it_has_changed(tmp_path: Path) -> None:
+    looked: list[Path] = []
+
+    def look(folder: Path) -> list[str]:
+        looked.append(folder)
+        return sorted(path.name for path in folder.iterdir())
+
+    listing = Listing(tmp_path / "takes", look)
+    assert listing() == []
+    (tmp_path / "takes").mkdir()
+    (tmp_path / "takes/a").touch()
+    assert [listing(), listing()] == [["a"], ["a"]]
+    assert len(looked) == 2  # a folder that has just changed may change again without a sign
+    for when, name in enumerate("bc"):
+        (tmp_path / "takes" / name).touch()
+        os.utime(tmp_path / "takes", (when, when))
+        assert listing() == listing() == sorted("abc"[: when + 2])
+    assert len(looked) == 4
 
 
 KNOWN = "partner1 * variety latent stillness freeze still reset record stop start go back current rest 1 3 0 ² １"
