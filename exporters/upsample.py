@@ -4,9 +4,9 @@
     python -m exporters.upsample FOLDER --rate 2.5 --out OTHER [--compare] [--gif film.gif] [--method cubic]
 
 Every frame that is there is a key; --rate 8 makes eight of one, and fractions will do. Poses are written on the
-standard body, and every file is there whole or not at all. --compare writes the plain ways beside: NAME.linear and
-NAME.spline. Of OpenPose's people the largest in each picture counts; what was not found, and pictures without anybody,
-are bridged.
+standard body (what is no body that is known: on its own skeleton, by the spline), and every file is there whole or not
+at all. --compare writes the plain ways beside: NAME.linear and NAME.spline. Of OpenPose's people the largest in each
+picture counts; what was not found, and pictures without anybody, are bridged.
 """
 
 from __future__ import annotations

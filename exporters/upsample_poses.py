@@ -1,4 +1,8 @@
-"""BVH in, BVH out at a higher rate, on HUMANOID: piece by piece, so that length costs time and no memory."""
+"""BVH in, BVH out at a higher rate: piece by piece, so that length costs time and no memory.
+
+Poses are put on HUMANOID, which is what models know; what is no body that is known keeps its own skeleton, and the
+plain ways serve it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from exporters.upsampling import COMPARED, MODELS, SPLINE, Request, Upsampler, W
 from exporters.whole import write_whole
 from motion import bvh_write
 from motion.clip import Clip
-from motion.load import load_humanoid
+from motion.load import load_clip, on_skeleton
+from motion.profiles import SkeletonMismatch
 from motion.skeleton import HUMANOID
 from server.onnx_model import OnnxModel
 
@@ -22,8 +27,8 @@ FILM_SECONDS = 10.0
 
 def convert(request: Request) -> str:
     """Write what is asked for; says what it was. Raises ValueError and OSError, and then nothing is written."""
-    keys = load_humanoid(request.source, request.scale).clip
-    way, name = chosen(request, keys.fps)
+    keys = _keys(request)
+    way, name = chosen(request, keys)
     count = frames(len(keys), request.rate)
     write_whole(request.target, _text(keys, request.rate, count, way))
     for kind, method in COMPARED.items() if request.compare else ():
@@ -33,30 +38,40 @@ def convert(request: Request) -> str:
     return f"{count} frames at {keys.fps * request.rate:g} fps from {len(keys)} at {keys.fps:g}, by {name}"
 
 
-def chosen(request: Request, fps: float) -> tuple[Way, str]:
-    """The way asked for, with keys at `fps`, and its name; the spline where there is no model, or where the model's own
-    table says that it is better. Raises ModelError for a model that cannot be used.
+def _keys(request: Request) -> Clip:
+    loaded = load_clip(request.source, request.scale)
+    try:
+        return on_skeleton(loaded, HUMANOID).clip
+    except SkeletonMismatch:
+        return loaded.clip
+
+
+def chosen(request: Request, keys: Clip) -> tuple[Way, str]:
+    """The way asked for and its name; the spline where there is no model, or none of this body, or where the model's
+    own table says that it is better. Raises ModelError for a model that cannot be used.
     """
     if request.method != "model":
         return plain(request.method), request.method
     path = request.model or SHIPPED
     if request.model is None and not path.is_file():
         return plain(SPLINE), f"{SPLINE} (there is no {path.name})"
+    if keys.skeleton is not HUMANOID:
+        return plain(SPLINE), f"{SPLINE} on its own skeleton (no body that is known)"
     upsampler = Upsampler(OnnxModel(path))
-    if upsampler.spline_is_better(fps):
-        return plain(SPLINE), f"{SPLINE} ({path.name} says it is better from {fps:g} fps)"
+    if upsampler.spline_is_better(keys.fps):
+        return plain(SPLINE), f"{SPLINE} ({path.name} says it is better from {keys.fps:g} fps)"
     return upsampler.way(), path.name
 
 
 def _text(keys: Clip, rate: float, count: int, way: Way) -> Iterator[str]:
-    yield bvh_write.header(HUMANOID, keys.fps * rate, str(count))
+    yield bvh_write.header(keys.skeleton, keys.fps * rate, str(count))
     for piece in pieces(keys, rate, way):
-        yield bvh_write.rows(HUMANOID, piece.root_positions, piece.rotations)
+        yield bvh_write.rows(keys.skeleton, piece.root_positions, piece.rotations)
 
 
 def _film(request: Request, keys: Clip, way: Way) -> None:
     """The keys, each held until the next, and what was made of them, beside each other."""
     before = keys[: int(FILM_SECONDS * keys.fps) + 2]
     (after, *_) = pieces(before, request.rate, way)
-    moved = Clip(HUMANOID, after.fps, after.root_positions + BESIDE, after.rotations)
+    moved = Clip(keys.skeleton, after.fps, after.root_positions + BESIDE, after.rotations)
     gif.write_gif(request.film, {f"{keys.fps:g} fps": before, f"{after.fps:g} fps": moved}, FILM_SECONDS)

@@ -5,8 +5,11 @@ Frame n stands at n / (fps * rate) seconds from the first key; the last frame is
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain, zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +19,13 @@ from motion.clip import Clip
 from motion.key_window import Places
 from motion.skeleton import HUMANOID, Array
 from motion.upsampling import Bools
-from server.onnx_model import ModelError, OnnxModel
+from server.onnx_model import ModelError, OnnxModel, Values
 
 MODELS = Path(__file__).resolve().parents[1] / "presets" / "models"
 SPLINE = "cubic"  # what stands in for a model that is not there
 COMPARED = {"linear": "slerp", "spline": "cubic"}  # names of what --compare writes; for points slerp is linear, too
 PIECE = 4096  # frames made at once: an hour takes no more memory than a minute
-BATCH = 512  # moments a model is asked for at once
+BATCH = 128  # moments a model is asked for at once
 
 # (times (K,), root (K, 3), rotations (K, J, 4), queries (Q,)) -> the root and the rotations at the queries
 Way = Callable[[Array, Array, Array, Array], tuple[Array, Array]]
@@ -55,11 +58,13 @@ def plain(method: str) -> Way:
 class Upsampler:
     """A model that says what was between keys, or what comes after them; see exporters.graphs.upsampler.
 
-    Raises ModelError when the model is no upsampler of HUMANOID.
+    Moments are independent of each other, so every core has its share of them. Raises ModelError when the model is no
+    upsampler of HUMANOID.
     """
 
     def __init__(self, model: OnnxModel) -> None:
-        self.model, self.manifest = model, model.manifest
+        self.manifest = model.manifest
+        self._models = [model, *(OnnxModel(model.path) for _ in range(1, os.cpu_count() or 1))]  # one session for all
         if self.manifest.kind != "upsampler" or self.manifest.skeleton.topology_hash != HUMANOID.topology_hash:
             raise ModelError(f"{model.path}: a {self.manifest.kind} model is no upsampler of the standard body's poses")
 
@@ -99,14 +104,22 @@ class Upsampler:
     def _told(
         self, places: Places, times: Array, root: Array, rotations: Array, valid: Bools, queries: Array
     ) -> tuple[Array, Array]:
-        answers = []
-        for first in range(0, len(queries), BATCH):
-            some = slice(first, first + BATCH)
-            given = key_window.shown(places[some], times, root, rotations, valid, queries[some])
-            for port in self.manifest.inputs:
-                self.model.inputs[port.name] = getattr(given, port.name)
-            answers.append(self.model.step()["pose"])
-        return key_window.poses(np.concatenate(answers))
+        def answer(model: OnnxModel, mine: range) -> list[Values]:
+            answers = []
+            for first in mine:
+                some = slice(first, first + BATCH)
+                given = key_window.shown(places[some], times, root, rotations, valid, queries[some])
+                for port in self.manifest.inputs:
+                    model.inputs[port.name] = getattr(given, port.name)
+                answers.append(model.step()["pose"])
+            return answers
+
+        count = len(self._models)
+        shares = [range(BATCH * n, len(queries), BATCH * count) for n in range(count)]
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(answer, self._models, shares))
+        in_order = chain.from_iterable(zip_longest(*answers))
+        return key_window.poses(np.concatenate([made for made in in_order if made is not None]))
 
 
 def frames(keys: int, rate: float) -> int:

@@ -13,6 +13,8 @@ from made_up_takes import made_up_clip
 from motion import rotations as rot
 from motion import upsampling
 from motion.bvh import read_bvh, write_bvh
+from motion.clip import Clip
+from motion.skeleton import Skeleton
 
 KEYS = 30
 
@@ -97,6 +99,18 @@ def test_a_rate_that_is_none_is_refused(take, tmp_path, rate, capsys):
         upsample.main([str(take), "--out", str(tmp_path / "made.bvh"), f"--rate={rate}"])
     assert stop.value.code == 2
     assert f"'{rate}' is not a rate from 1 to 64" in capsys.readouterr().err
+
+
+def test_what_is_no_body_keeps_its_own_skeleton(tmp_path, capsys):
+    skeleton = Skeleton(("Crane", "Hook"), (-1, 0), np.array([[0.0, 0.0, 0.0], [0.0, -1.0, 0.0]]))
+    turns = np.tile(rot.yaw(np.linspace(0.0, 1.0, 5))[:, None], (1, 2, 1))
+    source, out = tmp_path / "crane.bvh", tmp_path / "made.bvh"
+    write_bvh(source, Clip(skeleton, 10.0, np.zeros((5, 3)), turns))
+    assert run(source, out, rate=2) == 0
+    assert "by cubic on its own skeleton" in capsys.readouterr().out
+    made = read_bvh(out, 1.0)[0]
+    assert made.skeleton.names == skeleton.names
+    assert rot.angle(made.rotations[:, 1], rot.yaw(np.linspace(0.0, 1.0, 9))).max() < 1e-3
 
 
 def test_one_frame_has_nothing_between(tmp_path, capsys):
