@@ -18,7 +18,9 @@ from server.protocols.frames import PoseFrame
 from server.stages import Stage
 from server.stages.blend import Blend
 from server.stages.calibrate import Calibrate
+from server.stages.forecast import Forecast
 from server.stages.turns import eased
+from server.stages.upsample import Upsample
 from server.timeline import FrameTimer
 
 PartnerState = Literal["waiting", "dancing", "holding"]
@@ -26,19 +28,39 @@ Seen = tuple[PoseFrame, float] | None  # a dancer as the server sees them, and s
 
 
 class DancerLine:
-    """The stages of one dancer, shared by all of their partners. calibrate: the one that does, None without it."""
+    """The stages of one dancer, shared by all of their partners.
 
-    def __init__(self, name: str, stages: Sequence[Stage], fps: float) -> None:
+    calibrate: the stage that does, None without it. upsample: who makes a pose for every beat from the frames of a slow
+    suit (`key`), None where the frames are the poses.
+    """
+
+    def __init__(self, name: str, stages: Sequence[Stage], fps: float, upsample: Upsample | None = None) -> None:
         self.name = name
         self.faults = 0
         self.last_fault = ""
         self.calibrate = next((stage for stage in stages if isinstance(stage, Calibrate)), None)
+        self.forecast = next((stage for stage in stages if isinstance(stage, Forecast)), None)
+        self.upsample = upsample
         self._stages = stages
-        self._timer = FrameTimer(1.0 / fps)
+        self._timer, self._key_timer = FrameTimer(1.0 / fps), FrameTimer(1.0 / fps)
+
+    def key(self, frame: PoseFrame) -> None:
+        """A frame has come that is not danced at once."""
+        if self.upsample is None:
+            return
+        seen = self._seen(frame, self._key_timer.step(frame), {})
+        if seen is not None:
+            self.upsample.key(seen)
 
     def step(self, frame: PoseFrame, params: Knobs) -> Seen:
         """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
         dt = self._timer.step(frame)
+        if self.upsample is not None and len(self.upsample.keys):
+            return replace(self.upsample.at(frame), actor=self.name), dt
+        seen = self._seen(frame, dt, params)
+        return None if seen is None else (seen, dt)
+
+    def _seen(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame | None:
         try:
             for stage in self._stages:
                 frame = stage.step(frame, dt, params)
@@ -47,7 +69,7 @@ class DancerLine:
             self.last_fault = f"{type(error).__name__}: {error}"
             return None
         self.last_fault = ""
-        return replace(frame, actor=self.name), dt
+        return replace(frame, actor=self.name)
 
 
 class PartnerLine:
@@ -167,6 +189,10 @@ class Pipeline:
     def crossing(self) -> bool:
         """Whether the show before is still to be seen."""
         return self._crossing is not None
+
+    def key(self, dancer: str, frame: PoseFrame) -> None:
+        """A frame of a dancer that will be danced at the beats after it."""
+        self.dancers[dancer].key(frame)
 
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""

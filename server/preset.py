@@ -31,8 +31,8 @@ class PresetError(ValueError):
 class Clock(Section):
     """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept.
 
-    ready_ms: with one dancer, in a suit, how long before their next frame is due the server wakes up and warms its caches
-    (of a core kept busy that is 6 ms in 8 at 120 fps, 6 in 33 at 30); 0: it sleeps on.
+    ready_ms: with one dancer, in a suit, how long before their next frame the server wakes up and warms its caches (it
+    keeps a core busy 6 ms in 8 at 120 fps, 6 in 33 at 30); 0: it sleeps on.
     bridge_ms: how long a movement is carried on, dying away, when frames are missing; 0: the dancer is held still.
     """
 
@@ -98,6 +98,11 @@ class Preset(Section):
             if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
+        for name, dancer in self.dancers.items():
+            if dancer.upsample and self.clock.follow:
+                faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
+            if dancer.upsample and dancer.forecast:
+                faults.append(f"dancers.{name}.forecast: upsample with delay: 0 looks ahead itself; use one of both")
         if self.clock.follow and self.clock.delay_ms:
             faults.append(
                 "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"
@@ -196,8 +201,12 @@ def parse(data: dict[str, Any], path: Path) -> Preset:
 
 def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
     def moved(section: Any, keys: tuple[str, ...]) -> Any:
-        paths = {key: getattr(section, key, None) for key in keys}
-        return section.model_copy(update={key: folder / path for key, path in paths.items() if path is not None})
+        for key in keys:
+            first, _, rest = key.partition(".")
+            value = getattr(section, first, None)
+            if value is not None:
+                section = section.model_copy(update={first: moved(value, (rest,)) if rest else folder / value})
+        return section
 
     dancers = {name: moved(dancer, FILES) for name, dancer in preset.dancers.items()}
     partners = {name: moved(partner, ("model",)) for name, partner in preset.partners.items()}
@@ -211,6 +220,8 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
     for section, key, suffix in (
         ("dancers", "file", ".bvh"),
         ("dancers", "skeleton_file", ".bvh"),
+        ("dancers", "upsample.model", ".onnx"),
+        ("dancers", "forecast.model", ".onnx"),
         ("partners", "model", ".onnx"),
         ("outputs", "vrm_file", ".vrm"),
     ):
@@ -218,7 +229,9 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         if isinstance(entries, list):
             entries = dict(enumerate(entries))
         for name, entry in entries.items() if isinstance(entries, dict) else ():
-            value = entry.get(key) if isinstance(entry, dict) else None
+            value: Any = entry
+            for part in key.split("."):
+                value = value.get(part) if isinstance(value, dict) else None
             if isinstance(value, str) and not (folder / value).is_file():
                 place = (folder / value).parent
                 there = sorted(p.name for p in place.glob(f"*{suffix}")) if place.is_dir() else []

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section, Senders
 
-FILES = ("file", "skeleton_file")  # the keys of dancers that are paths, relative to the preset
+# The keys of dancers that are paths, relative to the preset.
+FILES = ("file", "skeleton_file", "upsample.model", "forecast.model")
 
 
 class CalibrationWishes(Section):
@@ -27,11 +28,38 @@ class CalibrationWishes(Section):
     keep: bool = True
 
 
+class Upsampling(Section):
+    """A pose for every beat of the clock from the frames of a slower suit. delay: keys that are waited for."""
+
+    model: Path
+    delay: Annotated[int, Field(ge=0, le=2)] = 1
+
+
+class Forecasting(Section):
+    """The dancer so many milliseconds ahead of the suit, for those who see them and for their partners."""
+
+    model: Path
+    ms: Annotated[float, Field(ge=0.0, le=100.0)] = 50.0
+
+
 class DancerStages(Section):
     """The stages a dancer's frames pass through; `calibrate` does nothing until something was measured."""
 
     stages: tuple[Literal["retarget", "calibrate", "deglitch"], ...] = ("retarget", "calibrate", "deglitch")
     calibration: CalibrationWishes = CalibrationWishes()
+    upsample: Upsampling | None = None
+    forecast: Forecasting | None = None
+
+    def files(self) -> dict[str, Path]:
+        """The files that this dancer is made with, by key."""
+        found = {}
+        for key in FILES:
+            value: Any = self
+            for part in key.split("."):
+                value = getattr(value, part, None)
+            if isinstance(value, Path):
+                found[key] = value
+        return found
 
 
 class BvhDancer(DancerStages):

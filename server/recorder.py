@@ -22,7 +22,6 @@ from typing import Any
 
 from server.calibrations import Calibrations
 from server.preset import Preset
-from server.preset_dancers import BvhDancer
 from server.protocols.frames import PoseFrame
 from server.receivers import Tap
 from server.recording import MAGIC, RECORDS, SHOW, About, FileMark
@@ -250,8 +249,7 @@ def about_show(
     """What is on stage. path: the preset's file. now: the show's clock. Raises OSError for a file that is gone."""
     files = {f"partners.{name}.model": partner.model for name, partner in preset.partners.items()}
     for name, dancer in preset.dancers.items():
-        if isinstance(dancer, BvhDancer):
-            files[f"dancers.{name}.file"] = dancer.file
+        files |= {f"dancers.{name}.{key}": file for key, file in dancer.files().items()}
     return About(
         begun=datetime.now().astimezone().isoformat(timespec="milliseconds"),
         clock=now(),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from motion.skeleton import Array
+from server.pipeline import DancerLine
 from server.preset import Preset
 from server.receivers import Receiver
 from server.stages.calibrate import Calibrate
@@ -46,6 +47,7 @@ class Report:
                 "source": self._receivers[name].describe(),
                 "other_senders": self._receivers[name].others,
                 "calibration": _calibration(line.calibrate),
+                **_made(line),
                 "clock_skew_ppm": _rounded(timeline.skew.ppm(), 1),
                 "counts": counts | ({"faults": line.faults} if line.faults else {}),
                 "fault": line.last_fault,
@@ -169,6 +171,18 @@ def _milliseconds(seconds: float | None) -> float | None:
 def _calibration(stage: Calibrate | None) -> str:
     """How a dancer's calibration stands, for people; empty without one."""
     return "" if stage is None else f"{stage.state}: {stage.about}" if stage.about else stage.state
+
+
+def _made(line: DancerLine) -> dict[str, Any]:
+    """What is made of a dancer's frames beside what they say."""
+    upsample, forecast = line.upsample, line.forecast
+    surprise = None if forecast is None or forecast.surprise is None else round(1000.0 * forecast.surprise, 1)
+    return {
+        "upsampling": None if upsample is None else dict(upsample.counts),
+        "latency_ms": 0 if upsample is None else round(1000.0 * upsample.latency),
+        "forecast_ms": 0 if forecast is None else round(1000.0 * forecast.ahead),
+        "surprise_mm": surprise,
+    }
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -18,12 +18,14 @@ from server.stages.calibrate import Calibrate
 from server.stages.deglitch import Deglitch
 from server.stages.energy import Energy
 from server.stages.facing import Facing
+from server.stages.forecast import Forecast
 from server.stages.partner import Partner
 from server.stages.retarget import Retarget
 from server.stages.safety import Safety
 from server.stages.sides import Sides
 from server.stages.smooth import Smooth
 from server.stages.stillness import Stillness
+from server.stages.upsample import Upsample
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Worker, inline
 
@@ -72,7 +74,16 @@ def build_pipeline(
     for name, dancer in preset.dancers.items():
         calibrate = (calibrates or {}).get(name) or calibrate_stage(dancer)
         stages = [calibrate if stage == "calibrate" else DANCER_STAGES[stage]() for stage in dancer.stages]
-        dancers.append(DancerLine(name, stages, preset.clock.fps))
+        upsample = None
+        try:
+            if dancer.upsample is not None:
+                upsample = Upsample(OnnxModel(dancer.upsample.model), dancer.upsample.delay, preset.clock.fps, worker)
+            if dancer.forecast is not None:
+                stages.append(Forecast(OnnxModel(dancer.forecast.model), dancer.forecast.ms / 1000.0))
+        except ModelError as error:
+            key = "upsample" if dancer.upsample is not None else "forecast"
+            faults.append(f"{path}: dancers.{name}.{key}.model: {error}")
+        dancers.append(DancerLine(name, stages, preset.clock.fps, upsample))
     partners = []
     start: dict[str, Setting] = {}
     for place, (name, settings) in enumerate(preset.partners.items()):

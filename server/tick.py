@@ -93,6 +93,8 @@ class Tick:
                 if self._follows:
                     self.step([(dancer, frame)])
                     self.stats.latency.add(self.clock.now() - frame.receive_time)
+                else:
+                    self.pipeline.key(dancer, frame)
             self._tell(Turn("arrive", tick, frame.receive_time, dancer, frame.number), frame)
 
     def rehearse(self, dancer: str, frame: PoseFrame) -> None:

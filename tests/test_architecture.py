@@ -116,8 +116,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
-        {"motion", "server.preset", "server.receivers", "server.stages", "server.steering", "server.tapes"}
-        | {"server.tick"},
+        {"motion", "server.pipeline", "server.preset", "server.receivers", "server.stages", "server.steering"}
+        | {"server.tapes", "server.tick"},
         set(),
     ),
     "server/app.py": ({"motion", "server"}, set()),
