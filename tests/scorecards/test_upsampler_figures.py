@@ -10,7 +10,7 @@ from motion.clip import Clip
 from motion.metrics.joints import body_points
 from motion.rotations import yaw
 from motion.skeleton import HUMANOID
-from training.scorecards import upsampler_takes
+from training.scorecards import upsampler_speed, upsampler_takes
 from training.scorecards.upsampler_figures import bone_error, judged, pooled
 from training.scorecards.upsampler_takes import FPS, Take
 from training.scorecards.upsampler_tasks import BASELINES, HORIZONS, TASKS, asked_frames, question
@@ -140,3 +140,12 @@ def test_a_take_that_is_too_short_or_there_twice_is_refused(tmp_path, make_dance
         upsampler_takes.read_takes([long, short], 10, "auto")
     with pytest.raises(ValueError, match="among the takes twice"):
         upsampler_takes.read_takes([long, long], 10, "auto")
+
+
+def test_ten_minutes_are_made_and_measured(take, tmp_path, monkeypatch):
+    monkeypatch.setattr(upsampler_speed, "SECONDS", 4.0)
+    told = upsampler_speed.ten_minutes(take.clean, "hold", tmp_path / "nothing.onnx")
+    assert told["ten_minutes_8x_cpu_s"] > 0.0
+    assert 20.0 < told["ten_minutes_8x_mb"] < 2000.0  # a Python with numpy
+    with pytest.raises(ValueError, match="ten minutes by model failed: .*no model file"):
+        upsampler_speed.ten_minutes(take.clean, "model", tmp_path / "nothing.onnx")

@@ -36,6 +36,7 @@ MODEL = "model"
 AGAINST = {task.name: task.against for task in TASKS} | {f"forecast_{horizon}": "extrapolate" for horizon in HORIZONS}
 RATIOS = tuple(f"{name}_ratio" for name in AGAINST)
 MORE = (
+    "ten_minutes_8x_cpu_s",
     *RATIOS,
     *("one_key_30_120_raw_mm", "two_keys_30_120_raw_mm"),
     *(f"{figure}_{task}" for figure in ("jerk_ratio", "own_slide_ratio") for task in MOVEMENT),
