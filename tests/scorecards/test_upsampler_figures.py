@@ -147,5 +147,5 @@ def test_ten_minutes_are_made_and_measured(take, tmp_path, monkeypatch):
     told = upsampler_speed.ten_minutes(take.clean, "hold", tmp_path / "nothing.onnx")
     assert told["ten_minutes_8x_cpu_s"] > 0.0
     assert 20.0 < told["ten_minutes_8x_mb"] < 2000.0  # a Python with numpy
-    with pytest.raises(ValueError, match="ten minutes by model failed: .*no model file"):
+    with pytest.raises(ValueError, match=r"ten minutes by model failed: .*no model file"):
         upsampler_speed.ten_minutes(take.clean, "model", tmp_path / "nothing.onnx")
