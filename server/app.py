@@ -114,17 +114,24 @@ class Show:
 
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
-        return build_pipeline(preset, path, self.tapes.seed, self.tapes.worker, self.tapes.calibrations.stages)
+        seed, stages = self.tapes.seed_of(preset), self.tapes.calibrations.stages
+        return build_pipeline(preset, path, seed, self.tapes.worker, stages)
+
+    def _successor(self, preset: Preset, path: Path) -> Pipeline:
+        """What will dance when another preset takes over."""
+        pipeline = self._pipeline(preset, path)
+        self.tapes.take_over(preset, path)
+        return pipeline
 
     def _twin(self, preset: Preset, path: Path) -> Pipeline:
         """What rehearses, and what is only looked at."""
-        return build_pipeline(preset, path, self.tapes.seed, idle)
+        return build_pipeline(preset, path, self.tapes.seed_of(preset), idle)
 
     def _open_steering(self, settings: Control, path: Path) -> Steering:
         """The desk with every command there is. Raises PresetError for cues that cannot be given."""
         cues = CueList(self.preset.cues)
         desk = Desk(self._changes, lambda: self.tick.pipeline, cues)
-        switch = Switch(self.tick, self.preset, path, self._pipeline, self._twin, _may_rehearse(self.preset))
+        switch = Switch(self.tick, self.preset, path, self._successor, self._twin, _may_rehearse(self.preset))
         if faults := switch.check(self.preset.cues):
             raise PresetError([f"{path}: {fault}" for fault in faults])
         desk.commands[SWITCH] = switch.command()
@@ -199,7 +206,7 @@ class Show:
             self._changes.put(change)
             return
         path = folder / f"{change.value}.yaml"
-        self.tick.succeed(Successor(path.stem, self._pipeline(load(path), path), None, change.seconds))
+        self.tick.succeed(Successor(path.stem, self._successor(load(path), path), None, change.seconds))
 
     def _check_page(self) -> None:
         page = self.preset.stage_page

@@ -7,24 +7,18 @@ recording, not the show. The formats are those of `recording.py` and `records.py
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import platform
 import shutil
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from server.calibrations import Calibrations
-from server.preset import Preset
 from server.protocols.frames import PoseFrame
 from server.receivers import Tap
-from server.recording import MAGIC, RECORDS, SHOW, About, FileMark
+from server.recording import MAGIC, RECORDS, SHOW, About, PresetMark
 from server.records import End, Flush, Frame, Lost, Packet, Pose, Record, RecordWriter
 from server.turn import Turn
 
@@ -92,6 +86,12 @@ class Recorder:
                 raise ValueError("nothing is being recorded")
             return self._end()
 
+    def take_over(self, preset: PresetMark) -> None:
+        """A preset is about to take over: whoever replays the recording needs it, too."""
+        with self._lock:
+            if self._writer is not None:
+                self._writer.tell(preset)
+
     def close(self) -> str:
         """As `stop`; empty when nothing is being recorded."""
         with self._lock:
@@ -145,22 +145,30 @@ class _Writer:
     def __init__(self, folder: Path, about: About, counts: Counter[str]) -> None:
         self.folder = folder
         self.fault = ""
-        self._counts = counts
+        self._about, self._counts = about, counts
         self._encoder = RecordWriter()
         self._waiting: deque[_Entry] = deque()
         self._lost = 0
         self._closing = threading.Event()
         self._file = (folder / RECORDS).open("wb", buffering=0)
-        unfinished = folder / f"{SHOW}.new"  # a folder with a whole show.json is a recording
         try:
             self._write(MAGIC)
-            unfinished.write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            unfinished.rename(folder / SHOW)
+            self._write_about()
         except OSError:
             self._file.close()
             raise
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    def tell(self, preset: PresetMark) -> None:
+        """Of a preset that takes over. A disk that has no room for it has none for what it dances."""
+        if preset in self._about.successors or self.fault:
+            return
+        self._about = self._about.model_copy(update={"successors": (*self._about.successors, preset)})
+        try:
+            self._write_about()
+        except OSError as error:
+            self.fault = f"the recording has ended: {self.folder / SHOW}: {error.strerror}"
 
     def put(self, entry: _Entry) -> None:
         """From any thread; what finds no room is lost."""
@@ -207,6 +215,12 @@ class _Writer:
         self._write(b"".join(pieces))
         self._counts["records"] += len(pieces)
 
+    def _write_about(self) -> None:
+        """All or nothing: a folder with a whole show.json is a recording."""
+        unfinished = self.folder / f"{SHOW}.new"
+        unfinished.write_text(self._about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(self.folder / SHOW)
+
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while len(view):
@@ -241,38 +255,3 @@ def _new_folder(folder: Path) -> Path:
         except OSError as error:
             raise OSError(f"cannot record to {folder}: {error.strerror}; name a folder that can be written") from None
     raise OSError(f"cannot record to {folder}: no new folder can be made there; name another one")
-
-
-def about_show(
-    preset: Preset, path: Path, seed: int, calibrations: Calibrations, now: Callable[[], float], whole: bool
-) -> About:
-    """What is on stage. path: the preset's file. now: the show's clock. Raises OSError for a file that is gone."""
-    files = {f"partners.{name}.model": partner.model for name, partner in preset.partners.items()}
-    for name, dancer in preset.dancers.items():
-        files |= {f"dancers.{name}.{key}": file for key, file in dancer.files().items()}
-    return About(
-        begun=datetime.now().astimezone().isoformat(timespec="milliseconds"),
-        clock=now(),
-        whole=whole,
-        preset=path.name,
-        text=path.read_text(encoding="utf-8"),
-        seed=seed,
-        fps=preset.clock.fps,
-        files={key: FileMark(name=file.name, sha256=_digest(file)) for key, file in files.items()},
-        versions=_versions(),
-        dancers={name: dancer.receive for name, dancer in preset.dancers.items()},
-        calibrations={name: calibration.to_dict() for name, calibration in calibrations.newest.items()},
-    )
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for name in ("pas-de-deux", "numpy", "onnxruntime", "onnxruntime-gpu"):
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -31,12 +31,34 @@ class FileMark(BaseModel):
     sha256: str
 
 
+class PresetMark(BaseModel):
+    """A preset that danced: its file's name, what stood in it, and the files it had open, by key."""
+
+    name: str
+    text: str
+    files: dict[str, FileMark]
+
+    def differences(self, other: PresetMark | None) -> list[str]:
+        """Why the preset of today is not this one."""
+        if other is None:
+            return [f"preset {self.name}, which took over, is not there or cannot be shown"]
+        found = []
+        if self.text != other.text:
+            found.append(f"preset {other.name} is not the text that was recorded ({self.name})")
+        return found + [
+            f"preset {other.name}: {key}: {other.files[key].name} is another file than the recorded {mark.name}"
+            for key, mark in self.files.items()
+            if key in other.files and other.files[key].sha256 != mark.sha256
+        ]
+
+
 class About(BaseModel):
     """`show.json`: what was on stage.
 
     begun: ISO time. clock: what the show's clock said then, seconds. whole: whether it began with the show, which is
-    when a replay gives the same bits. preset: the file's name; text: what stood in it. fps: the preset's. files: by
-    preset key. dancers: the protocol of each, by name. calibrations: likewise, for whom there was one.
+    when a replay gives the same bits. preset: the file's name; text: what stood in it. seed_asked: whether the seed was
+    asked for, and is that of those who took over as well. fps: the preset's. files: by preset key. dancers: the
+    protocol of each, by name. calibrations: likewise, for whom there was one. successors: the presets that took over.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,11 +70,18 @@ class About(BaseModel):
     preset: str
     text: str
     seed: int
+    seed_asked: bool = False
     fps: float
     files: dict[str, FileMark]
     versions: dict[str, str]
     dancers: dict[str, str]
     calibrations: dict[str, dict[str, Any]] = {}
+    successors: tuple[PresetMark, ...] = ()
+
+    @property
+    def opening(self) -> PresetMark:
+        """The preset that the show began with."""
+        return PresetMark(name=self.preset, text=self.text, files=self.files)
 
     @property
     def calibrated(self) -> dict[str, Calibration]:
@@ -62,15 +91,11 @@ class About(BaseModel):
     def differences(self, other: About) -> list[str]:
         """Why a replay in `other` need not give this recording's bits; empty when it must."""
         found = [] if self.whole else ["the recording began in the middle of a show"]
-        if self.text != other.text:
-            found.append(f"preset {other.preset} is not the text that was recorded ({self.preset})")
+        found += self.opening.differences(other.opening)
         if self.seed != other.seed:
             found.append(f"seed {other.seed} here, {self.seed} in the recording")
-        found += [
-            f"{key}: {other.files[key].name} is another file than the recorded {mark.name}"
-            for key, mark in self.files.items()
-            if key in other.files and other.files[key].sha256 != mark.sha256
-        ]
+        there = {mark.name: mark for mark in other.successors}
+        found += [fault for mark in self.successors for fault in mark.differences(there.get(mark.name))]
         found += [
             f"{name} {other.versions.get(name, 'none')} here, {version} in the recording"
             for name, version in self.versions.items()

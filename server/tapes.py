@@ -5,23 +5,25 @@ With a replay the show's clock, seed, dancers and workers' answers are the recor
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server.about import about_show, mark
 from server.calibrations import Calibrations
 from server.clock import Clock, MonotonicClock
 from server.errands import Arguments, Command, Listing
 from server.inputs import Listener, open_inputs
 from server.params import ControlChange
-from server.preset import Preset
+from server.preset import Preset, load
 from server.preset_dancers import BvhDancer
 from server.protocols.frames import PoseFrame
 from server.receivers import Fed, Receiver
 from server.receivers.playback import Playback
 from server.receivers.replay import Replay
-from server.recorder import Recorder, about_show
+from server.recorder import Recorder
 from server.recording import Recording, names
 from server.stages.worker import Worker
 from server.tick import Tick
@@ -32,7 +34,7 @@ RECORDINGS = Path("recordings")  # where `/show/record start` records a show tha
 
 
 class Tapes:
-    """seed: the one asked for, else the recording's, else None. folder: where recordings are, for who steers the show.
+    """seed: the one asked for, if any, else the recording's. folder: where recordings are, for who steers the show.
 
     obey: takes the control changes that a replay comes to. Raises ValueError when the preset has nobody who could take
     what a dancer of the recording was sent.
@@ -48,14 +50,16 @@ class Tapes:
         speed: float,
         obey: Callable[[ControlChange], None],
     ) -> None:
-        self._preset, self._recording, self._folder = preset, recording, folder or RECORDINGS
+        self._preset, self._path, self._recording, self._folder = preset, path, recording, folder or RECORDINGS
         self._playback: Playback | None = None
         given = None
+        self._first_seed, self._asked = preset.seed if seed is None else seed, seed
         if recording is not None:
             _check_dancers(recording, preset)
             given = recording.about.calibrated
-            seed = recording.about.seed if seed is None else seed
-        self.seed = seed
+            if seed in (None, recording.about.seed):
+                self._first_seed = recording.about.seed
+                self._asked = self._first_seed if recording.about.seed_asked else None
         self.calibrations = Calibrations(preset, path, given)
         self.answers = Answers(replaying=recording is not None)
         self.worker: Worker = self.answers.heard_by(threaded)
@@ -64,10 +68,21 @@ class Tapes:
         if recording is not None:
             self.replay = Replay(recording, speed, self.answers.foretell, obey)
             self.clock = self.replay.clock
-        first_seed = preset.seed if seed is None else seed
-        self._about = partial(about_show, preset, path, first_seed, self.calibrations, self.clock.now)
+        asked = self._asked is not None
+        self._about = partial(about_show, preset, path, self._first_seed, asked, self.calibrations, self.clock.now)
         self.recorder = Recorder(self._about)
         self.witnesses: list[Witness] = [self.recorder] if self.replay is None else [self.recorder, self.replay]
+
+    def seed_of(self, preset: Preset) -> int:
+        """What a preset of the show is danced by: its own seed, unless one was asked for."""
+        if preset is self._preset:
+            return self._first_seed
+        return preset.seed if self._asked is None else self._asked
+
+    def take_over(self, preset: Preset, path: Path) -> None:
+        """A preset is about to take over: a recording that runs has it from now on. Raises OSError for a lost file."""
+        if self.recorder.folder is not None:
+            self.recorder.take_over(mark(preset, path))
 
     def listeners(self, tick: Tick, rehearses: bool) -> dict[str, Listener]:
         """Who hears the dancers: the tick, and in a replay the replay, which knows when their turn is."""
@@ -103,7 +118,15 @@ class Tapes:
 
     def differences(self) -> list[str]:
         """Why a replay need not give the recorded poses; empty when it must."""
-        return [] if self._recording is None else self._recording.about.differences(self._about(False))
+        if self._recording is None:
+            return []
+        about = self._recording.about
+        there = []
+        for name in dict.fromkeys(successor.name for successor in about.successors):
+            path = self._path.parent / name
+            with contextlib.suppress(OSError, ValueError):
+                there.append(mark(load(path), path))
+        return about.differences(self._about(False).model_copy(update={"successors": tuple(there)}))
 
     def figures(self) -> dict[str, Any]:
         """For the stats message."""

@@ -101,9 +101,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
     "server/recording.py": ({"motion", "server.records"}, {"pydantic"}),
+    "server/about.py": ({"server.calibrations", "server.preset", "server.recording"}, set()),
     "server/recorder.py": (
-        {"server.calibrations", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"}
-        | {"server.recording", "server.records", "server.turn"},
+        {"server.protocols", "server.receivers", "server.recording", "server.records", "server.turn"},
         set(),
     ),
     "server/tapes.py": ({"server"}, set()),

@@ -203,25 +203,71 @@ def test_a_publishers_poses_are_danced_again_bit_for_bit(preset_file: Callable[.
     assert replay.counts["same"] == len(of(Pose, recording)) > 100
 
 
-def test_a_preset_that_took_over_does_so_again(preset_file: Callable[..., Path]) -> None:
+def switch(show: Show) -> None:
+    until(lambda: show.tick.stats.counts["ticks"] >= 10)
+    with closing(UdpSender("127.0.0.1", show.steering.control.port)) as pad:
+        pad.send([encode("/show/preset", "other", 0.25)])
+    until(lambda: show.tick.stats.counts["switches"])
+    ticks = show.tick.stats.counts["ticks"]
+    until(lambda: show.tick.stats.counts["ticks"] >= ticks + 20)
+
+
+@pytest.mark.parametrize("options", [{}, {"seed": 3}])
+def test_a_preset_that_took_over_does_so_again_with_the_seed_it_had(
+    preset_file: Callable[..., Path], options: dict[str, int]
+) -> None:
     path = preset_file()
-    preset_file("other", partners={"partner1": {"dancer": "dancer1", "model": str(MODEL), "params": {"counter": 1.0}}})
-
-    def switch(show: Show) -> None:
-        until(lambda: show.tick.stats.counts["ticks"] >= 10)
-        with closing(UdpSender("127.0.0.1", show.steering.control.port)) as pad:
-            pad.send([encode("/show/preset", "other", 0.25)])
-        until(lambda: show.tick.stats.counts["switches"])
-        ticks = show.tick.stats.counts["ticks"]
-        until(lambda: show.tick.stats.counts["ticks"] >= ticks + 20)
-
-    recording = recorded(path, switch)
+    preset_file("other", seed=5)
+    recording = recorded(path, switch, **options)
     switches = [change for turn in of(Turn, recording) for change in turn.changes]
     assert switches == [ControlChange("show/preset", "other", 0.25)]
-    replay = replayed(path, recording)
-    assert replay.counts["different"] == 0, replay.first_difference
-    (path.parent / "other.yaml").unlink()
-    assert "show/preset other could not be obeyed: no preset" in replayed(path, recording).summary()
+    for again in ({}, {"seed": recording.about.seed}):
+        replay = replayed(path, recording, **again)
+        assert replay.counts["different"] == 0, replay.first_difference
+
+
+def test_a_preset_that_took_over_and_is_another_one_now_is_told_before_a_replay(
+    preset_file: Callable[..., Path],
+) -> None:
+    path = preset_file()
+    model = path.parent / "other.onnx"
+    model.write_bytes(MODEL.read_bytes())
+    partner = {"dancer": "dancer1", "model": "other.onnx"}
+    other = preset_file("other", partners={"partner1": partner})
+    recording = recorded(path, switch)
+    assert [mark.name for mark in recording.about.successors] == ["other.yaml"]
+
+    def told() -> list[str]:
+        with closing(Show(presets.load(path), path, replay=recording)) as show:
+            return show.tapes.differences()
+
+    assert told() == []
+    model.write_bytes((ROOT / "presets/models/salsa_match.onnx").read_bytes())
+    assert told() == [
+        "preset other.yaml: partners.partner1.model: other.onnx is another file than the recorded other.onnx"
+    ]
+    preset_file("other", partners={"partner1": partner | {"params": {"counter": 1.0}}})
+    assert told()[0] == "preset other.yaml is not the text that was recorded (other.yaml)"
+    other.unlink()
+    assert told() == ["preset other.yaml, which took over, is not there or cannot be shown"]
+    with closing(Show(presets.load(path), path, replay=recording, speed=0.0)) as show:
+        show.start()
+        assert show._stopping.wait(PATIENCE)
+    assert "show/preset other could not be obeyed: no preset" in show.tapes.replay.summary()
+
+
+def test_a_disk_that_is_full_when_a_preset_takes_over_ends_the_recording_and_not_the_show(
+    preset_file: Callable[..., Path],
+) -> None:
+    path = preset_file()
+    preset_file("other", seed=5)
+
+    def perform(show: Show) -> None:
+        (show.tapes.recorder.folder / f"{SHOW}.new").mkdir()  # nothing can be written there
+        switch(show)
+        assert "the recording has ended: " in show.report.figures()["recording"]["fault"]
+
+    assert recorded(path, perform).about.successors == ()
 
 
 def test_what_a_dancer_was_calibrated_by_is_recorded(preset_file: Callable[..., Path], take: Clip) -> None:
