@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -18,9 +19,9 @@ from torch import Tensor, nn
 
 from motion.metrics.joints import HAND_BEYOND_WRIST
 from motion.skeleton import HUMANOID, Skeleton
-from training import kinematics, loop
+from training import history, kinematics, loop
 from training.models import upsampler_experts, upsampler_keys
-from training.models.upsampler_body import Body
+from training.models.upsampler_body import Body, oriented
 from training.models.upsampler_cleaner import Cleaner
 from training.models.upsampler_experts import Asked, Experts
 from training.models.upsampler_keys import Keys
@@ -69,12 +70,13 @@ class Config:
 
 @dataclass(frozen=True)
 class Training(loop.Config):
-    """As training.loop."""
+    """As training.loop. evaluation_interval: epochs between lines of history.txt."""
 
     epochs: int = 36
     batch_size: int = 1024
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
+    evaluation_interval: int = 4
 
 
 class Upsampler(nn.Module):
@@ -86,7 +88,7 @@ class Upsampler(nn.Module):
         super().__init__()
         self.config, self.skeleton = config, skeleton
         self.body = Body(skeleton)
-        self.experts = Experts(len(skeleton), 3, config.width, config.dropout)
+        self.experts = Experts((config.past, config.ahead), len(skeleton), 3, config.width, config.dropout)
         self.cleaner = Cleaner(skeleton)
 
     # ---- training
@@ -96,10 +98,10 @@ class Upsampler(nn.Module):
         is usual at a rate.
         """
         asked, made_keys, turn, origin = self._asked(batch)
-        made = self.body.standing(upsampler_keys.base(asked.keys, asked.query, asked.dense) + self.experts(asked))
+        made = self.body.standing(upsampler_keys.base(asked.keys, asked.query) + self.experts(asked))
         truth = _seen_from(batch["truth"], turn, origin)
-        usual = torch.where(asked.dense, 1.0, (asked.step * 30.0) ** -1.2)
-        soon = torch.where(asked.dense[:, None], 0.4 / (0.4 + asked.query * 20.0), 1.0)
+        usual = torch.where(asked.keys.dense, 1.0, (asked.step * 30.0) ** -1.2)
+        soon = torch.where(asked.keys.dense[:, None], 0.4 / (0.4 + asked.query * 20.0), 1.0)
         weight = (usual[:, None] * soon)[..., None]
         off = _points(made) - _points(truth)
         apart = (asked.query[:, 1:] - asked.query[:, :-1])[..., None, None]
@@ -123,7 +125,7 @@ class Upsampler(nn.Module):
         good = batch["corrupted"] < 0.5
         batch = {name: value[good] for name, value in batch.items()}
         asked, _, turn, origin = self._asked(batch)
-        missing = _seen_from(batch["truth"], turn, origin) - upsampler_keys.base(asked.keys, asked.query, asked.dense)
+        missing = _seen_from(batch["truth"], turn, origin) - upsampler_keys.base(asked.keys, asked.query)
         self.experts.fit(asked, missing)
 
     def _asked(self, batch: dict[str, Tensor]) -> tuple[Asked, Tensor, Tensor, Tensor]:
@@ -139,8 +141,7 @@ class Upsampler(nn.Module):
         seen = _seen_from(keys, turn, origin)
         whole = Keys(seen, times, upsampler_keys.present(valid, self.config.past), self.config.past)
         seen = self.cleaner(whole, valid)
-        whole = replace(whole, positions=seen)
-        return upsampler_experts.ask(whole, query), seen, turn, origin
+        return upsampler_experts.ask(whole.with_positions(seen), query), seen, turn, origin
 
     def forward(
         self, root: Tensor, rotations: Tensor, times: Tensor, valid: Tensor, query: Tensor
@@ -153,15 +154,18 @@ class Upsampler(nn.Module):
         valid = valid * _finite(rotations)
         valid = torch.cat([valid[..., :1] * _finite(root)[..., None], valid[..., 1:]], dim=-1)
         root = upsampler_keys.filled(root[:, :, None], times, valid[..., :1])[:, :, 0]
-        matrices = kinematics.matrices_from_6d(upsampler_keys.filled(rotations, times, valid))
-        positions, turns = _forward(self.skeleton, self.body.offsets, root, matrices)
+        sixd = upsampler_keys.filled(rotations, times, valid)
+        positions, turns = self.body.forward(root, oriented(sixd[..., :3], sixd[..., 3:]))
         asked, cleaned, facing, origin = self.ask(positions, times, valid, query)
         turned = facing[:, None, None].transpose(-1, -2) @ turns
-        wished = upsampler_keys.base(asked.keys, asked.query, asked.dense) + self.experts(asked)
-        at = Keys(kinematics.sixd_from_matrices(turned), times, asked.keys.present, asked.keys.past)
-        between = kinematics.matrices_from_6d(upsampler_keys.base(at, query, asked.dense))
-        made = self._world(wished, between, facing, origin)
-        return *made, *self._world(cleaned, turned, facing, origin)
+        weights = upsampler_keys.plain(asked.keys, query)
+        wished = upsampler_keys.along(weights, asked.keys.positions) + self.experts(asked)
+        between = upsampler_keys.along(weights, turned.flatten(3))
+        between = oriented(between[..., 0::3], between[..., 1::3])
+        wished, turned = torch.cat([wished, cleaned], dim=1), torch.cat([between, turned], dim=1)
+        at_root, local = self._world(wished, turned, facing, origin)
+        count = query.shape[1]
+        return at_root[:, :count], local[:, :count], at_root[:, count:], local[:, count:]
 
     def _world(self, wished: Tensor, turns: Tensor, facing: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
         """Root (B, Q, 3) and 6-D local rotations (B, Q, J, 6) in the world."""
@@ -169,23 +173,6 @@ class Upsampler(nn.Module):
         turned = facing[:, None, None] @ turned
         local = kinematics.sixd_from_matrices(self.body.local(turned))
         return wished[:, :, 0] @ facing.transpose(-1, -2) + origin[:, None], local
-
-
-def _forward(skeleton: Skeleton, offsets: Tensor, root: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Positions (..., J, 3) and global rotations (..., J, 3, 3), by pointer doubling."""
-    joints = len(skeleton)
-    identity = torch.eye(3) + 0.0 * matrices[..., :1, :, :]  # a graph takes its batch from them
-    turns = torch.cat([matrices, identity], dim=-3)
-    bones = torch.cat([torch.zeros_like(offsets[:1]), offsets[1:], offsets.new_zeros(1, 3)])
-    places = torch.cat([root[..., None, :], bones[1:] + 0.0 * matrices[..., 0]], dim=-2)
-    ancestors = [joints if parent < 0 else parent for parent in (*skeleton.parents, -1)]
-    while any(ancestor != joints for ancestor in ancestors):
-        above = torch.tensor(ancestors)
-        over = turns.index_select(turns.dim() - 3, above)
-        places = places.index_select(places.dim() - 2, above) + torch.matmul(over, places[..., None])[..., 0]
-        turns = torch.matmul(over, turns)
-        ancestors = [ancestors[joint] for joint in ancestors]
-    return places[..., :joints, :], turns[..., :joints, :, :]
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -218,6 +205,30 @@ def _points(positions: Tensor) -> Tensor:
 def _key_error(made: Tensor, clean: Tensor, present: Tensor, corrupted: Tensor) -> Tensor:
     weight = present * corrupted[:, None]
     return ((made - clean).norm(dim=-1).mean(dim=-1) * weight).sum() / weight.sum().clamp(min=1.0)
+
+
+def train(run: Run) -> Path:
+    """By gradients; every few epochs a line of what they came to goes into history.txt, too."""
+    told = HistoryText(run.out / "history.txt", run.training.evaluation_interval, run.resume)
+    return loop.by_gradient(replace(run, watchers=[*run.watchers, told]))
+
+
+class HistoryText:
+    """history.txt, a logger of training.loggers: an epoch in a line for people."""
+
+    def __init__(self, path: Path, interval: int, goes_on: bool) -> None:
+        self._path, self._interval = path, interval
+        if not goes_on:
+            path.unlink(missing_ok=True)
+
+    def batch(self, number: int, values: dict[str, float]) -> None: ...
+
+    def epoch(self, line: dict[str, float]) -> None:
+        if int(line["epoch"]) % self._interval == 0 or not self._path.exists():
+            with self._path.open("a", encoding="utf-8") as file:
+                file.write(f"{history.sentence(line)}\n")
+
+    def close(self) -> None: ...
 
 
 def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
-from training.kinematics import matrices_from_6d
 
 _SHORT = 1e-4  # metres; a bone this short has no direction
+# Of a vector, the matrix of the product with it, flat.
+_CROSSES = torch.tensor([[0.0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]])
 
 
 class Body(nn.Module):
@@ -48,12 +49,18 @@ class Body(nn.Module):
         }
         for name, places in tables.items():
             self.register_buffer(name, torch.tensor(places, dtype=torch.long), persistent=False)
+        ancestors, self.rounds = [*(joints if p < 0 else p for p in skeleton.parents), joints], 0
+        while any(ancestor != joints for ancestor in ancestors):
+            self.register_buffer(f"round{self.rounds}", torch.tensor(ancestors), persistent=False)
+            ancestors, self.rounds = [ancestors[joint] for joint in ancestors], self.rounds + 1
+        self.register_buffer("last", torch.tensor([[0.0, 0.0, 0.0, 1.0]]), persistent=False)
+        self.register_buffer("none", torch.eye(4)[None], persistent=False)
         below = torch.eye(joints)
         for joint in range(1, joints):
             below[joint] += below[parents[joint]]
         lengths = offsets.norm(dim=-1, keepdim=True)
         lengths[0] = 0.0
-        rest = _oriented(offsets[left] - offsets[right], offsets[up])
+        rest = oriented(offsets[left] - offsets[right], offsets[up])
         self.register_buffer("below", below, persistent=False)  # (J, J): positions are below @ bones
         self.register_buffer("lengths", lengths, persistent=False)
         self.register_buffer("offsets", offsets, persistent=False)
@@ -62,15 +69,27 @@ class Body(nn.Module):
         rigid = rest.transpose(-1, -2)[tables["carrier"]] @ offsets[carried, :, None]
         self.register_buffer("rigid", rigid, persistent=False)
 
+    def forward(self, root: Tensor, matrices: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions and global rotations of root (..., 3) and local rotations, by pointer doubling."""
+        places = torch.cat([root[..., None, :], self.offsets[1:] + 0.0 * matrices[..., 1:, :, 0]], dim=-2)
+        whole = torch.cat(
+            [torch.cat([matrices, places[..., None]], dim=-1), self.last + 0.0 * matrices[..., :1, :1]], -2
+        )
+        whole = torch.cat([whole, self.none + 0.0 * whole[..., :1, :, :]], dim=-3)
+        for number in range(self.rounds):
+            whole = torch.matmul(self.take(whole, f"round{number}", -3), whole)
+        whole = whole[..., :-1, :, :]
+        return whole[..., :3, 3], whole[..., :3, :3]
+
     def standing(self, wished: Tensor) -> Tensor:
         """Positions of this body that point where the wished ones do; the root is where it is wished."""
         return self._placed(wished)[0]
 
     def _placed(self, wished: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Positions, unit directions of the bones (..., J, 3), orientations of wide joints (..., wide, 3, 3)."""
-        directions = F.normalize(wished - self.take(wished, "above"), dim=-1, eps=1e-6)
+        directions = unit(wished - self.take(wished, "above"))
         left, right, up, wide = self.take(wished, "corners").chunk(4, dim=-2)
-        frames = _oriented(left - right, up - wide)
+        frames = oriented(left - right, up - wide)
         rigid = torch.matmul(self.take(frames, "carrier", -3), self.rigid)[..., 0]
         bones = torch.cat([wished[..., :1, :], (directions * self.lengths)[..., 1:, :], rigid], dim=-2)
         return torch.matmul(self.below, self.take(bones, "order")), directions, frames
@@ -107,15 +126,29 @@ def _frame(offsets: Tensor, children: list[int]) -> tuple[int, int, int] | None:
     return (one, other, up) if off[up] > 0.01 else None
 
 
-def _oriented(across: Tensor, up: Tensor) -> Tensor:
+def oriented(across: Tensor, up: Tensor) -> Tensor:
     """Rotation matrices whose x axis is `across` and whose y axis is as near `up` as that allows."""
-    return matrices_from_6d(torch.cat([across, up], dim=-1))
+    x = unit(across)
+    y = unit(up - (x * up).sum(-1, keepdim=True) * x)
+    return torch.stack([x, y, cross(x, y)], dim=-1)
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """Of length one; none has no direction, and stays."""
+    return vectors / (vectors.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+
+
+def cross(one: Tensor, other: Tensor) -> Tensor:
+    """The vector product along the last axis, in a third of the operations that torch's own is in a graph."""
+    following, last = torch.tensor([1, 2, 0]), torch.tensor([2, 0, 1])
+    axis = one.dim() - 1
+    return one.index_select(axis, following) * other.index_select(axis, last) - one.index_select(
+        axis, last
+    ) * other.index_select(axis, following)
 
 
 def _between(one: Tensor, other: Tensor) -> Tensor:
     """The shortest turn (..., 3, 3) of unit vectors (..., 3) `one` to `other`; near the opposite it stays finite."""
-    x, y, z = torch.linalg.cross(one, other).unbind(-1)
-    zero = 0.0 * x
-    crossed = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
-    cosine = (one * other).sum(-1)[..., None, None]
+    crossed = torch.matmul(cross(one, other), _CROSSES).unflatten(-1, (3, 3))
+    cosine = (one * other).sum(-1, keepdim=True)[..., None]
     return torch.eye(3) + crossed + crossed @ crossed / (1.0 + cosine).clamp(min=1e-3)

@@ -36,6 +36,8 @@ class Cleaner(nn.Module):
         )
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
+        around = [key + n for key in range(KEYS) for n in range(5)]
+        self.register_buffer("around", torch.tensor(around), persistent=False)
         self.register_buffer("names", torch.eye(len(ENDS)), persistent=False)
 
     def forward(self, keys: Keys, valid: Tensor) -> Tensor:
@@ -53,42 +55,25 @@ class Cleaner(nn.Module):
 
     def _cleaned(self, positions: Tensor, times: Tensor, present: Tensor, valid: Tensor) -> Tensor:
         ends = positions.index_select(2, self.ends)  # (N, 7, E, 3)
-        bones = ends - positions.index_select(2, self.bones)
         step = differences(times).clamp(min=1e-3)
-        left, right = step[:, :-1, None, None], step[:, 1:, None, None]
-        middle = (ends[:, :-2] * right + ends[:, 2:] * left) / (left + right)
+        share = (step[:, :-1] / (step[:, :-1] + step[:, 1:]))[:, :, None, None]
+        middle = ends[:, :-2] + (ends[:, 2:] - ends[:, :-2]) * share
         both = (present[:, 2:] * present[:, :-2])[:, :, None, None]
-        towards = _padded((middle - ends[:, 1:-1]) * both, 1)
-        unseen = (1.0 - valid.index_select(2, self.bones)) * present[:, :, None]
-        here = present[:, :, None] + 0.0 * unseen
-        around = [_shifted(bones * here[..., None], n) for n in range(-2, 3)]
-        flags = [_shifted(each[..., None], n) for each in (unseen, here) for n in range(-2, 3)]
-        pace = _padded(step.log(), 0, before=1)[:, :, None] + 0.0 * unseen
-        lively = (towards.square().sum(dim=3) + 1e-12).sqrt().mean(dim=2)[:, :, None] + 0.0 * unseen
-        names = self.names + 0.0 * unseen[..., None]
-        seen = [
-            towards * 10.0,
-            *(each * 3.0 for each in around),
-            *flags,
-            pace[..., None],
-            lively[..., None] * 10.0,
-            names,
-        ]
-        said = self.layers(torch.cat(seen, dim=-1))
-        moved = (towards * said[..., :1] + OWN * said[..., 1:]) * here[..., None]
+        towards = _padded((middle - ends[:, 1:-1]) * both, 1, 1)
+        here = present[:, :, None, None] + 0.0 * ends[..., :1]
+        unseen = (1.0 - valid.index_select(2, self.bones))[..., None]
+        bones = ends - positions.index_select(2, self.bones)
+        facts = _padded(torch.cat([3.0 * bones, unseen, here], dim=3) * here, 2, 2)  # (N, 11, E, 5)
+        around = facts.index_select(1, self.around).unflatten(1, (KEYS, 5)).transpose(2, 3).flatten(3)
+        pace = _padded(step.log(), 1, 0)[:, :, None, None] + 0.0 * here
+        lively = 10.0 * (towards.square().sum(dim=3, keepdim=True) + 1e-12).sqrt().mean(dim=2, keepdim=True)
+        alike = [10.0 * towards, around, pace, lively + 0.0 * here, self.names + 0.0 * here]
+        said = self.layers(torch.cat(alike, dim=3))
+        moved = (towards * said[..., :1] + OWN * said[..., 1:]) * here
         return self.body.standing(positions + torch.matmul(self.spread, moved))
 
 
-def _padded(values: Tensor, both: int, before: int = 0) -> Tensor:
+def _padded(values: Tensor, before: int, after: int) -> Tensor:
     """With zeros before and after along the keys."""
-    first, last = both + before, both
-    pieces = [0.0 * values[:, :1]] * first + [values] + [0.0 * values[:, :1]] * last
-    return torch.cat(pieces, dim=1)
-
-
-def _shifted(values: Tensor, by: int) -> Tensor:
-    """What stands `by` keys later, zeros beyond the ends."""
-    if not by:
-        return values
-    none = 0.0 * values[:, : abs(by)]
-    return torch.cat([values[:, by:], none] if by > 0 else [none, values[:, :by]], dim=1)
+    none = 0.0 * values[:, :1]
+    return torch.cat([*[none] * before, values, *[none] * after], dim=1)

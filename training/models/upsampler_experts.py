@@ -37,38 +37,31 @@ QUESTIONS = (Question("zero", 5, 0), Question("one", 5, 1), Question("two", 5, 2
 
 @dataclass(frozen=True)
 class Asked:
-    """Keys in the body's own frame, and what is asked of them: query (B, Q) seconds; dense (B,) bool; which of
-    QUESTIONS (B,); unit (B,) metres, or the points' own units: what corrections are measured in; step (B,) seconds.
+    """Keys in the body's own frame, and what is asked of them: query (B, Q) seconds; which of QUESTIONS (B,); lively
+    (B,) m/s and step (B,) seconds, whose product is what corrections are measured in.
     """
 
     keys: Keys
     query: Tensor
-    dense: Tensor
     which: Tensor
-    unit: Tensor
-    step: Tensor
     lively: Tensor
+    step: Tensor
 
 
 def ask(keys: Keys, query: Tensor) -> Asked:
     """Finds out what is asked."""
-    ahead = upsampler_keys.ahead(keys)
-    many = keys.present[:, keys.past - 6] > 0.5 if keys.past >= 6 else torch.zeros_like(ahead, dtype=torch.bool)
-    dense = many & (ahead < 0.5)
-    which = torch.where(dense, 3.0, ahead.clamp(max=2.0)).long()
-    step = torch.where(dense, DENSE_STEP, upsampler_keys.span(keys))
-    lively = upsampler_keys.liveliness(keys, dense)
-    return Asked(keys, query, dense, which, lively * step, step, lively)
+    which = torch.where(keys.dense, 3.0, keys.ahead.clamp(max=2.0)).long()
+    step = torch.where(keys.dense, DENSE_STEP, keys.span)
+    return Asked(keys, query, which, upsampler_keys.liveliness(keys), step)
 
 
 class Expert(nn.Module):
     """Answers one question for `points` points of `dims` numbers. Until `fit` it answers 0, and so does its gate."""
 
-    def __init__(self, question: Question, points: int, dims: int, width: int, dropout: float) -> None:
+    def __init__(self, question: Question, slots: tuple[int, int], points: int, dims: int, width: int) -> None:
         super().__init__()
-        self.question, self.points, self.dims = question, points, dims
-        keys = question.past + question.ahead
-        seen = points * dims * keys + 2 * (keys - 1) + 2
+        self.register_buffer("columns", _columns(question, slots, points * dims), persistent=False)
+        seen = len(self.columns)
         self.register_buffer("mean", torch.zeros(seen))
         self.register_buffer("scale", torch.ones(seen))
         self.ridge = nn.Linear(seen, TERMS * points * dims)
@@ -80,49 +73,32 @@ class Expert(nn.Module):
             for value in layer.parameters():
                 nn.init.zeros_(value)
 
-    def see(self, asked: Asked) -> Tensor:
-        """What the network is given, (B, seen), before it is brought to one scale."""
-        keys, (first, last) = asked.keys, self._slots(asked.keys.past)
-        newest = keys.past - 1
-        here = keys.positions[:, newest]
-        pose = torch.cat([here[:, :1] * _only_height(here), here[:, 1:] - here[:, :1]], dim=1)
-        speeds = keys.speeds[:, first : last - 1] / asked.lively[:, None, None, None]
-        steps = (keys.steps[:, first : last - 1] / asked.step[:, None]).log()
-        known = keys.present[:, first : last - 1] * keys.present[:, first + 1 : last]
-        size = torch.stack([asked.lively.log(), asked.step.log()], dim=-1)
-        return torch.cat([pose.flatten(1), speeds.flatten(1), steps * known, known, size], dim=-1)
-
-    def forward(self, asked: Asked, kept: tuple[Tensor, Tensor] | None = None) -> Tensor:
-        """The correction (B, Q, P, D). kept: dropout's factors (B, width) of the two layers, in training."""
-        seen = ((self.see(asked) - self.mean) / self.scale).clamp(-_OUTLIER, _OUTLIER)
+    def forward(self, everything: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Terms (N, TERMS * points * dims) of rows that `see` saw. kept: dropout's factors (N, 2, width)."""
+        seen = self._scaled(everything)
         hidden = torch.relu(self.enter(seen))
-        hidden = hidden if kept is None else hidden * kept[0]
+        hidden = hidden if kept is None else hidden * kept[:, 0]
         hidden = torch.relu(self.inner(hidden))
-        hidden = hidden if kept is None else hidden * kept[1]
-        gate = self.gate(torch.stack([asked.lively.log(), asked.step.log()], dim=-1))
-        terms = (self.ridge(seen) + self.leave(hidden)) * gate * asked.unit[:, None]
-        made = torch.matmul(self.powers(asked), terms.unflatten(1, (TERMS, self.points * self.dims)))
-        return made.unflatten(-1, (self.points, self.dims))
+        hidden = hidden if kept is None else hidden * kept[:, 1]
+        both = torch.cat([self.ridge.weight, self.leave.weight], dim=1)  # one product in a graph
+        return nn.functional.linear(torch.cat([seen, hidden], dim=1), both, self.ridge.bias) * self.gate(
+            everything[:, -2:]
+        )
 
-    def powers(self, asked: Asked) -> Tensor:
-        """(B, Q, TERMS) at the queries. Between two keys all of them are 0 at both."""
-        time = (asked.query / asked.step[:, None]).clamp(0.0, 2.0)
-        if not self.question.ahead:
-            return torch.stack([time**n for n in range(TERMS)], dim=-1)
-        time = time.clamp(max=1.0)
-        centred = 2.0 * time - 1.0
-        return torch.stack([4.0 * time * (1.0 - time) * centred**n for n in range(TERMS)], dim=-1)
+    def _scaled(self, everything: Tensor) -> Tensor:
+        seen = everything.index_select(1, self.columns)
+        return ((seen - self.mean) / self.scale).clamp(-_OUTLIER, _OUTLIER)
 
     @torch.no_grad()
-    def fit(self, asked: Asked, missing: Tensor, strength: float) -> None:
-        """Scales and the ridge, from what is missing (B, Q, P, D) at the queries; opens the gate."""
-        seen = self.see(asked)
+    def fit(self, everything: Tensor, powers: Tensor, wanted: Tensor, strength: float) -> None:
+        """Scales and the ridge, for corrections `wanted` (N, Q, points * dims) at `powers` (N, Q, TERMS) of time; opens
+        the gate.
+        """
+        seen = everything.index_select(1, self.columns)
         self.mean.copy_(seen.mean(dim=0))
         self.scale.copy_(seen.std(dim=0) + 0.02)
-        seen = ((seen - self.mean) / self.scale).clamp(-_OUTLIER, _OUTLIER).double()
-        powers = self.powers(asked).double()
+        seen, powers, wanted = self._scaled(everything).double(), powers.double(), wanted.double()
         square = powers.transpose(1, 2) @ powers + 1e-2 * torch.eye(TERMS)
-        wanted = missing.flatten(2).double() / asked.unit[:, None, None]
         most = _QUIET * wanted.abs().mean(dim=(1, 2)).median()
         wanted = wanted.clamp(-most, most)  # who stood still a moment ago can do anything
         terms = torch.linalg.solve(square, powers.transpose(1, 2) @ wanted).flatten(1)
@@ -132,47 +108,71 @@ class Expert(nn.Module):
         self.ridge.bias.copy_(middle)
         self.gate[2].bias.fill_(1.0)
 
-    def _slots(self, past: int) -> tuple[int, int]:
-        return past - self.question.past, past + self.question.ahead
-
 
 class Experts(nn.Module):
-    """All of them, each for the rows that ask its question."""
+    """All of them, each for the rows that ask its question, of keys in slots = (past, ahead)."""
 
-    def __init__(self, points: int, dims: int, width: int, dropout: float) -> None:
+    def __init__(self, slots: tuple[int, int], points: int, dims: int, width: int, dropout: float) -> None:
         super().__init__()
-        self.all = nn.ModuleList(Expert(question, points, dims, width, dropout) for question in QUESTIONS)
-        self.width, self.dropout = width, dropout
+        self.all = nn.ModuleList(Expert(question, slots, points, dims, width) for question in QUESTIONS)
+        self.points, self.dims, self.width, self.dropout = points, dims, width, dropout
+        self.register_buffer("exponents", torch.arange(float(TERMS)), persistent=False)
 
     def forward(self, asked: Asked) -> Tensor:
         """The correction of the plain way, (B, Q, P, D)."""
-        keys = asked.keys
-        made = 0.0 * (keys.positions[:, :1] + asked.query[..., None, None])
-        kept = None
+        everything = see(asked)
+        terms, kept = 0.0 * everything[:, :1] + torch.zeros(TERMS * self.points * self.dims), None
         if self.training and self.dropout:
-            kept = (torch.rand(len(made), 2, self.width, device=made.device) >= self.dropout) / (1.0 - self.dropout)
+            kept = (torch.rand(len(terms), 2, self.width, device=terms.device) >= self.dropout) / (1.0 - self.dropout)
         for number, expert in enumerate(self.all):
             rows = (asked.which == number).nonzero().reshape(-1)
-            chosen = None if kept is None else kept[rows].unbind(1)
-            made = made.index_put((rows,), expert(of_rows(asked, rows), chosen))
-        return made
+            some = expert(everything.index_select(0, rows), None if kept is None else kept[rows])
+            terms = terms.index_put((rows,), some)
+        powers = self.powers(asked) * (asked.lively * asked.step)[:, None, None]
+        made = torch.matmul(powers, terms.unflatten(1, (TERMS, self.points * self.dims)))
+        return made.unflatten(2, (self.points, self.dims))
+
+    def powers(self, asked: Asked) -> Tensor:
+        """(B, Q, TERMS) at the queries. Between two keys all of them are 0 at both."""
+        time = (asked.query / asked.step[:, None])[..., None]
+        after, time = time.clamp(0.0, 2.0), time.clamp(0.0, 1.0)
+        between = 4.0 * time * (1.0 - time) * (2.0 * time - 1.0) ** self.exponents
+        return torch.where((asked.keys.ahead > 0.5)[:, None, None], between, after**self.exponents)
 
     @torch.no_grad()
     def fit(self, asked: Asked, missing: Tensor, strength: float = 2e-3) -> None:
+        """From what is missing (B, Q, P, D) at the queries."""
+        everything, powers = see(asked), self.powers(asked)
+        wanted = missing.flatten(2) / (asked.lively * asked.step)[:, None, None]
         for number, expert in enumerate(self.all):
-            rows = (asked.which == number).nonzero().reshape(-1)
+            rows = (asked.which == number).nonzero()[:, 0]
             if len(rows) > 1:
-                expert.fit(of_rows(asked, rows), missing[rows], strength)
+                expert.fit(everything[rows], powers[rows], wanted[rows], strength)
 
 
-def of_rows(asked: Asked, rows: Tensor) -> Asked:
-    """The same, of some rows of the batch."""
-    keys = asked.keys
-    some = Keys(*(each.index_select(0, rows) for each in (keys.positions, keys.times, keys.present)), keys.past)
-    return Asked(
-        some,
-        *(getattr(asked, name).index_select(0, rows) for name in ("query", "dense", "which", "unit", "step", "lively")),
+def see(asked: Asked) -> Tensor:
+    """What there is to be seen, (B, everything): the newest pose, and of every pair of neighbours its speed, its length
+    and whether it is there; how lively the body is.
+    """
+    keys, newest = asked.keys, asked.keys.past - 1
+    here = keys.positions[:, newest]
+    pose = torch.cat([here[:, :1] * _only_height(here), here[:, 1:] - here[:, :1]], dim=1)
+    speeds = (keys.speeds / asked.lively[:, None, None, None]).flatten(1)
+    steps = (keys.steps / asked.step[:, None]).log() * keys.both
+    return torch.cat(
+        [pose.flatten(1), speeds, steps, keys.both, asked.lively.log()[:, None], asked.step.log()[:, None]], 1
     )
+
+
+def _columns(question: Question, slots: tuple[int, int], size: int) -> Tensor:
+    """Which of everything a question's expert sees, for poses of `size` numbers."""
+    pairs = sum(slots) - 1
+    first, last = slots[0] - question.past, slots[0] + question.ahead - 1
+    columns = list(range(size * (1 + first))[:size]) + list(range(size * (1 + first), size * (1 + last)))
+    for start in (size * (1 + pairs), size * (1 + pairs) + pairs):
+        columns += range(start + first, start + last)
+    end = size * (1 + pairs) + 2 * pairs
+    return torch.tensor([*columns, end, end + 1])
 
 
 def _only_height(point: Tensor) -> Tensor:
