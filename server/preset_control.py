@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, TargetPort
+from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, TargetPort
 
 OFF = -1
 LONGEST_CROSS_FADE = 60.0  # seconds
@@ -45,7 +45,7 @@ class Control(Section):
 
     host: Host = LOOPBACK
     port: Port = 9002
-    allow: tuple[str, ...] = ()
+    allow: Senders = ()
     reply_port: TargetPort | None = None
     oscquery: Annotated[int | None, BeforeValidator(_port_or_off)] = None
     discovery: bool | None = None
