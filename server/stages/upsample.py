@@ -67,6 +67,7 @@ class Upsample:
         self._lag: float | None = None
         self._beat: float | None = None
         self._asked: Future[_Answer] | None = None
+        self._is_asked_for = False  # there are keys that no answer knows
         self._answer: _Answer | None = None
         self._left_root, self._left_turn = np.zeros(3), np.tile(rot.IDENTITY, (len(HUMANOID), 1))
 
@@ -78,9 +79,14 @@ class Upsample:
     def key(self, frame: PoseFrame) -> None:
         """A frame of the suit has come, on HUMANOID."""
         self.keys.add(frame)
-        if self._is_better_plain() or len(self.keys) < 2:
+        self._is_asked_for = True
+        self._ask_for_beats(frame.receive_time if self._beat is None else self._beat)
+
+    def _ask_for_beats(self, start: float) -> None:
+        """Asks the worker for the beats after one at `start`; where it has not answered yet, when it has."""
+        if self._asked is not None or self._is_better_plain() or len(self.keys) < 2:
             return
-        start = frame.receive_time if self._beat is None else self._beat
+        self._is_asked_for = False
         moments = beats(start, self._fps, self.keys.interval + BEYOND_SECONDS, MOST_BEATS) - self.latency
         moments = np.unique(self.keys.within_reach(np.concatenate([moments[:1] - 1.0 / self._fps, moments])))
         if len(moments) < 2:
@@ -110,6 +116,8 @@ class Upsample:
                 self._answer = asked.result()
             except Exception:  # whatever a model raises, the plain way is there
                 self.counts["model_faults"] += 1
+            if self._is_asked_for and self._beat is not None:
+                self._ask_for_beats(self._beat)
         pose = None if self._answer is None or self._is_better_plain() else self._answer.at(moment)
         if pose is None:
             self.counts["plain" if self._is_better_plain() else "late"] += 1
