@@ -49,7 +49,7 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
         ({"control": {"host": "no.such.invalid", "port": 1}}, "no.such.invalid:1: .*; set control.host to an address"),
         ({"outputs": [{"send": "zmq", "bind": "tcp://no-such:1"}]}, "publish on 'tcp://no-such:1': .*; set the output"),
         ({"outputs": [{"send": "vmc", "actor": "partner1", "host": "no.such.invalid"}]}, "no.such.invalid:39539: "),
-        ({"dancers": {"dancer1": {"receive": "vmc", "allow": ["here"]}}}, r"dancers.dancer1.allow: \['here'\]: 'here' must be"),
+        ({"dancers": {"dancer1": {"receive": "vmc", "allow": ["here"]}}}, r"dancer1.allow: \['here'\]: 'here' must"),
     ],
 )
 def test_what_cannot_be_opened_is_named_with_the_presets_file(
