@@ -22,7 +22,7 @@ from training.cache import digest
 from training.scorecards.takes import at_rate
 
 FPS = 120.0
-SHORTEST = 4.0  # seconds: five keys and two more at 3.75 fps take 1.9
+SHORTEST = 2.0  # seconds: five keys and two more at 3.75 fps take 1.9
 SLOW = 0.8  # m/s, mean of all points: salsa has 1.2, slow modern dance 0.6
 
 
