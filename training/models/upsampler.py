@@ -22,10 +22,11 @@ from motion.skeleton import HUMANOID, Skeleton
 from training import history, kinematics, loop
 from training.models import upsampler_experts, upsampler_keys
 from training.models.upsampler_body import Body, oriented
-from training.models.upsampler_cleaner import Cleaner
+from training.models.upsampler_cleaner import KEYS, Cleaner
 from training.models.upsampler_experts import Asked, Experts
 from training.models.upsampler_keys import Keys
 from training.models.upsampler_takes import Take
+from training.models.upsampler_transformer import Memory, Transformer
 from training.models.upsampler_windows import Windows
 
 if TYPE_CHECKING:
@@ -39,9 +40,11 @@ _ELBOWS = [HUMANOID.index(name) for name in ("LeftLowerArm", "RightLowerArm")]
 
 @dataclass(frozen=True)
 class Config:
-    """past, ahead: slots for keys. width, dropout: of the network. shares: how often a window asks to go on without
-    looking ahead, for one key ahead, for two, and for a forecast. corrupted: share of windows between keys whose keys
-    are made wrong. *_loss: weights beside that of positions.
+    """past, ahead: slots for keys. width, dropout: of the experts, or of the transformer, which has `layers` each way;
+    cleaner_width: of what mends keys for the experts. shares: how often a window asks to go on without looking ahead,
+    for one key ahead, for two, and for a forecast. corrupted: share of windows with two keys ahead whose keys are made
+    wrong. slow: how much more slow dancing counts, as a power of how lively it is. *_loss: weights beside that of
+    positions.
 
     spline: where a spline is nearer than the network on takes not trained on, as (keys ahead, lowest rate of the keys,
     highest); the stage uses one there.
@@ -51,9 +54,12 @@ class Config:
     past: int = 11
     ahead: int = 2
     width: int = 384
-    dropout: float = 0.1
-    shares: tuple[float, ...] = (0.25, 0.22, 0.3, 0.23)
-    corrupted: float = 0.35
+    layers: int = 3
+    cleaner_width: int = 256
+    dropout: float = 0.05
+    shares: tuple[float, ...] = (0.24, 0.24, 0.3, 0.22)
+    corrupted: float = 0.4
+    slow: float = 0.4
     velocity_loss: float = 0.2
     acceleration_loss: float = 0.02
     key_loss: float = 0.5
@@ -72,7 +78,7 @@ class Config:
 class Training(loop.Config):
     """As training.loop. evaluation_interval: epochs between lines of history.txt."""
 
-    epochs: int = 36
+    epochs: int = 30
     batch_size: int = 1024
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
@@ -88,8 +94,12 @@ class Upsampler(nn.Module):
         super().__init__()
         self.config, self.skeleton = config, skeleton
         self.body = Body(skeleton)
-        self.experts = Experts((config.past, config.ahead), len(skeleton), 3, config.width, config.dropout)
-        self.cleaner = Cleaner(skeleton)
+        self.experts = self.cleaner = self.transformer = None
+        if config.network == "transformer":
+            self.transformer = Transformer(len(skeleton), 3, config.width, config.layers, config.dropout)
+        else:
+            self.experts = Experts((config.past, config.ahead), len(skeleton), 3, config.width, config.dropout)
+            self.cleaner = Cleaner(skeleton, config.cleaner_width)
 
     # ---- training
 
@@ -97,11 +107,13 @@ class Upsampler(nn.Module):
         """Errors in metres of the 24 points that are judged, of their speeds and of changes of speed; weighted by what
         is usual at a rate.
         """
-        asked, made_keys, turn, origin = self._asked(batch)
-        made = self.body.standing(upsampler_keys.base(asked.keys, asked.query) + self.experts(asked))
+        asked, memory, turn, origin = self._asked(batch)
+        plain = upsampler_keys.base(asked.keys, asked.query)
+        made = self.body.standing(plain + self.missed(asked, memory))
         truth = _seen_from(batch["truth"], turn, origin)
         usual = torch.where(asked.keys.dense, 1.0, (asked.step * 30.0) ** -1.2)
         soon = torch.where(asked.keys.dense[:, None], 0.4 / (0.4 + asked.query * 20.0), 1.0)
+        usual = usual * (asked.lively.detach() + 0.1) ** -self.config.slow
         weight = (usual[:, None] * soon)[..., None]
         off = _points(made) - _points(truth)
         apart = (asked.query[:, 1:] - asked.query[:, :-1])[..., None, None]
@@ -111,9 +123,7 @@ class Upsampler(nn.Module):
             "positions": (off.norm(dim=-1) * weight).mean(),
             "velocity": (speed.norm(dim=-1) * weight[:, 1:]).mean(),
             "acceleration": (bend.norm(dim=-1) * weight[:, 2:]).mean(),
-            "keys": _key_error(
-                made_keys, _seen_from(batch["clean"], turn, origin), asked.keys.present, batch["corrupted"]
-            ),
+            "keys": _key_error(asked.keys, _seen_from(batch["clean"], turn, origin), batch["corrupted"]),
         }
         c = self.config
         total = parts["positions"] + c.velocity_loss * parts["velocity"]
@@ -122,26 +132,42 @@ class Upsampler(nn.Module):
     @torch.no_grad()
     def fit_statistics(self, batch: dict[str, Tensor]) -> None:
         """Scales and ridges, before training."""
+        if self.experts is None:
+            return
         good = batch["corrupted"] < 0.5
         batch = {name: value[good] for name, value in batch.items()}
         asked, _, turn, origin = self._asked(batch)
         missing = _seen_from(batch["truth"], turn, origin) - upsampler_keys.base(asked.keys, asked.query)
         self.experts.fit(asked, missing)
 
-    def _asked(self, batch: dict[str, Tensor]) -> tuple[Asked, Tensor, Tensor, Tensor]:
-        """What a batch of positions asks, its keys when cleaned, and the body's frame: turn, origin."""
+    def _asked(self, batch: dict[str, Tensor]) -> tuple[Asked, Memory | None, Tensor, Tensor]:
+        """As `ask`, of a batch of positions."""
         return self.ask(batch["keys"], batch["times"], batch["valid"], batch["query"])
 
     # ---- use
 
-    def ask(self, keys: Tensor, times: Tensor, valid: Tensor, query: Tensor) -> tuple[Asked, Tensor, Tensor, Tensor]:
-        """positions (B, K, J, 3) without gaps, times (B, K), valid (B, K, J), query (B, Q)."""
+    def ask(
+        self, keys: Tensor, times: Tensor, valid: Tensor, query: Tensor
+    ) -> tuple[Asked, Memory | None, Tensor, Tensor]:
+        """What is asked of cleaned keys, what a decoder is to know of them, and the body's frame: turn, origin.
+
+        keys: positions (B, K, J, 3) without gaps, times (B, K), valid (B, K, J), query (B, Q).
+        """
         newest = self.config.past - 1
         turn, origin = _facing(keys[:, newest])
         seen = _seen_from(keys, turn, origin)
         whole = Keys(seen, times, upsampler_keys.present(valid, self.config.past), self.config.past)
-        seen = self.cleaner(whole, valid)
-        return upsampler_experts.ask(whole.with_positions(seen), query), seen, turn, origin
+        memory = None
+        if self.transformer is not None:
+            wrong, memory = self.transformer.encode(whole, valid)
+            whole = whole.with_positions(self.body.standing(seen + wrong))
+        else:
+            whole = whole.with_positions(self.cleaner(whole, valid))
+        return upsampler_experts.ask(whole, query), memory, turn, origin
+
+    def missed(self, asked: Asked, memory: Memory | None) -> Tensor:
+        """What the plain way misses, (B, Q, J, 3)."""
+        return self.experts(asked) if self.transformer is None else self.transformer.decode(asked, memory)
 
     def forward(
         self, root: Tensor, rotations: Tensor, times: Tensor, valid: Tensor, query: Tensor
@@ -156,23 +182,19 @@ class Upsampler(nn.Module):
         root = upsampler_keys.filled(root[:, :, None], times, valid[..., :1])[:, :, 0]
         sixd = upsampler_keys.filled(rotations, times, valid)
         positions, turns = self.body.forward(root, oriented(sixd[..., :3], sixd[..., 3:]))
-        asked, cleaned, facing, origin = self.ask(positions, times, valid, query)
-        turned = facing[:, None, None].transpose(-1, -2) @ turns
-        weights = upsampler_keys.plain(asked.keys, query)
-        wished = upsampler_keys.along(weights, asked.keys.positions) + self.experts(asked)
-        between = upsampler_keys.along(weights, turned.flatten(3))
+        asked, memory, facing, origin = self.ask(positions, times, valid, query)
+        weights, cleaned = upsampler_keys.plain(asked.keys, query), asked.keys.positions
+        wished = upsampler_keys.along(weights, cleaned) + self.missed(asked, memory)
+        between = upsampler_keys.along(weights, turns.flatten(3))
         between = oriented(between[..., 0::3], between[..., 1::3])
-        wished, turned = torch.cat([wished, cleaned], dim=1), torch.cat([between, turned], dim=1)
-        at_root, local = self._world(wished, turned, facing, origin)
-        count = query.shape[1]
-        return at_root[:, :count], local[:, :count], at_root[:, count:], local[:, count:]
-
-    def _world(self, wished: Tensor, turns: Tensor, facing: Tensor, origin: Tensor) -> tuple[Tensor, Tensor]:
-        """Root (B, Q, 3) and 6-D local rotations (B, Q, J, 6) in the world."""
-        _, turned = self.body.posed(wished, turns)
-        turned = facing[:, None, None] @ turned
-        local = kinematics.sixd_from_matrices(self.body.local(turned))
-        return wished[:, :, 0] @ facing.transpose(-1, -2) + origin[:, None], local
+        # Far past keys are never mended: they stay as they came.
+        first, count = self.config.past + self.config.ahead - KEYS, query.shape[1]
+        wished = torch.cat([wished, cleaned[:, first:]], dim=1).flatten(1, 2) @ facing.transpose(1, 2)
+        wished = wished.unflatten(1, (-1, len(self.skeleton))) + origin[:, None, None]
+        _, made = self.body.posed(wished, torch.cat([between, turns[:, first:]], dim=1))
+        local = kinematics.sixd_from_matrices(self.body.local(made))
+        key_root = torch.cat([root[:, :first], wished[:, count:, 0]], dim=1)
+        return wished[:, :count, 0], local[:, :count], key_root, torch.cat([sixd[:, :first], local[:, count:]], dim=1)
 
 
 def _finite(values: Tensor) -> Tensor:
@@ -202,9 +224,9 @@ def _points(positions: Tensor) -> Tensor:
     return torch.cat([positions, wrists + HAND_BEYOND_WRIST * forearms], dim=-2)
 
 
-def _key_error(made: Tensor, clean: Tensor, present: Tensor, corrupted: Tensor) -> Tensor:
-    weight = present * corrupted[:, None]
-    return ((made - clean).norm(dim=-1).mean(dim=-1) * weight).sum() / weight.sum().clamp(min=1.0)
+def _key_error(keys: Keys, clean: Tensor, corrupted: Tensor) -> Tensor:
+    weight = keys.present * corrupted[:, None]
+    return ((keys.positions - clean).norm(dim=-1).mean(dim=-1) * weight).sum() / weight.sum().clamp(min=1.0)
 
 
 def train(run: Run) -> Path:

@@ -1,8 +1,8 @@
-"""Keys without what is wrong with them: limb ends moved towards where the keys around say that they are.
+"""Keys without what is wrong with them: limb ends moved towards where the body and the keys around say that they are.
 
-A small network shared over keys and limb ends sees how far an end is from the middle of its neighbours in time, its
-bone in five keys, and what was not seen; it answers how much of the way to that middle to go, and something of its own.
-Its gate begins at zero.
+A network shared over keys sees a key's pose, how the four keys around differ from it, in units of how quickly the body
+moves, and what was not seen. It answers for every limb end how much of the way to the middle of its neighbours in time
+to go, and something of its own. Its answer begins at zero.
 """
 
 from __future__ import annotations
@@ -13,67 +13,70 @@ from torch import Tensor, nn
 from motion.skeleton import Skeleton
 from training.models.upsampler_body import Body
 from training.models.upsampler_corruption import BONES, ENDS
-from training.models.upsampler_keys import Keys, differences
+from training.models.upsampler_keys import Keys, liveliness
 
 KEYS = 7  # that are cleaned: five past ones and two ahead
-OWN = 0.05  # metres
-_WIDTH = 64
+_AROUND = (-2, -1, 1, 2)
 
 
 class Cleaner(nn.Module):
     """See the module."""
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, skeleton: Skeleton, width: int) -> None:
         super().__init__()
         self.body = Body(skeleton)
-        self.register_buffer("ends", torch.tensor(ENDS), persistent=False)
-        self.register_buffer("bones", torch.tensor(BONES), persistent=False)
-        spread = torch.eye(len(skeleton))[list(ENDS)]
-        self.register_buffer("spread", spread.T.contiguous(), persistent=False)  # (J, E)
-        seen = 3 + 5 * 3 + 5 * 2 + 2 + len(ENDS)
+        joints, ends = len(skeleton), len(ENDS)
+        tables = {"ends": ENDS, "bones": BONES, "around": [key + 2 + n for key in range(KEYS) for n in _AROUND]}
+        for name, places in tables.items():
+            self.register_buffer(name, torch.tensor(places), persistent=False)
+        self.register_buffer("spread", torch.eye(joints)[list(ENDS)].T.contiguous(), persistent=False)  # (J, E)
+        seen = (1 + len(_AROUND)) * (3 * joints + ends + 1) + 2
         self.layers = nn.Sequential(
-            nn.Linear(seen, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, 4)
+            nn.Linear(seen, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4 * ends)
         )
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
-        around = [key + n for key in range(KEYS) for n in range(5)]
-        self.register_buffer("around", torch.tensor(around), persistent=False)
-        self.register_buffer("names", torch.eye(len(ENDS)), persistent=False)
 
     def forward(self, keys: Keys, valid: Tensor) -> Tensor:
-        """Positions (B, K, J, 3); those of rows without keys ahead are as they were."""
-        some, first = keys.present[:, keys.past] > 0.5, keys.past - (KEYS - 2)
-        given = (keys.positions, keys.times, keys.present, valid)
+        """Positions (B, K, J, 3) of keys whose rotations valid (B, K, J) were seen; rows without keys ahead stay."""
+        some, first = keys.ahead > 0.5, keys.past - (KEYS - 2)
+        unit = liveliness(keys) * keys.span
+        given = (keys.positions, keys.steps, keys.present, valid)
         if torch.onnx.is_in_onnx_export():  # onnxruntime multiplies no empty batches
-            cleaned = torch.cat([keys.positions[:, :first], self._cleaned(*(each[:, first:] for each in given))], dim=1)
-            return torch.where(some[:, None, None, None], cleaned, keys.positions)
+            cleaned = self._cleaned(*(each[:, first:] for each in given), unit, keys.span)
+            return torch.where(
+                some[:, None, None, None], torch.cat([keys.positions[:, :first], cleaned], dim=1), keys.positions
+            )
         rows = some.nonzero()[:, 0]
-        cleaned = torch.cat(
-            [keys.positions[rows, :first], self._cleaned(*(each[rows, first:] for each in given))], dim=1
-        )
-        return keys.positions.index_put((rows,), cleaned)
+        cleaned = self._cleaned(*(each[rows, first:] for each in given), unit[rows], keys.span[rows])
+        return keys.positions.index_put((rows,), torch.cat([keys.positions[rows, :first], cleaned], dim=1))
 
-    def _cleaned(self, positions: Tensor, times: Tensor, present: Tensor, valid: Tensor) -> Tensor:
+    def _cleaned(
+        self, positions: Tensor, step: Tensor, present: Tensor, valid: Tensor, unit: Tensor, span: Tensor
+    ) -> Tensor:
         ends = positions.index_select(2, self.ends)  # (N, 7, E, 3)
-        step = differences(times).clamp(min=1e-3)
         share = (step[:, :-1] / (step[:, :-1] + step[:, 1:]))[:, :, None, None]
         middle = ends[:, :-2] + (ends[:, 2:] - ends[:, :-2]) * share
         both = (present[:, 2:] * present[:, :-2])[:, :, None, None]
-        towards = _padded((middle - ends[:, 1:-1]) * both, 1, 1)
-        here = present[:, :, None, None] + 0.0 * ends[..., :1]
-        unseen = (1.0 - valid.index_select(2, self.bones))[..., None]
-        bones = ends - positions.index_select(2, self.bones)
-        facts = _padded(torch.cat([3.0 * bones, unseen, here], dim=3) * here, 2, 2)  # (N, 11, E, 5)
-        around = facts.index_select(1, self.around).unflatten(1, (KEYS, 5)).transpose(2, 3).flatten(3)
-        pace = _padded(step.log(), 1, 0)[:, :, None, None] + 0.0 * here
-        lively = 10.0 * (towards.square().sum(dim=3, keepdim=True) + 1e-12).sqrt().mean(dim=2, keepdim=True)
-        alike = [10.0 * towards, around, pace, lively + 0.0 * here, self.names + 0.0 * here]
-        said = self.layers(torch.cat(alike, dim=3))
-        moved = (towards * said[..., :1] + OWN * said[..., 1:]) * here
+        towards = _padded((middle - ends[:, 1:-1]) * both, 1)
+        here = present[:, :, None]
+        unseen = (1.0 - valid.index_select(2, self.bones)) * here
+        facts = _padded(torch.cat([positions.flatten(2), unseen, here], dim=2), 2)  # (N, 11, 3J + E + 1)
+        around = facts.index_select(1, self.around).unflatten(1, (KEYS, len(_AROUND)))  # (N, 7, 4, ...)
+        joints = positions.shape[2] * 3
+        there = around[..., -1:]
+        size = unit[:, None, None, None]
+        other = (around[..., :joints] - positions.flatten(2)[:, :, None]) * there / size
+        pose = (positions - positions[:, :, :1]).flatten(2)
+        more = [unseen, here, around[..., joints:].flatten(2)]
+        about = torch.stack([unit / span, span], dim=1).log()[:, None] + 0.0 * here
+        said = self.layers(torch.cat([pose, other.clamp(-8.0, 8.0).flatten(2), *more, about], dim=2))
+        said = said.unflatten(2, (len(ENDS), 4))
+        moved = (towards * said[..., :1] + size * said[..., 1:]) * here[..., None]
         return self.body.standing(positions + torch.matmul(self.spread, moved))
 
 
-def _padded(values: Tensor, before: int, after: int) -> Tensor:
-    """With zeros before and after along the keys."""
+def _padded(values: Tensor, by: int) -> Tensor:
+    """With so many zeros before and after along the keys."""
     none = 0.0 * values[:, :1]
-    return torch.cat([*[none] * before, values, *[none] * after], dim=1)
+    return torch.cat([*[none] * by, values, *[none] * by], dim=1)

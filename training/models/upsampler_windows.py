@@ -92,7 +92,7 @@ class Windows:
                 torch.where(flip, each[:, :, self._opposite] * side, each) for each in (keys, clean, truth)
             )
         valid = valid[:, :, None].expand(keys.shape[:-1]).float()
-        spoilt = (chance[:, 5] < self._corrupted) & (which > 0) & ~dense
+        spoilt = (chance[:, 5] < self._corrupted) & (which == 2)
         times = (offsets / self.fps).float()
         near = slice(self.past - SPARSE_KEYS, None)  # the slots that may hold keys of rows that are made wrong
         wrong = corrupt(keys[:, near], times[:, near], valid[:, near], spoilt)
