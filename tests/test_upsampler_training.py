@@ -13,7 +13,7 @@ from motion import key_window
 from motion import rotations as rot
 from motion.bvh import write_bvh
 from server.onnx_model import OnnxModel
-from training import train
+from training import prepare_amass, train
 from training.models import load_checkpoint, upsampler_takes
 from training.models.upsampler_takes import load_takes
 from training.models.upsampler_windows import QUERIES, Windows
@@ -69,6 +69,19 @@ def test_a_broken_file_is_told_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "a.bvh").write_text("no recording")
     with pytest.raises(ValueError, match=r"^a\.bvh:1: "):
         load_takes(upsampler_takes.Config(), tmp_path)
+
+
+def test_a_prepared_library_is_read_too(tmp_path: Path) -> None:
+    library = tmp_path / "AMASS" / "ACCAD" / "someone"
+    library.mkdir(parents=True)
+    poses = 0.2 * np.sin(np.arange(90)[:, None] / 9 + np.arange(156))
+    moved = np.stack([np.linspace(0.0, 1.0, 90), np.zeros(90), np.full(90, 0.9)], axis=-1)
+    np.savez(library / "walk_poses.npz", poses=poses, trans=moved, gender="female", mocap_framerate=60.0)
+    assert prepare_amass.main([str(tmp_path / "AMASS"), str(tmp_path / "amass.h5")]) == 0
+    (take,) = load_takes(upsampler_takes.Config(), tmp_path / "amass.h5")
+    assert take.dancers[0].clean.shape[1:] == (22, 3)
+    assert len(take) > 100
+    assert len(Windows([take], 11, 2, False, (1.0, 1.0, 1.0, 1.0), 0.5).gather(torch.arange(50))["keys"]) == 50
 
 
 def test_windows_show_what_was_there(recordings: Path) -> None:

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from motion import clean, kinematics
 from motion.clip import Clip
-from motion.load import READERS
+from motion.load import READERS, LoadedClip, on_skeleton
 from motion.skeleton import HUMANOID, Skeleton
+from training import amass_data, reading
 from training import cache as caching
-from training import reading
 
 Positions = NDArray[np.float32]
 
@@ -31,7 +31,7 @@ class Config:
     """
 
     folders: tuple[str, ...] = (".",)
-    files: tuple[str, ...] = ("*.bvh", "*.fbx")
+    files: tuple[str, ...] = ("*.bvh", "*.fbx", "*.npz")
     together: tuple[tuple[str, str], ...] = (("60_*.bvh", "61_*.bvh"),)
     drop_first: int = 10  # frames; cgspeed's conversions blend in over their first frames
     scale: float | str = "auto"  # metres per file unit
@@ -84,9 +84,12 @@ def load_takes(
 ) -> list[Take]:
     """Every recording that `config` asks for, on HUMANOID, ordered by name.
 
-    cache: a folder for what has been read. report is not written here. Raises ValueError when nothing is found, and
-    with a line for every file that cannot be read.
+    folder may also be a file of `training.prepare_amass`, of whose part for training every clip is a take. cache: a
+    folder for what has been read. report is not written here. Raises ValueError when nothing is found, and with a line
+    for every file that cannot be read.
     """
+    if Path(folder).suffix == ".h5":
+        return _of_amass(config, Path(folder))
     paths = find(config, Path(folder))
     kept = caching.Cache(cache)
     takes: dict[str, list[Dancer]] = {}
@@ -136,13 +139,28 @@ def _dancer(config: Config, path: Path, cache: caching.Cache) -> Dancer:
         clip = reading.read(path, content, config.scale, "", HUMANOID).clip[config.drop_first :]
         if len(clip) < 2:
             raise ValueError(f"{path.name}: {len(clip)} frames are left after the first {config.drop_first}")
-        if abs(clip.fps - config.fps) > reading.SAME_RATE * config.fps:
-            clip = clean.resample(clip, config.fps)
-        made = {"raw": _positions(clip), "clean": _positions(clean.smooth_truth(clip))}
+        made = _treated(config, clip)
         cache.put(key, dict(made), {})
     else:
         made = stored[0]
     return Dancer(path.name, content, made["raw"], made["clean"])
+
+
+def _of_amass(config: Config, path: Path) -> list[Take]:
+    takes = []
+    for clip in amass_data.read_clips(path):
+        made = _treated(config, on_skeleton(LoadedClip(clip.clip, clip.name), HUMANOID).clip)
+        takes.append(Take(clip.name, config.fps, (Dancer(clip.name, clip.sha256, made["raw"], made["clean"]),)))
+    if not takes:
+        raise ValueError(f"{path}: nothing to train on; `python -m training.prepare_amass` says what it wrote")
+    return takes
+
+
+def _treated(config: Config, clip: Clip) -> dict[str, Positions]:
+    """At the rate that is asked for, as it is and without what no body does."""
+    if abs(clip.fps - config.fps) > reading.SAME_RATE * config.fps:
+        clip = clean.resample(clip, config.fps)
+    return {"raw": _positions(clip), "clean": _positions(clean.smooth_truth(clip))}
 
 
 def _positions(clip: Clip) -> Positions:
