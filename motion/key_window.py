@@ -20,6 +20,13 @@ LAGS = (36, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0)  # of a forecast, in 1/120 s
 HALF_LAGS = (36, 24, 20, 16, 12, 10, 8, 6, 4, 2, 0)  # the same from half that rate
 DENSE_FPS = 45.0
 
+# The points of a picture that a model for pictures knows: BODY_25's first fifteen, two toes, and what hands' points
+# have as their mean.
+OPENPOSE_19 = (
+    *("Nose", "Neck", "RShoulder", "RElbow", "RWrist", "LShoulder", "LElbow", "LWrist", "MidHip", "RHip", "RKnee"),
+    *("RAnkle", "LHip", "LKnee", "LAnkle", "LBigToe", "RBigToe", "LHand", "RHand"),
+)
+
 Places = NDArray[np.intp]
 Values = NDArray[np.float32]
 
@@ -76,12 +83,24 @@ def shown(
     good = np.asarray(valid, dtype=bool) & np.isfinite(rotations).all(axis=-1)
     good[:, 0] &= np.isfinite(root).all(axis=-1)
     sixd = rot.to_6d(rot.normalize(rotations)).reshape(len(root), -1)
-    poses = np.concatenate([np.where(good[:, :1], root, 0.0), sixd], axis=-1)
+    return _filled(places, times, np.concatenate([np.where(good[:, :1], root, 0.0), sixd], axis=-1), good, queries)
+
+
+def shown_points(places: Places, times: ArrayLike, points: ArrayLike, valid: ArrayLike, queries: ArrayLike) -> Shown:
+    """The same of points in a picture (N, P, 2), y up, in any unit: keys (Q, K, 3P), the third coordinates 0."""
+    points = np.asarray(points, dtype=np.float64)
+    good = np.asarray(valid, dtype=bool) & np.isfinite(points).all(axis=-1)
+    flat = np.concatenate([np.where(good[..., None], points, 0.0), np.zeros((*points.shape[:2], 1))], axis=-1)
+    return _filled(places, np.asarray(times, dtype=np.float64), flat.reshape(len(points), -1), good, queries)
+
+
+def _filled(places: Places, times: Array, keys: Array, good: NDArray[np.bool_], queries: ArrayLike) -> Shown:
+    """The slots, from keys (N, D) of which `good` (N, J) is valid."""
     taken = np.maximum(places, 0)
     newest = times[taken[:, PAST - 1]][:, None]
     since = np.where(places < 0, 0.0, times[taken] - newest)
     return Shown(
-        poses[taken].astype(np.float32),
+        keys[taken].astype(np.float32),
         (good[taken] & (places >= 0)[..., None]).astype(np.float32),
         since.astype(np.float32),
         (np.asarray(queries, dtype=np.float64)[:, None] - newest).astype(np.float32),

@@ -137,3 +137,25 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(trained: Path, recording
         train.fit(train.parser().parse_args([*arguments, "--out", str(tmp_path / more[0]), *more[1:]]))
     once, twice = (load_checkpoint(tmp_path / name / "last.ckpt").state_dict() for name in ("once", "twice"))
     assert all(torch.equal(value, twice[name]) for name, value in once.items())
+
+
+def test_points_of_pictures_are_a_kind_of_their_own(recordings: Path, tmp_path: Path) -> None:
+    plan = yaml.safe_load((recordings / "small.yaml").read_text()) | {"model": {"width": 16, "cleaner_width": 16}}
+    (tmp_path / "points.yaml").write_text(yaml.safe_dump(plan))
+    out = tmp_path / "points"
+    arguments = [str(tmp_path / "points.yaml"), "--data", str(recordings), "--out", str(out), "--epochs", "1"]
+    assert train.main(["upsampler_points", *arguments]) == 0
+    model = OnnxModel(out / "points.onnx")
+    assert model.manifest.skeleton.names == key_window.OPENPOSE_19
+    points = 300.0 + 80.0 * model.manifest.skeleton.rest_positions[:, :2] + np.arange(20)[:, None, None] * [3.0, 0.0]
+    valid = np.ones(points.shape[:2])
+    valid[11, 3:6] = 0.0
+    points[11, 3:6] = np.nan
+    queries = np.array([10.25, 10.5])
+    shown = key_window.shown_points(key_window.between(np.arange(20), queries), np.arange(20), points, valid, queries)
+    for port in model.manifest.inputs:
+        model.inputs[port.name] = getattr(shown, port.name)
+    made = model.step()["pose"].reshape(2, 19, 3)
+    expected = points[10] + queries[:, None, None] % 1 * [3.0, 0.0]
+    assert np.abs(made[..., :2] - expected).max() < 5.0  # pixels; steadily moved points bend little in a poor model
+    assert not made[..., 2].any()

@@ -16,6 +16,7 @@ from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
 from exporters.graphs.upsampler import UpsamplerStep
+from exporters.graphs.upsampler_points import UpsamplerPointsStep
 from motion.manifest import Manifest
 
 
@@ -33,6 +34,7 @@ GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the che
     "duet_window": DuetWindowStep,
     "deepfake": DeepfakeStep,
     "upsampler": UpsamplerStep,
+    "upsampler_points": UpsamplerPointsStep,
 }
 
 

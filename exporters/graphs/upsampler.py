@@ -56,24 +56,26 @@ def example(label: Manifest, count: int, seed: int) -> list[dict[str, np.ndarray
     """Somebody who walks, turns and waves, at irregular times; every question, gaps among the keys."""
     random = np.random.default_rng(seed)
     joints = len(label.skeleton)
-    amount = random.normal(0.0, 0.25, (joints, 3))
-    pace = random.uniform(2.0, 6.0, (joints, 1))
+    amount, pace = random.normal(0.0, 0.25, (joints, 3)), random.uniform(2.0, 6.0, (joints, 1))
     steps = []
     for number in range(count):
         dense, ahead = number % 4 == 3, number % 4
         times = np.cumsum(random.uniform(0.9, 1.1, 48)) * (1 / 120 if dense else random.choice([1 / 30, 1 / 8]))
-        angles = amount * np.sin(pace * times[:, None, None] + 0.1 * number)
-        rotations = rot.from_euler("ZXY", angles)
-        rotations[:, 0] = rot.yaw(0.8 * np.sin(times))
+        swing = amount * np.sin(pace * times[:, None, None] + 0.1 * number)
         root = np.stack([np.sin(times), 0.9 + 0.02 * np.sin(9.0 * times), 0.5 * times], axis=-1)
         valid = random.random((48, joints)) > (0.0 if number % 2 else 0.1)
         if dense:
-            query = times[-1:] + random.uniform(0.0, 0.1)
-            places = key_window.forecast(times)
+            query, places = times[-1:] + random.uniform(0.0, 0.1), key_window.forecast(times)
         else:
             query = times[30:31] + random.uniform(0.1, 0.9) * (times[31] - times[30])
             places = key_window.between(times, query, ahead)
-        given = key_window.shown(places, times, root, rotations, valid, query)
+        if "rotations_6d" in label.inputs[0].layout:
+            rotations = rot.from_euler("ZXY", swing)
+            rotations[:, 0] = rot.yaw(0.8 * np.sin(times))
+            given = key_window.shown(places, times, root, rotations, valid, query)
+        else:
+            points = label.skeleton.rest_positions + swing + root[:, None]
+            given = key_window.shown_points(places, times, points[..., :2], valid, query)
         steps.append({name: getattr(given, name) for name in ("keys", "valid", "times", "query")})
     return steps
 

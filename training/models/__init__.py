@@ -10,7 +10,7 @@ from torch import nn
 from motion.skeleton import Skeleton
 from training import checkpoint
 from training.checkpoint import describe
-from training.models import deepfake, duet, duet_match, duet_window, upsampler, upsampler_takes
+from training.models import deepfake, duet, duet_match, duet_window, upsampler, upsampler_points, upsampler_takes
 from training.run import Kind
 
 __all__ = ["MODELS", "describe", "load_checkpoint", "read_checkpoint", "rebuild"]
@@ -28,6 +28,16 @@ MODELS: dict[str, Kind] = {
         upsampler.windows,
         upsampler.train,
         upsampler.Training,
+        data=upsampler_takes.Config,
+        load=upsampler_takes.load_takes,
+        partners=False,
+    ),
+    "upsampler_points": Kind(
+        upsampler_points.Config,
+        upsampler_points.PointsUpsampler,
+        upsampler_points.windows,
+        upsampler_points.train,
+        upsampler_points.Training,
         data=upsampler_takes.Config,
         load=upsampler_takes.load_takes,
         partners=False,

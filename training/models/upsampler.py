@@ -23,6 +23,7 @@ from training import history, kinematics, loop
 from training.models import upsampler_experts, upsampler_keys
 from training.models.upsampler_body import Body, oriented
 from training.models.upsampler_cleaner import KEYS, Cleaner
+from training.models.upsampler_corruption import BONES, ENDS
 from training.models.upsampler_experts import Asked, Experts
 from training.models.upsampler_keys import Keys
 from training.models.upsampler_takes import Take
@@ -99,7 +100,8 @@ class Upsampler(nn.Module):
             self.transformer = Transformer(len(skeleton), 3, config.width, config.layers, config.dropout)
         else:
             self.experts = Experts((config.past, config.ahead), len(skeleton), 3, config.width, config.dropout)
-            self.cleaner = Cleaner(skeleton, config.cleaner_width)
+            size = (len(skeleton), 3)
+            self.cleaner = Cleaner(size, ENDS, BONES, config.cleaner_width, Body(skeleton))
 
     # ---- training
 

@@ -1,18 +1,18 @@
-"""Keys without what is wrong with them: limb ends moved towards where the body and the keys around say that they are.
+"""Keys without what is wrong with them: points moved towards where the body and the keys around say that they are.
 
 A network shared over keys sees a key's pose, how the four keys around differ from it, in units of how quickly the body
 moves, and what was not seen. It answers for every limb end how much of the way to the middle of its neighbours in time
-to go, and something of its own. Its answer begins at zero.
+to go, and something of its own. Its answer begins at zero. On a body bones keep their lengths.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from motion.skeleton import Skeleton
 from training.models.upsampler_body import Body
-from training.models.upsampler_corruption import BONES, ENDS
 from training.models.upsampler_keys import Keys, liveliness
 
 KEYS = 7  # that are cleaned: five past ones and two ahead
@@ -20,25 +20,30 @@ _AROUND = (-2, -1, 1, 2)
 
 
 class Cleaner(nn.Module):
-    """See the module."""
+    """Of `size` = (points, dims), those at `ends` are mended; `told` is whose validity says whether they were seen."""
 
-    def __init__(self, skeleton: Skeleton, width: int) -> None:
+    def __init__(
+        self, size: tuple[int, int], ends: Sequence[int], told: Sequence[int], width: int, body: Body | None = None
+    ) -> None:
         super().__init__()
-        self.body = Body(skeleton)
-        joints, ends = len(skeleton), len(ENDS)
-        tables = {"ends": ENDS, "bones": BONES, "around": [key + 2 + n for key in range(KEYS) for n in _AROUND]}
+        self.body, self.dims = body, size[1]
+        tables = {"ends": ends, "told": told, "around": [key + 2 + n for key in range(KEYS) for n in _AROUND]}
         for name, places in tables.items():
             self.register_buffer(name, torch.tensor(places), persistent=False)
-        self.register_buffer("spread", torch.eye(joints)[list(ENDS)].T.contiguous(), persistent=False)  # (J, E)
-        seen = (1 + len(_AROUND)) * (3 * joints + ends + 1) + 2
+        self.register_buffer("spread", torch.eye(size[0])[list(ends)].T.contiguous(), persistent=False)  # (P, E)
+        seen = (1 + len(_AROUND)) * (size[0] * size[1] + len(ends) + 1) + 2
         self.layers = nn.Sequential(
-            nn.Linear(seen, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 4 * ends)
+            nn.Linear(seen, width),
+            nn.ReLU(),
+            nn.Linear(width, width),
+            nn.ReLU(),
+            nn.Linear(width, (1 + size[1]) * len(ends)),
         )
         nn.init.zeros_(self.layers[-1].weight)
         nn.init.zeros_(self.layers[-1].bias)
 
     def forward(self, keys: Keys, valid: Tensor) -> Tensor:
-        """Positions (B, K, J, 3) of keys whose rotations valid (B, K, J) were seen; rows without keys ahead stay."""
+        """Positions (B, K, P, D) of keys; valid (B, K, P) says what was seen; rows without keys ahead stay."""
         some, first = keys.ahead > 0.5, keys.past - (KEYS - 2)
         unit = liveliness(keys) * keys.span
         given = (keys.positions, keys.steps, keys.present, valid)
@@ -54,16 +59,16 @@ class Cleaner(nn.Module):
     def _cleaned(
         self, positions: Tensor, step: Tensor, present: Tensor, valid: Tensor, unit: Tensor, span: Tensor
     ) -> Tensor:
-        ends = positions.index_select(2, self.ends)  # (N, 7, E, 3)
+        ends = positions.index_select(2, self.ends)  # (N, 7, E, D)
         share = (step[:, :-1] / (step[:, :-1] + step[:, 1:]))[:, :, None, None]
         middle = ends[:, :-2] + (ends[:, 2:] - ends[:, :-2]) * share
         both = (present[:, 2:] * present[:, :-2])[:, :, None, None]
         towards = _padded((middle - ends[:, 1:-1]) * both, 1)
         here = present[:, :, None]
-        unseen = (1.0 - valid.index_select(2, self.bones)) * here
-        facts = _padded(torch.cat([positions.flatten(2), unseen, here], dim=2), 2)  # (N, 11, 3J + E + 1)
+        unseen = (1.0 - valid.index_select(2, self.told)) * here
+        facts = _padded(torch.cat([positions.flatten(2), unseen, here], dim=2), 2)  # (N, 11, P * D + E + 1)
         around = facts.index_select(1, self.around).unflatten(1, (KEYS, len(_AROUND)))  # (N, 7, 4, ...)
-        joints = positions.shape[2] * 3
+        joints = positions.shape[2] * self.dims
         there = around[..., -1:]
         size = unit[:, None, None, None]
         other = (around[..., :joints] - positions.flatten(2)[:, :, None]) * there / size
@@ -71,9 +76,10 @@ class Cleaner(nn.Module):
         more = [unseen, here, around[..., joints:].flatten(2)]
         about = torch.stack([unit / span, span], dim=1).log()[:, None] + 0.0 * here
         said = self.layers(torch.cat([pose, other.clamp(-8.0, 8.0).flatten(2), *more, about], dim=2))
-        said = said.unflatten(2, (len(ENDS), 4))
+        said = said.unflatten(2, (len(self.ends), 1 + self.dims))
         moved = (towards * said[..., :1] + size * said[..., 1:]) * here[..., None]
-        return self.body.standing(positions + torch.matmul(self.spread, moved))
+        mended = positions + torch.matmul(self.spread, moved)
+        return mended if self.body is None else self.body.standing(mended)
 
 
 def _padded(values: Tensor, by: int) -> Tensor:
