@@ -35,7 +35,7 @@ def stirred() -> Upsampler:
     for expert in model.experts.all:
         torch.nn.init.normal_(expert.leave.weight, std=2e-3)
         torch.nn.init.ones_(expert.gate[2].bias)
-    torch.nn.init.normal_(model.cleaner.layers[-1].weight, std=0.02)
+    torch.nn.init.normal_(model.cleaner.leave.weight, std=0.01)
     return model
 
 
@@ -101,7 +101,7 @@ def test_untrained_with_keys_ahead_it_is_nearer_than_catmull_rom(untrained: Upsa
 
 @pytest.mark.parametrize("ahead", [1, 2])
 def test_a_moment_that_is_a_key_is_that_key(stirred: Upsampler, ahead: int) -> None:
-    torch.nn.init.zeros_(stirred.cleaner.layers[-1].weight)  # which would mend it
+    torch.nn.init.zeros_(stirred.cleaner.leave.weight)  # which would mend it
     root, rotations = answer(stirred, given(8, ahead, share=0.0))
     assert np.abs(root - CLIP.root_positions[120]).max() < 1e-5
     assert rot.angle(rotations[0], CLIP.rotations[120]).max() < 2e-3  # float32 near identity: 1e-6 in the cosine

@@ -58,12 +58,12 @@ class Config:
     layers: int = 3
     cleaner_width: int = 256
     dropout: float = 0.05
-    shares: tuple[float, ...] = (0.24, 0.24, 0.3, 0.22)
-    corrupted: float = 0.4
-    slow: float = 0.4
+    shares: tuple[float, ...] = (0.26, 0.21, 0.33, 0.2)
+    corrupted: float = 0.45
+    slow: float = 0.6
     velocity_loss: float = 0.2
     acceleration_loss: float = 0.02
-    key_loss: float = 0.5
+    key_loss: float = 1.0
     spline: tuple[tuple[int, float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -136,6 +136,8 @@ class Upsampler(nn.Module):
         """Scales and ridges, before training."""
         if self.experts is None:
             return
+        asked = self._asked(batch)[0]
+        self.cleaner.fit(asked.keys, batch["valid"])
         good = batch["corrupted"] < 0.5
         batch = {name: value[good] for name, value in batch.items()}
         asked, _, turn, origin = self._asked(batch)

@@ -1,8 +1,9 @@
-"""Keys without what is wrong with them: points moved towards where the body and the keys around say that they are.
+"""Keys without what is wrong with them: points moved to where the body and the keys around say that they are.
 
 A network shared over keys sees a key's pose, how the four keys around differ from it, in units of how quickly the body
-moves, and what was not seen. It answers for every limb end how much of the way to the middle of its neighbours in time
-to go, and something of its own. Its answer begins at zero. On a body bones keep their lengths.
+moves, and what was not seen. For every limb end it has two answers, one where it was not seen and one where it was and
+may be noise; for the second it may also go some of the way to the middle of its neighbours in time. Both begin at zero.
+On a body bones keep their lengths.
 """
 
 from __future__ import annotations
@@ -32,15 +33,14 @@ class Cleaner(nn.Module):
             self.register_buffer(name, torch.tensor(places), persistent=False)
         self.register_buffer("spread", torch.eye(size[0])[list(ends)].T.contiguous(), persistent=False)  # (P, E)
         seen = (1 + len(_AROUND)) * (size[0] * size[1] + len(ends) + 1) + 2
-        self.layers = nn.Sequential(
-            nn.Linear(seen, width),
-            nn.ReLU(),
-            nn.Linear(width, width),
-            nn.ReLU(),
-            nn.Linear(width, (1 + size[1]) * len(ends)),
-        )
-        nn.init.zeros_(self.layers[-1].weight)
-        nn.init.zeros_(self.layers[-1].bias)
+        self.register_buffer("mean", torch.zeros(seen))
+        self.register_buffer("scale", torch.ones(seen))
+        self.enter, self.inner = nn.Linear(seen, width), nn.Linear(width, width)
+        answers = len(ends) * (2 * size[1] + 1)
+        self.leave, self.past_by = nn.Linear(width, answers), nn.Linear(seen, answers)
+        for layer in (self.leave, self.past_by):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, keys: Keys, valid: Tensor) -> Tensor:
         """Positions (B, K, P, D) of keys; valid (B, K, P) says what was seen; rows without keys ahead stay."""
@@ -56,6 +56,27 @@ class Cleaner(nn.Module):
         cleaned = self._cleaned(*(each[rows, first:] for each in given), unit[rows], keys.span[rows])
         return keys.positions.index_put((rows,), torch.cat([keys.positions[rows, :first], cleaned], dim=1))
 
+    @torch.no_grad()
+    def fit(self, keys: Keys, valid: Tensor) -> None:
+        """Scales, from keys of which some have others ahead."""
+        first, unit = keys.past - (KEYS - 2), liveliness(keys) * keys.span
+        seen = self._see(*(each[:, first:] for each in (keys.positions, keys.present, valid)), unit, keys.span)
+        seen = seen[(keys.ahead > 0.5)[:, None] & (keys.present[:, first:] > 0.5)]
+        self.mean.copy_(seen.mean(dim=0))
+        self.scale.copy_(seen.std(dim=0) + 0.05)
+
+    def _see(self, positions: Tensor, present: Tensor, valid: Tensor, unit: Tensor, span: Tensor) -> Tensor:
+        """What the network is given, (N, 7, seen), before it is brought to one scale."""
+        here = present[:, :, None]
+        facts = torch.cat([positions.flatten(2), (1.0 - valid.index_select(2, self.told)) * here, here], dim=2)
+        around = _padded(facts, 2).index_select(1, self.around).unflatten(1, (KEYS, len(_AROUND)))  # (N, 7, 4, ...)
+        points = positions.shape[2] * self.dims
+        other = (around[..., :points] - positions.flatten(2)[:, :, None]) * around[..., -1:] / unit[:, None, None, None]
+        pose = (positions - positions[:, :, :1]).flatten(2)
+        about = torch.stack([unit / span, span], dim=1).log()[:, None] + 0.0 * here
+        seen = [pose, other.clamp(-8.0, 8.0).flatten(2), facts[..., points:], around[..., points:].flatten(2), about]
+        return torch.cat(seen, dim=2)
+
     def _cleaned(
         self, positions: Tensor, step: Tensor, present: Tensor, valid: Tensor, unit: Tensor, span: Tensor
     ) -> Tensor:
@@ -64,20 +85,12 @@ class Cleaner(nn.Module):
         middle = ends[:, :-2] + (ends[:, 2:] - ends[:, :-2]) * share
         both = (present[:, 2:] * present[:, :-2])[:, :, None, None]
         towards = _padded((middle - ends[:, 1:-1]) * both, 1)
-        here = present[:, :, None]
-        unseen = (1.0 - valid.index_select(2, self.told)) * here
-        facts = _padded(torch.cat([positions.flatten(2), unseen, here], dim=2), 2)  # (N, 11, P * D + E + 1)
-        around = facts.index_select(1, self.around).unflatten(1, (KEYS, len(_AROUND)))  # (N, 7, 4, ...)
-        joints = positions.shape[2] * self.dims
-        there = around[..., -1:]
-        size = unit[:, None, None, None]
-        other = (around[..., :joints] - positions.flatten(2)[:, :, None]) * there / size
-        pose = (positions - positions[:, :, :1]).flatten(2)
-        more = [unseen, here, around[..., joints:].flatten(2)]
-        about = torch.stack([unit / span, span], dim=1).log()[:, None] + 0.0 * here
-        said = self.layers(torch.cat([pose, other.clamp(-8.0, 8.0).flatten(2), *more, about], dim=2))
-        said = said.unflatten(2, (len(self.ends), 1 + self.dims))
-        moved = (towards * said[..., :1] + size * said[..., 1:]) * here[..., None]
+        seen = ((self._see(positions, present, valid, unit, span) - self.mean) / self.scale).clamp(-6.0, 6.0)
+        hidden = torch.relu(self.inner(torch.relu(self.enter(seen))))
+        said = (self.leave(hidden) + self.past_by(seen)).unflatten(2, (len(self.ends), 2 * self.dims + 1))
+        unseen, size = (1.0 - valid.index_select(2, self.told))[..., None], unit[:, None, None, None]
+        noise = size * said[..., self.dims : -1] + towards * said[..., -1:]
+        moved = (unseen * size * said[..., : self.dims] + (1.0 - unseen) * noise) * present[:, :, None, None]
         mended = positions + torch.matmul(self.spread, moved)
         return mended if self.body is None else self.body.standing(mended)
 

@@ -53,7 +53,7 @@ class Config:
     shares: tuple[float, ...] = (0.25, 0.2, 0.5, 0.05)
     corrupted: float = 0.5
     velocity_loss: float = 0.2
-    key_loss: float = 0.5
+    key_loss: float = 1.0
 
 
 class PointsUpsampler(nn.Module):
@@ -88,6 +88,9 @@ class PointsUpsampler(nn.Module):
     @torch.no_grad()
     def fit_statistics(self, batch: dict[str, Tensor]) -> None:
         """Scales and ridges, before training."""
+        self.cleaner.fit(
+            self.ask(batch["keys"], batch["times"], batch["valid"], batch["query"])[0].keys, batch["valid"]
+        )
         batch = {name: value[batch["corrupted"] < 0.5] for name, value in batch.items()}
         asked, origin, size = self.ask(batch["keys"], batch["times"], batch["valid"], batch["query"])
         missing = (batch["truth"] - origin) / size - upsampler_keys.base(asked.keys, asked.query)
