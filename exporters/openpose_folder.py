@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,11 @@ class Keypoints:
     stem: str = ""
 
     @property
+    def places(self) -> dict[str, slice]:
+        """Where the keypoints of each field are among the N."""
+        return _places(self.fields)
+
+    @property
     def valid(self) -> Bools:
         """What was found surely enough, (T, N)."""
         return np.asarray(self.confidences >= SURE)
@@ -66,12 +73,10 @@ def read_folder(folder: Path) -> Keypoints:
             )
     fields = tuple((name, counts.pop()) for name, counts in sizes.items() if counts)
     table = np.zeros((len(paths), sum(count for _, count in fields), 3))
+    places = _places(fields)
     for row, person in zip(table, people, strict=True):
-        start = 0
-        for name, count in fields:
-            if person is not None and name in person:
-                row[start : start + count] = person[name]
-            start += count
+        for name, rows in (person or {}).items():
+            row[places[name]] = rows
     confidences = np.where(table[..., 2] > 0.0, np.minimum(table[..., 2], 1.0), 0.0)
     stem = paths[0].stem.removesuffix("_keypoints").rstrip("0123456789")
     return Keypoints(fields, np.where(confidences[..., None] > 0.0, table[..., :2], 0.0), confidences, stem)
@@ -82,13 +87,15 @@ def write_folder(folder: Path, keypoints: Keypoints) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for number, (points, confidences) in enumerate(zip(keypoints.points, keypoints.confidences, strict=True)):
         numbers = np.concatenate([points, confidences[:, None]], axis=-1).round(4)
-        person: dict[str, Any] = {"person_id": [-1]}
-        start = 0
-        for name, count in keypoints.fields:
-            person[name] = numbers[start : start + count].ravel().tolist()
-            start += count
-        text = json.dumps({"version": 1.3, "people": [person]})
+        person = {name: numbers[place].ravel().tolist() for name, place in keypoints.places.items()}
+        text = json.dumps({"version": 1.3, "people": [{"person_id": [-1], **person}]})
         write_whole(folder / f"{keypoints.stem}{number:012d}_keypoints.json", [text])
+
+
+def _places(fields: Iterable[tuple[str, int]]) -> dict[str, slice]:
+    names, counts = zip(*fields, strict=True)
+    ends = [0, *accumulate(counts)]
+    return {name: slice(*ends[n : n + 2]) for n, name in enumerate(names)}
 
 
 def _largest(path: Path) -> dict[str, Array] | None:

@@ -16,7 +16,7 @@ import numpy as np
 
 from motion import key_window, upsampling
 from motion.clip import Clip
-from motion.key_window import Places
+from motion.key_window import OPENPOSE_19, Places, Shown
 from motion.skeleton import HUMANOID, Array
 from motion.upsampling import Bools
 from server.onnx_model import ModelError, OnnxModel, Values
@@ -55,18 +55,48 @@ def plain(method: str) -> Way:
     return lambda times, root, rotations, queries: upsampling.poses_at(method, times, root, rotations, queries)
 
 
-class Upsampler:
-    """A model that says what was between keys, or what comes after them; see exporters.graphs.upsampler.
+class _Asked:
+    """A model of `names` that is asked for many moments; they are independent, so every core has its share of them.
 
-    Moments are independent of each other, so every core has its share of them. Raises ModelError when the model is no
-    upsampler of HUMANOID.
+    Raises ModelError when the model is no upsampler, or one of something else.
     """
 
-    def __init__(self, model: OnnxModel) -> None:
+    def __init__(self, model: OnnxModel, names: tuple[str, ...], what: str) -> None:
         self.manifest = model.manifest
+        if self.manifest.kind != "upsampler" or self.manifest.skeleton.names != names:
+            raise ModelError(f"{model.path}: a {self.manifest.kind} model of other joints is no upsampler of {what}")
         self._models = [model, *(OnnxModel(model.path) for _ in range(1, os.cpu_count() or 1))]  # one session for all
-        if self.manifest.kind != "upsampler" or self.manifest.skeleton.topology_hash != HUMANOID.topology_hash:
-            raise ModelError(f"{model.path}: a {self.manifest.kind} model is no upsampler of the standard body's poses")
+
+    def spline_is_better(self, fps: float, ahead: int = key_window.AHEAD) -> bool:
+        """Whether the model's own table says so of keys at this rate."""
+        table = self.manifest.scorecard.get("spline_is_better", ())
+        return any(row["ahead"] == ahead and row["from_fps"] <= fps <= row["to_fps"] for row in table)
+
+    def _told(self, queries: Array, shown: Callable[[slice], Shown]) -> Values:
+        """What it says at each of the queries (Q,), (Q, D). shown: what it is given for some of them."""
+
+        def answer(model: OnnxModel, mine: range) -> list[Values]:
+            answers = []
+            for first in mine:
+                given = shown(slice(first, first + BATCH))
+                for port in self.manifest.inputs:
+                    model.inputs[port.name] = getattr(given, port.name)
+                answers.append(model.step()["pose"])
+            return answers
+
+        count = len(self._models)
+        shares = [range(BATCH * n, len(queries), BATCH * count) for n in range(count)]
+        with ThreadPoolExecutor(count) as pool:
+            answers = list(pool.map(answer, self._models, shares))
+        in_order = chain.from_iterable(zip_longest(*answers))
+        return np.concatenate([made for made in in_order if made is not None])
+
+
+class Upsampler(_Asked):
+    """A model that says what was between key poses, or what comes after them; see exporters.graphs.upsampler."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        super().__init__(model, HUMANOID.names, "the standard body's poses")
 
     def between(
         self, times: Array, root: Array, rotations: Array, valid: Bools, queries: Array, ahead: int
@@ -75,7 +105,7 @@ class Upsampler:
 
         times (K,) seconds, root (K, 3), rotations (K, 22, 4) local, valid (K, 22).
         """
-        return self._told(key_window.between(times, queries, ahead), times, root, rotations, valid, queries)
+        return self._poses(key_window.between(times, queries, ahead), times, root, rotations, valid, queries)
 
     def ahead(self, times: Array, root: Array, rotations: Array, frames: Places, seconds: float) -> tuple[Array, Array]:
         """What is `seconds` after each of the frames (F,), told from those up to it, which come at an even rate."""
@@ -83,12 +113,7 @@ class Upsampler:
         one = key_window.forecast(times[: first + 1])
         places = np.where(one < 0, -1, one + (frames - first)[:, None])
         valid = np.ones(rotations.shape[:2], dtype=np.bool_)
-        return self._told(places, times, root, rotations, valid, times[frames] + seconds)
-
-    def spline_is_better(self, fps: float, ahead: int = key_window.AHEAD) -> bool:
-        """Whether the model's own table says so of keys at this rate."""
-        table = self.manifest.scorecard.get("spline_is_better", ())
-        return any(row["ahead"] == ahead and row["from_fps"] <= fps <= row["to_fps"] for row in table)
+        return self._poses(places, times, root, rotations, valid, times[frames] + seconds)
 
     def way(self) -> Way:
         """As a plain one: every key is there, and two are looked ahead."""
@@ -101,25 +126,29 @@ class Upsampler:
 
         return made
 
-    def _told(
+    def _poses(
         self, places: Places, times: Array, root: Array, rotations: Array, valid: Bools, queries: Array
     ) -> tuple[Array, Array]:
-        def answer(model: OnnxModel, mine: range) -> list[Values]:
-            answers = []
-            for first in mine:
-                some = slice(first, first + BATCH)
-                given = key_window.shown(places[some], times, root, rotations, valid, queries[some])
-                for port in self.manifest.inputs:
-                    model.inputs[port.name] = getattr(given, port.name)
-                answers.append(model.step()["pose"])
-            return answers
+        def shown(some: slice) -> Shown:
+            return key_window.shown(places[some], times, root, rotations, valid, queries[some])
 
-        count = len(self._models)
-        shares = [range(BATCH * n, len(queries), BATCH * count) for n in range(count)]
-        with ThreadPoolExecutor(count) as pool:
-            answers = list(pool.map(answer, self._models, shares))
-        in_order = chain.from_iterable(zip_longest(*answers))
-        return key_window.poses(np.concatenate([made for made in in_order if made is not None]))
+        return key_window.poses(self._told(queries, shown))
+
+
+class PointsUpsampler(_Asked):
+    """The same of a picture's 19 points (motion.key_window.OPENPOSE_19); see exporters.graphs.upsampler_points."""
+
+    def __init__(self, model: OnnxModel) -> None:
+        super().__init__(model, OPENPOSE_19, "OpenPose's points")
+
+    def between(self, times: Array, points: Array, valid: Bools, queries: Array) -> Array:
+        """Points (Q, 19, 2) at queries (Q,). times (K,) seconds, points (K, 19, 2) y up in any unit, valid (K, 19)."""
+        places = key_window.between(times, queries)
+
+        def shown(some: slice) -> Shown:
+            return key_window.shown_points(places[some], times, points, valid, queries[some])
+
+        return np.asarray(self._told(queries, shown).reshape(-1, len(OPENPOSE_19), 3)[..., :2], dtype=np.float64)
 
 
 def frames(keys: int, rate: float) -> int:

@@ -144,6 +144,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
+    "exporters/upsample_keypoints.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy", "scipy"}),
     "exporters/upsample_poses.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),
     "exporters/upsampling.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),
     "exporters/recording.py": ({"motion", "server.protocols", "server.recording", "server.records"}, {"numpy"}),

@@ -1,31 +1,20 @@
-"""The upsampler's scorecard as a command, and the offline tool, with models that are not trained: the plain way."""
+"""The upsampler's scorecard as a command, with models that are not trained."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 
-from exporters import upsample, upsample_poses
-from exporters.graphs.upsampler import UpsamplerStep
-from exporters.onnx import write
-from exporters.upsampling import Upsampler
-from motion import rotations as rot
-from motion import upsampling
-from motion.bvh import read_bvh, write_bvh
+from exporters import upsample_poses
+from motion.bvh import write_bvh
 from motion.clip import Clip
-from motion.kinematics import global_positions
-from motion.manifest import METADATA_KEY, Manifest
 from motion.skeleton import HUMANOID
-from server.onnx_model import ModelError, OnnxModel
 from training import scorecard
 from training.cache import digest
-from training.models.upsampler import Config
-from training.models.upsampler import Upsampler as Network
 from training.scorecards.upsampler import KEYS
 from training.scorecards.upsampler_tasks import BASELINES
+from untrained_upsamplers import of_poses, relabelled
 
 CLOSE = 1e-4  # metres and radians: 6-D rotations in float32
 
@@ -50,23 +39,10 @@ def quickened(clip: Clip, times: int) -> Clip:
 @pytest.fixture(scope="module")
 def models(takes) -> list[Path]:
     """An untrained model that names no takes, and two of folds that name one each."""
-    step = UpsamplerStep(Network(Config()).eval())
-    label = replace(step.label("untrained"), made_from={"takes": []})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("exporters.onnx.STEPS", 8)  # whether torch and onnxruntime agree is tested elsewhere
-        model = write(step, label, takes[0].parent / "fold0.onnx")
+    folder = takes[0].parent
+    model = of_poses(folder / "fold0.onnx")
     seen = [{"takes": [{"take": path.name, "sha256": digest(path)}]} for path in takes]
-    return [model, *(relabelled(model, f"fold{number}", made_from=named) for number, named in enumerate(seen, start=1))]
-
-
-def relabelled(model: Path, name: str, **changes) -> Path:
-    """The same graph under another label."""
-    proto = onnx.load(model)
-    label = replace(Manifest.from_json(proto.metadata_props[0].value), **changes)
-    onnx.helper.set_model_props(proto, {METADATA_KEY: label.to_json()})
-    path = model.with_name(f"{name}.onnx")
-    onnx.save(proto, path)
-    return path
+    return [model, *(relabelled(model, folder / f"fold{n}.onnx", made_from=named) for n, named in enumerate(seen, 1))]
 
 
 @pytest.fixture(scope="module")
@@ -131,67 +107,4 @@ def test_each_take_is_judged_by_the_fold_that_has_not_seen_it(takes, models, cap
 def test_another_kind_of_model_is_refused(takes, capsys):
     model = Path(upsample_poses.SHIPPED).parent / "salsa_duet.onnx"
     assert scorecard.main(["upsampler", str(model), "--takes", str(takes[0]), "--no-speed"]) == 1
-    assert "a duet model is no upsampler" in capsys.readouterr().err
-
-
-# ---- the offline tool
-
-
-def test_the_tool_takes_a_model_and_keeps_bones_and_keys(takes, models, tmp_path, capsys):
-    source, out = tmp_path / "keys.bvh", tmp_path / "made.bvh"
-    keys = read_bvh(takes[1], 1.0)[0]
-    keys = Clip(HUMANOID, 15.0, keys.root_positions[::8], keys.rotations[::8])
-    write_bvh(source, keys, decimals=9)
-    arguments = [str(source), "--out", str(out), "--rate", "2.5", "--model", str(models[0])]
-    assert upsample.main(arguments) == 0
-    assert "by fold0.onnx" in capsys.readouterr().out
-    made = read_bvh(out, 1.0)[0]
-    assert made.fps == pytest.approx(37.5)
-    assert np.abs(made.root_positions[::5] - keys.root_positions[::2]).max() < CLOSE
-    assert rot.angle(made.rotations[::5], keys.rotations[::2]).max() < 10 * CLOSE
-    times, queries = np.arange(len(keys)) / 15.0, np.arange(len(made)) / 37.5
-    root, _ = upsampling.poses_at("catmull_rom", times, keys.root_positions, keys.rotations, queries)
-    inner = slice(10, -10)
-    assert np.abs(made.root_positions - root)[inner].max() < CLOSE
-
-
-def test_without_a_shipped_model_the_spline_stands_in_and_says_so(takes, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(upsample_poses, "SHIPPED", tmp_path / "nothing.onnx")
-    assert upsample.main([str(takes[0]), "--out", str(tmp_path / "made.bvh"), "--rate", "2"]) == 0
-    assert "by cubic (there is no nothing.onnx)" in capsys.readouterr().out
-
-
-def test_a_model_that_is_asked_for_must_be_there(takes, tmp_path, capsys):
-    arguments = [str(takes[0]), "--out", str(tmp_path / "made.bvh"), "--rate", "2"]
-    assert upsample.main([*arguments, "--model", str(tmp_path / "nothing.onnx")]) == 2
-    assert "no model file" in capsys.readouterr().err
-
-
-def test_where_the_models_table_says_so_the_spline_is_taken(takes, models, tmp_path, capsys):
-    table = {"spline_is_better": [{"ahead": 2, "from_fps": 100.0, "to_fps": 1000.0}]}
-    model = relabelled(models[0], "humble", scorecard=table)
-    arguments = [str(takes[0]), "--out", str(tmp_path / "made.bvh"), "--rate", "2", "--model", str(model)]
-    assert upsample.main(arguments) == 0
-    assert "by cubic (humble.onnx says it is better" in capsys.readouterr().out
-
-
-def test_a_forecast_is_told_from_frames_up_to_its_own(takes, models):
-    upsampler = Upsampler(OnnxModel(models[0]))
-    clip = read_bvh(takes[0], 1.0)[0]
-    times, frames = np.arange(len(clip)) / clip.fps, np.array([60, 61, 80])
-    whole = upsampler.ahead(times, clip.root_positions, clip.rotations, frames, 0.05)
-    cut = clip[:81]
-    known = upsampler.ahead(times[:81], cut.root_positions, cut.rotations, frames, 0.05)
-    alone = upsampler.ahead(times, clip.root_positions, clip.rotations, frames[2:], 0.05)
-    for a, b, c in zip(whole, known, alone, strict=True):
-        np.testing.assert_array_equal(a, b)
-        np.testing.assert_allclose(a[2:], c, atol=1e-5)  # another batch, float32
-    held = global_positions(HUMANOID, clip.root_positions[frames], clip.rotations[frames])
-    true = global_positions(HUMANOID, clip.root_positions[frames + 6], clip.rotations[frames + 6])
-    told = global_positions(HUMANOID, *whole)
-    assert np.linalg.norm(told - true, axis=-1).mean() < 0.5 * np.linalg.norm(held - true, axis=-1).mean()
-
-
-def test_a_model_of_something_else_is_no_upsampler():
-    with pytest.raises(ModelError, match="a duet model is no upsampler"):
-        Upsampler(OnnxModel(Path(upsample_poses.SHIPPED).parent / "salsa_duet.onnx"))
+    assert "a duet model of other joints is no upsampler" in capsys.readouterr().err
