@@ -250,6 +250,6 @@ def _from_here(address: str) -> str:
 
 
 def _may_rehearse(preset: Preset) -> bool:
-    """Two dancers' frames keep each other warm, and one's rehearsal would be in the way of the other's frame."""
-    dancer, *others = preset.dancers.values()
-    return bool(preset.clock.follow and preset.clock.ready_ms and isinstance(dancer, UdpDancer) and not others)
+    """Where every dancer's next frame can be foretold: a rehearsal must not be in the way of anybody's."""
+    suits = all(isinstance(dancer, UdpDancer) for dancer in preset.dancers.values())
+    return bool(preset.clock.follow and preset.clock.ready_ms and suits)

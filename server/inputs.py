@@ -33,7 +33,7 @@ from server.protocols.vmc import VmcDecoder
 from server.protocols.xsens import XsensDecoder
 from server.receivers import OnFrame, Receiver, Tap
 from server.receivers.bvh_player import BvhPlayer
-from server.receivers.readiness import Readiness, Rehearse
+from server.receivers.readiness import Company, Readiness, Rehearse
 from server.receivers.udp import UdpReceiver
 from server.receivers.zmq import ZmqReceiver
 
@@ -52,11 +52,12 @@ def open_inputs(preset: Preset, listeners: Mapping[str, Listener], listens: bool
     listens: False opens no socket: a replay gives the receivers their packets.
     """
     receivers: dict[str, Receiver] = {}
+    company = Company()
     try:
         for name, dancer in preset.dancers.items():
             listener = listeners[name]
             if isinstance(dancer, UdpDancer):
-                receivers[name] = _udp(name, preset, listener, receivers, listens)
+                receivers[name] = _udp(name, preset, listener, receivers, listens, company)
             elif isinstance(dancer, ZmqDancer):
                 receivers[name] = ZmqReceiver(
                     dancer.connect,
@@ -83,13 +84,20 @@ def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame) -> Receive
         raise ValueError(f"dancers.{name}.file: {dancer.file}: {error}") from error
 
 
-def _udp(name: str, preset: Preset, listener: Listener, opened: Mapping[str, Receiver], listens: bool) -> Receiver:
+def _udp(
+    name: str,
+    preset: Preset,
+    listener: Listener,
+    opened: Mapping[str, Receiver],
+    listens: bool,
+    company: Company,
+) -> Receiver:
     dancer = preset.dancers[name]
     assert isinstance(dancer, UdpDancer)
     decoder = _decoder(name, dancer)
     ready = None
     if listener.rehearse is not None:
-        ready = Readiness(decoder(), listener.rehearse, preset.clock.ready_ms / 1000.0)
+        ready = Readiness(decoder(), listener.rehearse, preset.clock.ready_ms / 1000.0, company=company)
     beside = next((opened[other] for other in opened if dancer.port and _one_port(dancer, preset.dancers[other])), None)
     assert beside is None or isinstance(beside, UdpReceiver)
     return UdpReceiver(

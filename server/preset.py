@@ -31,7 +31,7 @@ class PresetError(ValueError):
 class Clock(Section):
     """follow: dancer acts at once on every frame that arrives (fps is then the rate to expect); else fps is kept.
 
-    ready_ms: with one dancer, in a suit, how long before their next frame the server wakes up and warms its caches (it
+    ready_ms: with dancers in suits, how long before their next frame the server wakes up and warms its caches (it
     keeps a core busy 6 ms in 8 at 120 fps, 6 in 33 at 30); 0: it sleeps on.
     bridge_ms: how long a movement is carried on, dying away, when frames are missing; 0: the dancer is held still.
     """

@@ -17,7 +17,7 @@ from server.protocols import osc
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.cadence import REMEMBERED, Cadence
-from server.receivers.readiness import Readiness, Times
+from server.receivers.readiness import Company, Readiness, Times
 from server.rehearsal import Rehearsal
 from server.senders.udp import UdpSender
 from server.show import build_pipeline
@@ -105,6 +105,39 @@ def test_the_last_frame_is_rehearsed_until_the_next_is_due_and_no_longer():
     assert {round(frame.root_position[2] / 0.01) for frame in wings.rehearsed} == {199}
     assert wings.readiness.ends > wings.frames * INTERVAL  # awake when the frame comes
     assert wings.late == 0
+
+
+def test_two_dancers_rehearse_in_turn_and_never_when_one_of_them_is_due():
+    clock, company, rehearsed = FakeClock(), Company(), []
+    times = Times(clock.now, clock.now)
+
+    def rehearse(who):
+        def run(frame):
+            rehearsed.append((who, clock.now()))
+            clock.advance(0.0003)
+
+        return run
+
+    two = [Readiness(VmcDecoder(), rehearse(who), 0.006, times, company) for who in range(2)]
+    late = 0
+    for number in range(2 * 200):
+        due, mine = number * INTERVAL / 2, two[number % 2]
+        for _ in range(100):
+            waiting = [each for each in two if each.begins < due]
+            if not waiting:
+                break
+            clock.sleep_until(min(each.begins for each in waiting))
+            for each in waiting:
+                each.rehearse()
+        late += clock.now() > due + 1e-9
+        clock.sleep_until(due)
+        for datagram in VmcEncoder().encode(pose(number)):
+            mine.heard(datagram)
+        mine.came(clock.now())
+    assert late == 0
+    assert {who for who, _ in rehearsed} == {0, 1}
+    assert len(rehearsed) > 400
+    assert all(each.ends == 0.0 for each in two)  # nobody watches without sleeping
 
 
 def test_a_rehearsal_too_long_for_its_time_delays_hardly_a_frame():

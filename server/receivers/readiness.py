@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,20 +40,42 @@ class Times(NamedTuple):
     worked: Callable[[], float] = time.thread_time
 
 
+class Company:
+    """Dancers who get ready on the same cores: nobody rehearses while another does, or when another's frame is due."""
+
+    def __init__(self) -> None:
+        self.cadences: list[Cadence] = []
+        self.stage = threading.Lock()  # held by whoever rehearses
+
+    def latest_end(self) -> float:
+        """When a rehearsal must be over: of anybody's frames one in ten may come before."""
+        return min(cadence.due - 2.0 * cadence.jitter for cadence in self.cadences)
+
+
 class Readiness:
     """When to rehearse, and on what.
 
     decoder: of the kind that reads this sender, and nobody else's. rehearse: does a frame's work for nothing.
     seconds: how long before a frame is due to begin. begins: the next rehearsal's moment. ends: until then the socket
-    is watched without sleeping. count: rehearsals done. faults: rehearsals that raised.
+    is watched without sleeping, which is for a dancer alone: two who watch are in each other's way. count: rehearsals
+    done. faults: rehearsals that raised. company: the other dancers of the show.
     """
 
-    def __init__(self, decoder: Decoder, rehearse: Rehearse, seconds: float, times: Times | None = None) -> None:
+    def __init__(
+        self,
+        decoder: Decoder,
+        rehearse: Rehearse,
+        seconds: float,
+        times: Times | None = None,
+        company: Company | None = None,
+    ) -> None:
         self.begins, self.ends = math.inf, 0.0
         self.count = self.faults = 0
         self._decoder, self._rehearse, self._seconds = decoder, rehearse, seconds
         self._times = times or Times()
         self._cadence = Cadence()
+        self._company = company or Company()
+        self._company.cadences.append(self._cadence)
         self._coming: deque[bytes] = deque(maxlen=MOST_DATAGRAMS)  # the datagrams of the frame that comes in
         self._last: deque[bytes] = deque(maxlen=MOST_DATAGRAMS)  # of the one before
         self._took = 0.0
@@ -73,12 +96,21 @@ class Readiness:
         if self._resting:
             self._resting -= 1
         elif self._cadence.jitter < LOOSE_SECONDS and arrival >= self._paused_until:
-            self.begins = self._latest_end() - self._seconds
+            self.begins = self._company.latest_end() - self._seconds
 
     def rehearse(self) -> None:
-        """One rehearsal, if it will be over before the frame is due."""
+        """One rehearsal, if it will be over before a frame is due."""
+        if not self._company.stage.acquire(blocking=False):
+            self.begins = math.inf
+            return
+        try:
+            self._rehearse_once()
+        finally:
+            self._company.stage.release()
+
+    def _rehearse_once(self) -> None:
         started, worked = self._times.now(), self._times.worked()
-        if started + self._took > self._latest_end():
+        if started + self._took > self._company.latest_end():
             self.begins = math.inf
             return
         try:
@@ -102,7 +134,8 @@ class Readiness:
             self.begins = math.inf
         else:
             self.count += 1
-            self.ends = self._cadence.due + self._cadence.jitter + WATCH_SECONDS
+            if len(self._company.cadences) == 1:
+                self.ends = self._cadence.due + self._cadence.jitter + WATCH_SECONDS
 
     def _once(self, now: float) -> bool:
         """Whether there was anything to rehearse."""
@@ -114,7 +147,3 @@ class Readiness:
         if frames:
             self._rehearse(frames[-1])
         return bool(frames)
-
-    def _latest_end(self) -> float:
-        """When a rehearsal must be over: one frame in ten may come before."""
-        return self._cadence.due - 2.0 * self._cadence.jitter
