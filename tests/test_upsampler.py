@@ -14,29 +14,62 @@ from training.models.upsampler import Config, Upsampler
 from training.models.upsampler_body import Body
 from training.models.upsampler_corruption import NOISE, corrupt
 from training.models.upsampler_keys import Keys
+from training.models.upsampler_takes import Dancer, Take
+from training.models.upsampler_windows import Windows
 
 CLIP = made_up_clip(2.0, 120)
 TIMES = np.arange(len(CLIP)) / 120
 EVERYTHING = np.ones(CLIP.rotations.shape[:2], dtype=bool)
+POINTS = kinematics.global_positions(HUMANOID, CLIP.root_positions, CLIP.rotations).astype(np.float32)
 LENGTHS = np.linalg.norm(HUMANOID.offsets[1:], axis=-1)
 Answer = tuple[np.ndarray, np.ndarray]
 
 
-@pytest.fixture(scope="module")
-def untrained() -> Upsampler:
-    return Upsampler(Config()).eval()
+@pytest.fixture(scope="module", params=["residual", "transformer"])
+def untrained(request: pytest.FixtureRequest) -> Upsampler:
+    return Upsampler(Config(network=request.param, width=32)).eval()
 
 
-@pytest.fixture(scope="module")
-def stirred() -> Upsampler:
+@pytest.fixture(scope="module", params=["residual", "transformer"])
+def stirred(request: pytest.FixtureRequest) -> Upsampler:
     """One whose answers are not the plain way's, small and random."""
     torch.manual_seed(0)
-    model = Upsampler(Config()).eval()
+    model = Upsampler(Config(network=request.param, width=32)).eval()
+    if model.transformer is not None:
+        torch.nn.init.constant_(model.transformer.gate, 0.05)
+        torch.nn.init.constant_(model.transformer.gate_keys, 0.02)
+        return model
     for expert in model.experts.all:
         torch.nn.init.normal_(expert.leave.weight, std=2e-3)
         torch.nn.init.ones_(expert.gate[2].bias)
     torch.nn.init.normal_(model.cleaner.leave.weight, std=0.01)
     return model
+
+
+@pytest.fixture
+def unmending() -> Upsampler:
+    """Experts that are stirred, with keys left as they came."""
+    torch.manual_seed(0)
+    model = Upsampler(Config(width=32)).eval()
+    for expert in model.experts.all:
+        torch.nn.init.normal_(expert.leave.weight, std=2e-3)
+        torch.nn.init.ones_(expert.gate[2].bias)
+    return model
+
+
+@pytest.mark.parametrize(
+    "config", [Config(width=32, network="transformer", layers=1), Config(width=16, adversarial_loss=0.1)]
+)
+def test_every_part_that_a_config_adds_is_trained(config: Config) -> None:
+    torch.manual_seed(2)
+    model = Upsampler(config)
+    for value in model.parameters():  # what begins at zero lets nothing through to what is before it
+        if not value.any():
+            torch.nn.init.normal_(value, std=0.1)
+    takes = [Take("made up", 120.0, (Dancer("made up", "", POINTS, POINTS),))]
+    batch = Windows(takes, 11, 2, True, (1.0, 1.0, 1.0, 1.0), 0.5).gather(torch.arange(0, 480, 3))
+    model.loss(batch)[0].backward()
+    assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == []
 
 
 def given(
@@ -100,9 +133,8 @@ def test_untrained_with_keys_ahead_it_is_nearer_than_catmull_rom(untrained: Upsa
 
 
 @pytest.mark.parametrize("ahead", [1, 2])
-def test_a_moment_that_is_a_key_is_that_key(stirred: Upsampler, ahead: int) -> None:
-    torch.nn.init.zeros_(stirred.cleaner.leave.weight)  # which would mend it
-    root, rotations = answer(stirred, given(8, ahead, share=0.0))
+def test_a_moment_that_is_a_key_is_that_key(unmending: Upsampler, ahead: int) -> None:
+    root, rotations = answer(unmending, given(8, ahead, share=0.0))
     assert np.abs(root - CLIP.root_positions[120]).max() < 1e-5
     assert rot.angle(rotations[0], CLIP.rotations[120]).max() < 2e-3  # float32 near identity: 1e-6 in the cosine
 

@@ -24,11 +24,12 @@ from training.models import upsampler_experts, upsampler_keys
 from training.models.upsampler_body import Body, oriented
 from training.models.upsampler_cleaner import KEYS, Cleaner
 from training.models.upsampler_corruption import BONES, ENDS
+from training.models.upsampler_critic import Critic
 from training.models.upsampler_experts import Asked, Experts
 from training.models.upsampler_keys import Keys
 from training.models.upsampler_takes import Take
 from training.models.upsampler_transformer import Memory, Transformer
-from training.models.upsampler_windows import Windows
+from training.models.upsampler_windows import QUERIES, Windows
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -45,7 +46,7 @@ class Config:
     cleaner_width: of what mends keys for the experts. shares: how often a window asks to go on without looking ahead,
     for one key ahead, for two, and for a forecast. corrupted: share of windows with two keys ahead whose keys are made
     wrong. slow: how much more slow dancing counts, as a power of how lively it is. *_loss: weights beside that of
-    positions.
+    positions; adversarial_loss is the seed's experiment, off.
 
     spline: where a spline is nearer than the network on takes not trained on, as (keys ahead, lowest rate of the keys,
     highest); the stage uses one there.
@@ -64,6 +65,7 @@ class Config:
     velocity_loss: float = 0.2
     acceleration_loss: float = 0.02
     key_loss: float = 1.0
+    adversarial_loss: float = 0.0
     spline: tuple[tuple[int, float, float], ...] = ()
 
     def __post_init__(self) -> None:
@@ -102,6 +104,7 @@ class Upsampler(nn.Module):
             self.experts = Experts((config.past, config.ahead), len(skeleton), 3, config.width, config.dropout)
             size = (len(skeleton), 3)
             self.cleaner = Cleaner(size, ENDS, BONES, config.cleaner_width, Body(skeleton))
+        self.critic = Critic(QUERIES * 3 * len(skeleton)) if config.adversarial_loss else None
 
     # ---- training
 
@@ -129,7 +132,11 @@ class Upsampler(nn.Module):
         }
         c = self.config
         total = parts["positions"] + c.velocity_loss * parts["velocity"]
-        return total + c.acceleration_loss * parts["acceleration"] + c.key_loss * parts["keys"], parts
+        total = total + c.acceleration_loss * parts["acceleration"] + c.key_loss * parts["keys"]
+        if self.critic is not None:
+            parts["critic"], parts["deceived"] = self.critic(asked, made, truth)
+            total = total + parts["critic"] + c.adversarial_loss * parts["deceived"]
+        return total, parts
 
     @torch.no_grad()
     def fit_statistics(self, batch: dict[str, Tensor]) -> None:
