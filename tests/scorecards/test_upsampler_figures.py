@@ -31,7 +31,7 @@ def take(make_dancer) -> Take:
 @pytest.fixture(scope="module")
 def figures(take):
     """Every baseline's figures."""
-    questions = [question(take, task, 0) for task in TASKS]
+    questions = [question(take, task) for task in TASKS]
     return {name: pooled([judged(take, way, questions)]) for name, way in BASELINES.items()}
 
 
@@ -46,7 +46,7 @@ class Beside:
 
 
 def test_an_error_is_the_distance_in_millimetres_and_the_rest_is_the_truths(take):
-    row = pooled([judged(take, Beside(), [question(take, task, 0) for task in TASKS])])
+    row = pooled([judged(take, Beside(), [question(take, task) for task in TASKS])])
     for name in (*BY_NAME, "forecast_33", "forecast_50", "forecast_100"):
         assert row[f"{name}_mm"] == pytest.approx(20.0)
     assert row["jerk_ratio"] == pytest.approx(1.0)
@@ -75,7 +75,7 @@ def test_rotations_keep_bones_and_points_do_not(figures):
 
 
 def test_keys_are_no_frames_between(take):
-    asked = question(take, BY_NAME["clean_8x_2ahead"], 0)
+    asked = question(take, BY_NAME["clean_8x_2ahead"])
     assert asked.between.sum() == 7 * len(asked.left)
     np.testing.assert_allclose(asked.queries[~asked.between], asked.keys.times[asked.left])
     frames = np.round(asked.queries * FPS).astype(int)
@@ -85,14 +85,14 @@ def test_keys_are_no_frames_between(take):
 def test_raw_keys_are_raw_and_the_truth_is_clean(take):
     raw = Clip(HUMANOID, FPS, take.raw.root_positions + ASIDE, take.raw.rotations)
     for name, shift in (("zero_delay_30_120_raw", ASIDE), ("clean_8x_2ahead", 0.0 * ASIDE)):
-        asked = question(replace(take, raw=raw), BY_NAME[name], 0)
+        asked = question(replace(take, raw=raw), BY_NAME[name])
         hips = asked.truth[~asked.between][:, 0]
         np.testing.assert_allclose(asked.keys.root[asked.left] - hips, np.tile(shift, (len(hips), 1)), atol=1e-12)
 
 
 def test_spoilt_keys_are_the_same_each_time_and_different_for_each_take(take):
-    task = BY_NAME["corrupted_8x"]
-    one, again, other = (question(take, task, number).keys for number in (0, 0, 1))
+    others = replace(take, hashes=("another",))
+    one, again, other = (question(each, BY_NAME["corrupted_8x"]).keys for each in (take, take, others))
     np.testing.assert_array_equal(one.rotations, again.rotations)
     assert not np.array_equal(one.valid, other.valid)
     assert not one.valid.all()
@@ -119,7 +119,7 @@ def test_an_even_pace_is_forecast_exactly():
 def test_takes_are_pooled_by_frames(make_dancer):
     takes = [take_of(make_dancer(seed, 0, seconds), str(seed)) for seed, seconds in ((0, 5.0), (1, 8.0))]
     task = BY_NAME["clean_8x_2ahead"]
-    sums = [judged(take, BASELINES["linear"], [question(take, task, 0)]) for take in takes]
+    sums = [judged(take, BASELINES["linear"], [question(take, task)]) for take in takes]
     alone = [pooled([part])["clean_8x_2ahead_mm"] for part in sums]
     frames = [part.errors["clean_8x_2ahead"][1] for part in sums]
     assert pooled(sums)["clean_8x_2ahead_mm"] == pytest.approx(np.average(alone, weights=frames))

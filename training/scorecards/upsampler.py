@@ -107,7 +107,7 @@ def _judged(takes: Sequence[Take], subjects: dict[str, Sequence[Subject]]) -> di
     """What every subject did in every take; subjects: who answers for it, take by take."""
     sums: dict[str, list[Sums]] = {name: [] for name in subjects}
     for number, take in enumerate(takes):
-        questions = [question(take, task, number) for task in TASKS]
+        questions = [question(take, task) for task in TASKS]
         for name, team in subjects.items():
             sums[name].append(judged(take, team[number], questions))
     return sums

@@ -8,6 +8,7 @@ needs two keys ahead. The cubic spline is the offline one, through all keys, whe
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -107,14 +108,16 @@ class Subject(Protocol):
         """Points (F, 24, 3) by horizon in milliseconds, told at each of the frames (F,) from raw frames up to it."""
 
 
-def question(take: Take, task: Task, number: int) -> Question:
-    """The task on the take; number: of the take, a seed of what spoils its keys."""
+def question(take: Take, task: Task) -> Question:
+    """The task on the take. What spoils its keys is the same whichever takes are beside it."""
     clip = take.raw if task.raw else take.clean
     frames = np.arange(0, len(take), task.key_step)
     times, root, rotations = frames / FPS, clip.root_positions[frames], clip.rotations[frames]
     valid = np.ones(rotations.shape[:2], dtype=np.bool_)
     if task.spoilt:
-        rotations, valid = corrupted(root, rotations, np.random.default_rng((SEED, number)))
+        rotations, valid = corrupted(
+            root, rotations, np.random.default_rng((SEED, zlib.crc32("".join(take.hashes).encode())))
+        )
     left = np.arange(PAST - 1, len(frames) - AHEAD)
     offsets = np.arange(0, task.key_step, task.step)
     truth = take.clean_points[(frames[left, None] + offsets).reshape(-1)]
