@@ -53,10 +53,10 @@ def chosen(request: Request, keys: Clip) -> tuple[Way, str]:
     if request.method != "model":
         return plain(request.method), request.method
     path = request.model or SHIPPED
-    if request.model is None and not path.is_file():
-        return plain(SPLINE), f"{SPLINE} (there is no {path.name})"
     if keys.skeleton is not HUMANOID:
         return plain(SPLINE), f"{SPLINE} on its own skeleton (no body that is known)"
+    if request.model is None and not path.is_file():
+        return plain(SPLINE), f"{SPLINE} (there is no {path.name})"
     upsampler = Upsampler(OnnxModel(path))
     if upsampler.spline_is_better(keys.fps):
         return plain(SPLINE), f"{SPLINE} ({path.name} says it is better from {keys.fps:g} fps)"

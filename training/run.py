@@ -40,6 +40,10 @@ class Run:
     watchers: Sequence[Logger] = ()  # told what the logger is told
 
 
+def _load_pairs(*where: Any, **how: Any) -> list[Any]:
+    return dataset.load_pairs(*where, **how)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of model.
@@ -63,5 +67,5 @@ class Kind:
     train: Callable[[Run], Path] = loop.by_gradient
     training: type = loop.Config
     data: type = dataset.Config
-    load: Callable[..., list[Any]] = dataset.load_pairs
+    load: Callable[..., list[Any]] = _load_pairs
     partners: bool = True
