@@ -20,6 +20,7 @@ from training.models.upsampler_windows import Windows
 CLIP = made_up_clip(2.0, 120)
 TIMES = np.arange(len(CLIP)) / 120
 EVERYTHING = np.ones(CLIP.rotations.shape[:2], dtype=bool)
+TURNS = rot.to_6d(CLIP.rotations).astype(np.float32)
 POINTS = kinematics.global_positions(HUMANOID, CLIP.root_positions, CLIP.rotations).astype(np.float32)
 LENGTHS = np.linalg.norm(HUMANOID.offsets[1:], axis=-1)
 Answer = tuple[np.ndarray, np.ndarray]
@@ -66,7 +67,7 @@ def test_every_part_that_a_config_adds_is_trained(config: Config) -> None:
     for value in model.parameters():  # what begins at zero lets nothing through to what is before it
         if not value.any():
             torch.nn.init.normal_(value, std=0.1)
-    takes = [Take("made up", 120.0, (Dancer("made up", "", POINTS, POINTS),))]
+    takes = [Take("made up", 120.0, (Dancer("made up", "", POINTS, POINTS, TURNS, TURNS),))]
     batch = Windows(takes, 11, 2, True, (1.0, 1.0, 1.0, 1.0), 0.5).gather(torch.arange(0, 480, 3))
     model.loss(batch)[0].backward()
     assert [name for name, value in model.named_parameters() if value.grad is None or not value.grad.any()] == []
@@ -231,11 +232,15 @@ def test_gaps_are_bridged_in_time() -> None:
     torch.testing.assert_close(made, torch.tensor([0.0, 1.0, 3.0, 3.0]))
 
 
+def identity(count: int) -> torch.Tensor:
+    return torch.tensor([1.0, 0, 0, 0, 1, 0]).expand(count, 7, 22, 6)
+
+
 def test_corruption_has_no_mean_and_keeps_bones() -> None:
     torch.manual_seed(3)
     still = torch.from_numpy(HUMANOID.rest_positions).float().expand(4000, 7, 22, 3)
     times = torch.arange(7.0).expand(4000, 7) / 8
-    keys, valid = corrupt(still, times, torch.ones(4000, 7, 22), torch.ones(4000))
+    keys, valid = corrupt(still, identity(4000), times, torch.ones(4000, 7, 22), torch.ones(4000))
     hands = keys[:, :, HUMANOID.index("LeftHand")] - still[0, 0, HUMANOID.index("LeftHand")]
     across = hands[..., 1:]  # along the arm a bone does not give
     assert float(across.std()) > 0.3 * NOISE
@@ -249,7 +254,7 @@ def test_corruption_has_no_mean_and_keeps_bones() -> None:
 def test_rows_that_are_not_chosen_stay_as_they_are() -> None:
     keys = torch.randn(8, 7, 22, 3)
     some = (torch.arange(8) == 3).float()
-    made, valid = corrupt(keys, torch.arange(7.0).expand(8, 7), torch.ones(8, 7, 22), some)
+    made, valid = corrupt(keys, identity(8), torch.arange(7.0).expand(8, 7), torch.ones(8, 7, 22), some)
     assert torch.equal(made[some < 0.5], keys[some < 0.5])
     assert bool((valid[some < 0.5] == 1.0).all())
 

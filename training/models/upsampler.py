@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from training.run import Run
 
 WATCHED_STRIDE = 8  # frames
+PLANTED = 0.3  # m/s of a toe that stands
+_TOES = [HUMANOID.index(name) for name in ("LeftToes", "RightToes")]
 _HIPS = [HUMANOID.index(name) for name in ("LeftUpperLeg", "RightUpperLeg", "LeftUpperArm", "RightUpperArm")]
 _WRISTS = [HUMANOID.index(name) for name in ("LeftHand", "RightHand")]
 _ELBOWS = [HUMANOID.index(name) for name in ("LeftLowerArm", "RightLowerArm")]
@@ -59,11 +61,12 @@ class Config:
     layers: int = 3
     cleaner_width: int = 256
     dropout: float = 0.05
-    shares: tuple[float, ...] = (0.26, 0.21, 0.33, 0.2)
+    shares: tuple[float, ...] = (0.25, 0.23, 0.34, 0.18)
     corrupted: float = 0.45
-    slow: float = 0.6
+    slow: float = 0.5
     velocity_loss: float = 0.2
     acceleration_loss: float = 0.02
+    feet_loss: float = 0.1
     key_loss: float = 1.0
     adversarial_loss: float = 0.0
     spline: tuple[tuple[int, float, float], ...] = ()
@@ -130,8 +133,11 @@ class Upsampler(nn.Module):
             "acceleration": (bend.norm(dim=-1) * weight[:, 2:]).mean(),
             "keys": _key_error(asked.keys, _seen_from(batch["clean"], turn, origin), batch["corrupted"]),
         }
+        steps = truth[:, :, _TOES].diff(dim=1) / apart
+        planted = (steps.norm(dim=-1) < PLANTED).float() * weight[:, 1:]
+        parts["feet"] = (speed[:, :, _TOES].norm(dim=-1) * planted).mean()
         c = self.config
-        total = parts["positions"] + c.velocity_loss * parts["velocity"]
+        total = parts["positions"] + c.velocity_loss * parts["velocity"] + c.feet_loss * parts["feet"]
         total = total + c.acceleration_loss * parts["acceleration"] + c.key_loss * parts["keys"]
         if self.critic is not None:
             parts["critic"], parts["deceived"] = self.critic(asked, made, truth)
@@ -236,7 +242,7 @@ def _points(positions: Tensor) -> Tensor:
 
 
 def _key_error(keys: Keys, clean: Tensor, corrupted: Tensor) -> Tensor:
-    weight = keys.present * corrupted[:, None]
+    weight = keys.present * ((keys.ahead > 0.5) * (0.5 + 0.5 * corrupted))[:, None]  # right ones are to be left alone
     return ((keys.positions - clean).norm(dim=-1).mean(dim=-1) * weight).sum() / weight.sum().clamp(min=1.0)
 
 

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from motion.skeleton import Skeleton
 
 _SHORT = 1e-4  # metres; a bone this short has no direction
-# Of a vector, the matrix of the product with it, flat.
-_CROSSES = torch.tensor([[0.0, 0, 0, 0, 0, -1, 0, 1, 0], [0, 0, 1, 0, 0, 0, -1, 0, 0], [0, -1, 0, 1, 0, 0, 0, 0, 0]])
+_ASKEW, _ASIDE = torch.tensor([0.48, 0.6, 0.64]), torch.tensor([0.6, -0.64, 0.48])  # no bone lies along one
 
 
 class Body(nn.Module):
@@ -128,9 +127,14 @@ def _frame(offsets: Tensor, children: list[int]) -> tuple[int, int, int] | None:
 
 def oriented(across: Tensor, up: Tensor) -> Tensor:
     """Rotation matrices whose x axis is `across` and whose y axis is as near `up` as that allows."""
-    x = unit(across)
-    y = unit(up - (x * up).sum(-1, keepdim=True) * x)
+    x = unit(_some(across, _ASKEW))
+    y = unit(_some(up - (x * up).sum(-1, keepdim=True) * x, cross(x, _ASIDE + 0.0 * x)))
     return torch.stack([x, y, cross(x, y)], dim=-1)
+
+
+def _some(vectors: Tensor, instead: Tensor) -> Tensor:
+    """The vectors, and `instead` where one has no direction."""
+    return torch.where(vectors.square().sum(-1, keepdim=True) > 1e-6, vectors, instead)
 
 
 def unit(vectors: Tensor) -> Tensor:
@@ -148,7 +152,12 @@ def cross(one: Tensor, other: Tensor) -> Tensor:
 
 
 def _between(one: Tensor, other: Tensor) -> Tensor:
-    """The shortest turn (..., 3, 3) of unit vectors (..., 3) `one` to `other`; near the opposite it stays finite."""
-    crossed = torch.matmul(cross(one, other), _CROSSES).unflatten(-1, (3, 3))
-    cosine = (one * other).sum(-1, keepdim=True)[..., None]
-    return torch.eye(3) + crossed + crossed @ crossed / (1.0 + cosine).clamp(min=1e-3)
+    """The shortest turn (..., 3, 3) of unit vectors (..., 3) `one` to `other`: half a turn about the first, then half a
+    turn about the middle of both; across the first where they are opposite.
+    """
+    middle = unit(_some(one + other, cross(one, _ASKEW + 0.0 * one)))
+    return torch.matmul(_half_turn(middle), _half_turn(one))
+
+
+def _half_turn(axis: Tensor) -> Tensor:
+    return 2.0 * axis[..., None] * axis[..., None, :] - torch.eye(3)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from motion.corruption import LIMBS
 from motion.skeleton import HUMANOID
-from training.models.upsampler_body import Body
+from training.kinematics import sixd_from_matrices
+from training.models.upsampler_body import Body, oriented
 from training.models.upsampler_keys import filled
 
 BONES = tuple(HUMANOID.index(bone) for bone, end in LIMBS if end)
@@ -25,16 +26,17 @@ NOISY, MISSING, SWAPPED = 15 / 41, 15 / 41, 0.02  # shares of the keys
 _BODY = Body(HUMANOID)
 
 
-def corrupt(keys: Tensor, times: Tensor, valid: Tensor, spoilt: Tensor) -> tuple[Tensor, Tensor]:
+def corrupt(keys: Tensor, turns: Tensor, times: Tensor, valid: Tensor, spoilt: Tensor) -> tuple[Tensor, Tensor]:
     """Keys (B, K, J, 3) on HUMANOID's bones and which rotations were seen (B, K, J), rows `spoilt` (B,) made wrong.
 
-    What is moved keeps the lengths of its bones; what is missing is on the way between the keys that have it.
+    turns (B, K, J, 6): the keys' local rotations. What is moved keeps the lengths of its bones; what was not seen turns
+    as it does between the keys in which it was, and carries what hangs on it.
     """
     count, slots = keys.shape[:2]
     kind, order = torch.rand(count, slots), torch.rand(count, slots, len(LIMBS))
     noise = torch.randn(count, slots, len(ENDS), 3)
     rows = spoilt.nonzero()[:, 0]
-    kind, noise, some = kind[rows], NOISE * noise[rows], keys[rows].clone()
+    kind, noise, some, sixd = kind[rows], NOISE * noise[rows], keys[rows].clone(), turns[rows]
     chosen = order[rows].argsort(dim=-1).argsort(dim=-1)[..., : len(ENDS)]
     noisy = (kind < NOISY)[..., None] & (chosen < 5)
     some[:, :, ENDS] += noise * noisy[..., None]
@@ -44,16 +46,10 @@ def corrupt(keys: Tensor, times: Tensor, valid: Tensor, spoilt: Tensor) -> tuple
     missing = ((kind >= NOISY) & (kind < NOISY + MISSING))[..., None] & (chosen < 3)
     seen = valid[rows].clone()
     seen[:, :, BONES] *= (~missing).float()
-    some = _BODY.standing(_bridged(some, times[rows], seen))
+    root = some[:, :, 0]
+    _, whole = _BODY(root, oriented(sixd[..., :3], sixd[..., 3:]))
+    local = sixd_from_matrices(_BODY.local(_BODY.posed(some, whole)[1]))
+    bridged = filled(local, times[rows], seen)
     keys, valid = keys.clone(), valid.clone()
-    keys[rows], valid[rows] = some, seen
+    keys[rows], valid[rows] = _BODY(root, oriented(bridged[..., :3], bridged[..., 3:]))[0], seen
     return keys, valid
-
-
-def _bridged(keys: Tensor, times: Tensor, seen: Tensor) -> Tensor:
-    """Keys whose unseen bones point as those of the keys around."""
-    bones = keys - _BODY.take(keys, "above")
-    bones[:, :, 0] = keys[:, :, 0]
-    own = seen[:, :, :1].expand_as(seen).clone()
-    own[:, :, ENDS] = seen[:, :, BONES]
-    return torch.matmul(_BODY.below, filled(bones, times, own))

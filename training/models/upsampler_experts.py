@@ -19,6 +19,8 @@ from training.models.upsampler_keys import Keys
 TERMS = 4  # of the polynomials
 DENSE_STEP = 0.1  # seconds that a forecast's time is counted in
 _OUTLIER = 8.0  # standard deviations
+_MOST = 2.0  # units that a term may correct by: what is shown may be like nothing it was trained on
+_FEW = 4096  # windows; fewer are believed less
 _QUIET = 8.0  # times the usual correction: what is more tells a ridge nothing
 
 
@@ -103,7 +105,7 @@ class Expert(nn.Module):
         wanted = wanted.clamp(-most, most)  # who stood still a moment ago can do anything
         terms = torch.linalg.solve(square, powers.transpose(1, 2) @ wanted).flatten(1)
         middle = terms.mean(dim=0)
-        gram = seen.T @ seen + strength * len(seen) * torch.eye(seen.shape[1])
+        gram = seen.T @ seen + strength * max(len(seen), _FEW) * torch.eye(seen.shape[1])
         self.ridge.weight.copy_(torch.linalg.solve(gram, seen.T @ (terms - middle)).T)
         self.ridge.bias.copy_(middle)
         self.gate[2].bias.fill_(1.0)
@@ -129,7 +131,7 @@ class Experts(nn.Module):
             some = expert(everything.index_select(0, rows), None if kept is None else kept[rows])
             terms = terms.index_put((rows,), some)
         powers = self.powers(asked) * (asked.lively * asked.step)[:, None, None]
-        made = torch.matmul(powers, terms.unflatten(1, (TERMS, self.points * self.dims)))
+        made = torch.matmul(powers, terms.clamp(-_MOST, _MOST).unflatten(1, (TERMS, self.points * self.dims)))
         return made.unflatten(2, (self.points, self.dims))
 
     def powers(self, asked: Asked) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion import clean, kinematics
+from motion import rotations as rot
 from motion.clip import Clip
 from motion.load import READERS, LoadedClip, on_skeleton
 from motion.skeleton import HUMANOID, Skeleton
@@ -22,6 +23,7 @@ from training import amass_data, reading
 from training import cache as caching
 
 Positions = NDArray[np.float32]
+TRACKS = ("raw", "clean", "raw_turns", "clean_turns")
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class Config:
 
 @dataclass(frozen=True)
 class Dancer:
-    """One file. raw and clean (T, J, 3) metres in the world."""
+    """One file. raw and clean (T, J, 3) metres in the world; their turns (T, J, 6), local."""
 
     file: str
     sha256: str
     raw: Positions
     clean: Positions
+    raw_turns: Positions
+    clean_turns: Positions
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Take:
         return max(len(dancer.raw) for dancer in self.dancers)
 
     def __getitem__(self, frames: slice) -> Take:
-        cut = [replace(each, raw=each.raw[frames], clean=each.clean[frames]) for each in self.dancers]
+        cut = [replace(each, **{name: getattr(each, name)[frames] for name in TRACKS}) for each in self.dancers]
         return replace(self, dancers=tuple(cut))
 
     def files(self) -> list[dict[str, str]]:
@@ -132,7 +136,7 @@ def _take_of(config: Config, path: Path) -> str:
 
 def _dancer(config: Config, path: Path, cache: caching.Cache) -> Dancer:
     content = caching.digest(path)
-    settings: dict[str, Any] = {"upsampler": [config.scale, config.drop_first, config.fps]}
+    settings: dict[str, Any] = {"upsampler": [2, config.scale, config.drop_first, config.fps]}
     key = caching.key(content, settings)
     stored = cache.get(key)
     if stored is None:
@@ -143,14 +147,14 @@ def _dancer(config: Config, path: Path, cache: caching.Cache) -> Dancer:
         cache.put(key, dict(made), {})
     else:
         made = stored[0]
-    return Dancer(path.name, content, made["raw"], made["clean"])
+    return Dancer(path.name, content, **made)
 
 
 def _of_amass(config: Config, path: Path) -> list[Take]:
     takes = []
     for clip in amass_data.read_clips(path):
         made = _treated(config, on_skeleton(LoadedClip(clip.clip, clip.name), HUMANOID).clip)
-        takes.append(Take(clip.name, config.fps, (Dancer(clip.name, clip.sha256, made["raw"], made["clean"]),)))
+        takes.append(Take(clip.name, config.fps, (Dancer(clip.name, clip.sha256, **made),)))
     if not takes:
         raise ValueError(f"{path}: nothing to train on; `python -m training.prepare_amass` says what it wrote")
     return takes
@@ -160,8 +164,8 @@ def _treated(config: Config, clip: Clip) -> dict[str, Positions]:
     """At the rate that is asked for, as it is and without what no body does."""
     if abs(clip.fps - config.fps) > reading.SAME_RATE * config.fps:
         clip = clean.resample(clip, config.fps)
-    return {"raw": _positions(clip), "clean": _positions(clean.smooth_truth(clip))}
-
-
-def _positions(clip: Clip) -> Positions:
-    return kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations).astype(np.float32)
+    tracks = {}
+    for name, each in (("raw", clip), ("clean", clean.smooth_truth(clip))):
+        positions = kinematics.global_positions(each.skeleton, each.root_positions, each.rotations)
+        tracks |= {name: positions, f"{name}_turns": rot.to_6d(each.rotations)}
+    return {name: values.astype(np.float32) for name, values in tracks.items()}

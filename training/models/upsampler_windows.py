@@ -16,7 +16,7 @@ from torch import Tensor
 from motion.skeleton import HUMANOID, Skeleton
 from training.mirror import opposite_joints
 from training.models.upsampler_corruption import corrupt
-from training.models.upsampler_takes import Take
+from training.models.upsampler_takes import TRACKS, Dancer, Take
 
 QUERIES = 4
 SPARSE_KEYS = 5  # past ones where keys are no forecast's
@@ -49,8 +49,7 @@ class Windows:
         ends = lengths.cumsum()
         self._first = torch.from_numpy(np.repeat(ends - lengths, lengths))
         self._last = torch.from_numpy(np.repeat(ends - 1, lengths))
-        tracks = ([getattr(dancer, name) for dancer in dancers] for name in ("raw", "clean"))
-        self._tracks = torch.stack([torch.from_numpy(np.concatenate(track)) for track in tracks])  # (2, N, J, 3)
+        self._tracks, self._turns = (_joined(dancers, names) for names in (TRACKS[:2], TRACKS[2:]))  # (2, N, J, 3), 6
         self._begins, self._names = ends - lengths, [dancer.file for dancer in dancers]
         self.past, self.ahead, self.fps = past, ahead, takes[0].fps
         self._mirror, self._corrupted = 1 + mirror, corrupted
@@ -81,7 +80,12 @@ class Windows:
         valid &= ~few | (slots >= self.past - 1 - (chance[:, 3] < 0.5).long()[:, None])
         frames = torch.minimum(torch.maximum(frames, first[:, None]), last[:, None])
         noisy = torch.where(which == 0, 0.85, torch.where(dense, 0.95, 0.15)) > chance[:, 4]
-        keys = self._tracks[(~noisy).long()[:, None], frames]  # (B, K, J, 3)
+        near = slice(self.past - SPARSE_KEYS, None)  # the slots that may hold keys of rows that are made wrong
+        filtered = (~noisy).long()[:, None]
+        keys, turns = (
+            self._tracks[filtered, frames],
+            self._turns[filtered, frames[:, near]],
+        )  # (B, K, J, 3), (B, 7, J, 6)
         clean = self._tracks[1, frames]
         query = self._queries(offsets, which, chance)
         truth = self._at(now + query * self.fps, first, last)
@@ -91,11 +95,12 @@ class Windows:
             keys, clean, truth = (
                 torch.where(flip, each[:, :, self._opposite] * side, each) for each in (keys, clean, truth)
             )
+            turned = turns[:, :, self._opposite] * turns.new_tensor([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])  # S·R·S
+            turns = torch.where(flip, turned, turns)
         valid = valid[:, :, None].expand(keys.shape[:-1]).float()
         spoilt = (chance[:, 5] < self._corrupted) & (which == 2)
         times = (offsets / self.fps).float()
-        near = slice(self.past - SPARSE_KEYS, None)  # the slots that may hold keys of rows that are made wrong
-        wrong = corrupt(keys[:, near], times[:, near], valid[:, near], spoilt)
+        wrong = corrupt(keys[:, near], turns, times[:, near], valid[:, near], spoilt)
         keys, valid = (
             torch.cat([whole[:, : near.start], part], dim=1) for whole, part in zip((keys, valid), wrong, strict=True)
         )
@@ -145,6 +150,11 @@ class Windows:
         left = torch.minimum(frames.floor().long(), (last - 1)[:, None])
         share = (frames - left)[..., None, None]
         return torch.lerp(self._tracks[1, left], self._tracks[1, left + 1], share)
+
+
+def _joined(dancers: Sequence[Dancer], names: Sequence[str]) -> Tensor:
+    """Tracks of everybody, one after another, (names, N, ...)."""
+    return torch.stack([torch.from_numpy(np.concatenate([getattr(each, name) for each in dancers])) for name in names])
 
 
 def _draw(table: Sequence[tuple[int, float]], chance: Tensor) -> Tensor:
