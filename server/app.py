@@ -167,6 +167,7 @@ class Show:
         self.tick.first_pose.wait(timeout=1.0)
         self._open_page()
         while not self._stopping.wait(NOTICE_SECONDS) and time.monotonic() < end:
+            self.tick.wait_for_rest(NOTICE_SECONDS)
             try:
                 self.tapes.calibrations.save_changed()
                 figures = self.report.figures() | {"page_fault": self._page_fault()}

@@ -80,6 +80,7 @@ class Tick:
         self._fps, self._follows, self._delay = fps, follow, delay
         self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
         self._turn = threading.Lock()
+        self._turn_ended = threading.Event()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
         self.last_fault = ""  # the first fault of an output, for people
@@ -101,6 +102,11 @@ class Tick:
         """A receiver's thread has time before the next frame is due."""
         if self._rehearsal is not None:
             self._rehearsal.run(dancer, frame)
+
+    def wait_for_rest(self, timeout: float) -> None:
+        """Any thread with work that can wait: comes back when a turn has ended and the next is furthest away."""
+        self._turn_ended.clear()
+        self._turn_ended.wait(timeout)
 
     def succeed(self, successor: Successor) -> None:
         """Any thread: at the next tick this show takes over."""
@@ -196,6 +202,7 @@ class Tick:
             turn = replace(turn, changes=changes, answers=answers)
         for witness in self._witnesses:
             witness.turn(turn, frame, danced)
+        self._turn_ended.set()
 
     def _obey(self) -> None:
         while not self._successors.empty():

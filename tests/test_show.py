@@ -166,6 +166,24 @@ def test_a_silent_dancers_partner_is_held_while_others_dance(take: Clip) -> None
     assert tick.timelines["dancer2"].state(clock.now()) == "stale"
 
 
+def test_work_that_can_wait_begins_when_a_turn_has_ended(take: Clip) -> None:
+    poses = BvhPlayer(take, 60.0, loop=False).frames()
+    tick = Tick(Pipeline([DancerLine("dancer1", [], 60.0)], []), [], [], None, FakeClock(), 60.0, follow=True)
+    began: list[int] = []
+
+    def report() -> None:
+        tick.wait_for_rest(60.0)
+        began.append(tick.stats.counts["ticks"])
+
+    tick.arrive("dancer1", next(poses))  # one that ended before anybody waited does not count
+    waiting = Thread(target=report)
+    waiting.start()
+    while waiting.is_alive():
+        tick.arrive("dancer1", next(poses))
+        waiting.join(0.01)
+    assert began[0] >= 2
+
+
 def test_a_fault_of_a_beat_is_counted_and_the_next_beat_comes(take: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     line = DancerLine("dancer1", [], 60.0)
     tick = Tick(Pipeline([line], []), [], [], None, FakeClock(), 60.0, follow=False)
