@@ -103,7 +103,10 @@ def to_onnx(step: Graph, label: Manifest) -> onnx.ModelProto:
             opset_version=OPSET,
             input_names=inputs,
             output_names=outputs,
-            dynamic_axes={name: {0: "batch"} for name in (*inputs, *outputs)},
+            dynamic_axes={
+                port.name: {axis: size for axis, size in enumerate(port.shape) if isinstance(size, str)}
+                for port in (*label.inputs, *label.outputs)
+            },
         )
     proto = onnx.load_from_string(file.getvalue())
     onnx.checker.check_model(proto, full_check=True)

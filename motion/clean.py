@@ -65,7 +65,7 @@ def repair(clip: Clip) -> tuple[Clip, Repair]:
     rotations = _fill_rotations(rotations, gaps)
 
     step = rot.multiply(rot.inverse(rotations[:-1]), rotations[1:])
-    turned = _jumps(_vector(step), clip.fps, JOINT_SPEED, JOINT_ACCELERATION)
+    turned = _jumps(rot.to_vector(step), clip.fps, JOINT_SPEED, JOINT_ACCELERATION)
     moved = _jumps(np.diff(root, axis=0)[:, None], clip.fps, ROOT_SPEED, ROOT_ACCELERATION)[:, 0]
     everything = _bridged(moved | turned[:, 0], clip.fps)
     glitches = np.zeros_like(turned)
@@ -193,15 +193,6 @@ def _jumps(steps: Array, fps: float, speed: float, acceleration: float) -> Mask:
     bad[1:] |= fast
     bad[1:-1] |= np.linalg.norm(np.diff(steps, axis=0), axis=-1) * fps**2 > acceleration
     return bad
-
-
-def _vector(q: Array) -> Array:
-    """Rotation vectors (..., 3), radians, of unit quaternions (..., 4), the short way round."""
-    q = np.where(q[..., 3:] < 0.0, -q, q)
-    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
-    return np.asarray(
-        q[..., :3] * np.where(sine > 1e-9, 2.0 * np.arctan2(sine, q[..., 3:]) / np.maximum(sine, 1e-9), 2.0)
-    )
 
 
 def _bridged(bad: Mask, fps: float) -> Mask:

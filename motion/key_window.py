@@ -33,14 +33,24 @@ Values = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Shown:
-    """What goes into a model for Q moments: keys (Q, K, 3 + 6J) root and 6-D rotations, valid (Q, K, J), times (Q, K)
-    and query (Q, 1) in seconds from each moment's newest past key.
+    """What goes into a model for Q moments, a row for those that follow each other and are told from the same keys:
+    keys (R, K, 3 + 6J) root and 6-D rotations, valid (R, K, J), times (R, K) and query (R, M) in seconds from the row's
+    newest past key. order (Q,): where the moments are among all R * M; the rest only fills rows.
     """
 
     keys: Values
     valid: Values
     times: Values
     query: Values
+    order: Places
+
+    def inputs(self) -> dict[str, Values]:
+        """By the names of a model's inputs."""
+        return {"keys": self.keys, "valid": self.valid, "times": self.times, "query": self.query}
+
+    def told(self, made: Values) -> Values:
+        """What a model says of the moments, (Q, D), of all it says, (R, M, D)."""
+        return made.reshape(-1, made.shape[-1])[self.order]
 
 
 def between(times: ArrayLike, queries: ArrayLike, ahead: int = AHEAD) -> Places:
@@ -96,14 +106,23 @@ def shown_points(places: Places, times: ArrayLike, points: ArrayLike, valid: Arr
 
 def _filled(places: Places, times: Array, keys: Array, good: NDArray[np.bool_], queries: ArrayLike) -> Shown:
     """The slots, from keys (N, D) of which `good` (N, J) is valid."""
-    taken = np.maximum(places, 0)
-    newest = times[taken[:, PAST - 1]][:, None]
-    since = np.where(places < 0, 0.0, times[taken] - newest)
+    queries = np.asarray(queries, dtype=np.float64)
+    begins = np.flatnonzero(np.append(True, (places[1:] != places[:-1]).any(axis=1)))[: len(places)]
+    count = np.diff(begins, append=len(places))  # of the moments in a row
+    row = np.repeat(np.arange(len(begins)), count)
+    column = np.arange(len(places)) - begins[row]
+    most = int(count.max(initial=1))
+    taken = np.maximum(places[begins], 0)
+    there = places[begins] >= 0
+    newest = times[taken[:, PAST - 1]]
+    query = np.repeat((queries[begins] - newest)[:, None], most, axis=1)
+    query[row, column] = queries - newest[row]
     return Shown(
         keys[taken].astype(np.float32),
-        (good[taken] & (places >= 0)[..., None]).astype(np.float32),
-        since.astype(np.float32),
-        (np.asarray(queries, dtype=np.float64)[:, None] - newest).astype(np.float32),
+        (good[taken] & there[..., None]).astype(np.float32),
+        np.where(there, times[taken] - newest[:, None], 0.0).astype(np.float32),
+        query.astype(np.float32),
+        row * most + column,
     )
 
 

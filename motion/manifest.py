@@ -25,7 +25,8 @@ class ManifestError(ValueError):
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output of the graph. shape has the batch axis first, written as "batch".
+    """One input or output of the graph. shape has the batch axis first, written as "batch"; another axis with a name
+    has as many as whoever runs it gives.
 
     motion ports name their `layout` (see motion.features); a state output names in `feeds` the input it returns to.
     """

@@ -118,6 +118,22 @@ def from_6d(sixd: Array) -> Array:
     return _from_outer(np.matmul(axes, _OUTER_FROM_AXES))
 
 
+def to_vector(q: Array) -> Array:
+    """Rotation vectors (..., 3), radians along the axis, of unit quaternions (..., 4), the short way round."""
+    q = np.asarray(q, dtype=np.float64)
+    q = np.where(q[..., 3:] < 0.0, -q, q)
+    sine = np.linalg.norm(q[..., :3], axis=-1, keepdims=True)
+    angles = 2.0 * np.arctan2(sine, q[..., 3:])
+    return np.asarray(q[..., :3] * np.where(sine > 1e-9, angles / np.maximum(sine, 1e-9), 2.0))
+
+
+def from_vector(vectors: Array) -> Array:
+    """Quaternions (..., 4) of rotation vectors (..., 3); the inverse of `to_vector` within half a turn."""
+    vectors = np.asarray(vectors, dtype=np.float64)
+    half = 0.5 * np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    return np.concatenate([0.5 * np.sinc(half / np.pi) * vectors, np.cos(half)], axis=-1)
+
+
 def angle(a: Array, b: Array) -> Array:
     """Angle between two rotations, radians in [0, pi], (...)."""
     difference = multiply(inverse(a), b)

@@ -40,7 +40,8 @@ class OnnxModel:
         self._output_names = [port.name for port in self.manifest.outputs]
         self._feeds = {port.name: port.feeds for port in self.manifest.outputs if port.role == "state"}
         self.inputs: dict[str, Values] = {
-            port.name: np.zeros((batch, *map(int, port.shape[1:])), dtype=np.float32) for port in self.manifest.inputs
+            port.name: np.zeros((batch, *(1 if isinstance(size, str) else size for size in port.shape[1:])), np.float32)
+            for port in self.manifest.inputs
         }
         self.warm_up()
 
@@ -119,12 +120,10 @@ _sessions: WeakValueDictionary[tuple[Path, int, int, str], onnxruntime.Inference
 
 
 def _check_shapes(path: Path, session: Any, manifest: Manifest) -> None:
-    """ModelError when a port's shape is not the graph's; a graph's named axis fits any number."""
+    """ModelError when a port's shape is not the graph's; a named axis fits any number."""
     graph = {node.name: node.shape for node in (*session.get_inputs(), *session.get_outputs())}
     for port in (*manifest.inputs, *manifest.outputs):
         shape = graph.get(port.name)
-        if any(not isinstance(size, int) for size in port.shape[1:]):
-            raise ModelError(f"{path}: {port.name} has shape {list(port.shape)}; only the batch axis may have a name")
         if shape is not None and (
             len(shape) != len(port.shape)
             or any(isinstance(a, int) and a != b for a, b in zip(shape[1:], port.shape[1:], strict=True))

@@ -116,9 +116,8 @@ def test_the_command_leaves_a_model_that_answers(trained: Path) -> None:
         np.ones(clip.rotations.shape[:2]),
         queries,
     )
-    for port in model.manifest.inputs:
-        model.inputs[port.name] = getattr(shown, port.name)
-    root, rotations = key_window.poses(model.step()["pose"])
+    model.inputs |= shown.inputs()
+    root, rotations = key_window.poses(shown.told(model.step()["pose"]))
     assert np.linalg.norm(root - clip.root_positions[30], axis=-1).max() < 0.1
     assert rot.angle(rotations, clip.rotations[30:31]).max() < 0.5
 
@@ -153,9 +152,8 @@ def test_points_of_pictures_are_a_kind_of_their_own(recordings: Path, tmp_path: 
     points[11, 3:6] = np.nan
     queries = np.array([10.25, 10.5])
     shown = key_window.shown_points(key_window.between(np.arange(20), queries), np.arange(20), points, valid, queries)
-    for port in model.manifest.inputs:
-        model.inputs[port.name] = getattr(shown, port.name)
-    made = model.step()["pose"].reshape(2, 19, 3)
+    model.inputs |= shown.inputs()
+    made = shown.told(model.step()["pose"]).reshape(2, 19, 3)
     expected = points[10] + queries[:, None, None] % 1 * [3.0, 0.0]
     assert np.abs(made[..., :2] - expected).max() < 5.0  # pixels; steadily moved points bend little in a poor model
     assert not made[..., 2].any()

@@ -13,8 +13,8 @@ _LAYOUT = ("global_positions",)
 
 
 class UpsamplerPointsStep(nn.Module):
-    """keys (B, K, 3P) of which every third number is left alone, valid (B, K, P), times (B, K) and query (B, 1) -> pose
-    (B, 3P) and cleaned (B, K, 3P), whose third coordinates are 0. y points up, the unit is what the keys have.
+    """keys (B, K, 3P) of which every third number is left alone, valid (B, K, P), times (B, K) and query (B, M) -> pose
+    (B, M, 3P) and cleaned (B, K, 3P), whose third coordinates are 0. y points up, the unit is what the keys have.
     """
 
     def __init__(self, model: PointsUpsampler) -> None:
@@ -32,10 +32,10 @@ class UpsamplerPointsStep(nn.Module):
                 Port("keys", "motion", ("batch", slots, 3 * points), layout=_LAYOUT),
                 Port("valid", "valid", ("batch", slots, points)),
                 Port("times", "time", ("batch", slots)),
-                Port("query", "time", ("batch", 1)),
+                Port("query", "time", ("batch", "moments")),
             ),
             (
-                Port("pose", "motion", ("batch", 3 * points), layout=_LAYOUT),
+                Port("pose", "motion", ("batch", "moments", 3 * points), layout=_LAYOUT),
                 Port("cleaned", "motion", ("batch", slots, 3 * points), layout=_LAYOUT),
             ),
         )
@@ -43,7 +43,7 @@ class UpsamplerPointsStep(nn.Module):
     def forward(self, keys: Tensor, valid: Tensor, times: Tensor, query: Tensor) -> tuple[Tensor, Tensor]:
         points = keys.unflatten(2, (len(self.skeleton), 3))[..., :2]
         made, cleaned = (_in_space(each) for each in self.model(points, times, valid, query))
-        return made[:, 0], cleaned
+        return made, cleaned
 
 
 def _in_space(points: Tensor) -> Tensor:

@@ -159,8 +159,8 @@ def _ask(model: OnnxModel, shown: key_window.Shown, moments: Array) -> _Answer:
 
 def ask(model: OnnxModel, shown: key_window.Shown) -> Any:
     """What a model makes of what it is shown: (Q, 3 + 6J). Raises ArithmeticError for what is not finite."""
-    model.inputs |= {name: getattr(shown, name) for name in ("keys", "valid", "times", "query")}
-    made = model.step()["pose"]
+    model.inputs |= shown.inputs()
+    made = shown.told(model.step()["pose"])
     if not np.isfinite(made).all():
         raise ArithmeticError(f"{model.path} made a pose that is not finite")
     return made
