@@ -223,3 +223,11 @@ def test_yaw_turns_forward_towards_the_left():
     forward = np.array([0.0, 0.0, 1.0])
     np.testing.assert_allclose(rot.rotate(rot.yaw(np.pi / 2), forward), [1.0, 0.0, 0.0], atol=1e-15)
     np.testing.assert_allclose(rot.rotate(rot.yaw(0.0), forward), forward)
+
+
+@given(quaternions())
+def test_a_rotation_s_vector_is_scipy_s_and_gives_the_rotation_back(q):
+    vectors = rot.to_vector(q)
+    assert rot.angle(rot.from_vector(vectors), q).max() < TIGHT
+    expected = Rotation.from_quat(q.reshape(-1, 4)).magnitude()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=-1).ravel(), expected, atol=TIGHT)
