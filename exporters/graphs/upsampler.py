@@ -1,6 +1,6 @@
 """The upsampler as it runs: the keys around a moment in, the pose at that moment out. No state: whoever runs it keeps
-the keys (motion.key_window fills the slots), so they may come at any times. A row asks for any number of moments: all of
-them together cost little more than one.
+the keys (motion.key_window fills the slots), so they may come at any times. A row asks for any number of moments, which
+together cost little more than one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class UpsamplerStep(nn.Module):
 
 
 def example(label: Manifest, count: int, seed: int) -> list[dict[str, np.ndarray]]:
-    """Somebody who walks, turns and waves, at irregular times; every question, gaps among the keys, two moments each."""
+    """Somebody who walks, turns and waves, at irregular times; every question, two moments each, gaps."""
     random = np.random.default_rng(seed)
     joints = len(label.skeleton)
     amount, pace = random.normal(0.0, 0.25, (joints, 3)), random.uniform(2.0, 6.0, (joints, 1))
