@@ -10,7 +10,17 @@ from torch import nn
 from motion.skeleton import Skeleton
 from training import checkpoint
 from training.checkpoint import describe
-from training.models import deepfake, duet, duet_match, duet_window, upsampler, upsampler_points, upsampler_takes
+from training.models import (
+    deepfake,
+    drmm,
+    drmm_tables,
+    duet,
+    duet_match,
+    duet_window,
+    upsampler,
+    upsampler_points,
+    upsampler_takes,
+)
 from training.run import Kind
 
 __all__ = ["MODELS", "describe", "load_checkpoint", "read_checkpoint", "rebuild"]
@@ -22,6 +32,16 @@ MODELS: dict[str, Kind] = {
         duet_window.Config, duet_window.DuetWindow, duet_window.windows, duet_window.train, duet_window.Training
     ),
     "deepfake": Kind(deepfake.Config, deepfake.Deepfake, deepfake.windows, deepfake.train, deepfake.Training),
+    "drmm": Kind(
+        drmm.Config,
+        drmm.Drmm,
+        drmm_tables.windows,
+        drmm_tables.train,
+        drmm.Training,
+        data=drmm_tables.Config,
+        load=drmm_tables.load,
+        partners=False,
+    ),
     "upsampler": Kind(
         upsampler.Config,
         upsampler.Upsampler,
