@@ -100,7 +100,7 @@ def load_takes(
     faults = []
     for path in paths:
         try:
-            takes.setdefault(_take_of(config, path), []).append(_dancer(config, path, kept))
+            takes.setdefault(take_of(config, path), []).append(_dancer(config, path, kept))
         except (ValueError, OSError) as error:
             said = " ".join(str(error).split())
             faults.append(said if said.startswith(path.name) else f"{path.name}: {said}")
@@ -123,7 +123,7 @@ def find(config: Config, folder: Path) -> list[Path]:
     return sorted(chosen, key=lambda path: path.name)
 
 
-def _take_of(config: Config, path: Path) -> str:
+def take_of(config: Config, path: Path) -> str:
     """The name of the take that a file is a part of."""
     for pair in config.together:
         for pattern in pair:
