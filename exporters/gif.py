@@ -27,7 +27,9 @@ _MARGIN = 0.35  # metres around everybody
 
 @dataclass(frozen=True)
 class Sticks:
-    """A figure that is no clip: points (T, J, 3) metres at a rate, and its bones as pairs of points."""
+    """A figure that is no clip: points (T, J, 3) metres at a rate, and its bones as pairs of points. Points (T, J, 2)
+    of a picture are drawn as they are, without a floor.
+    """
 
     points: Array
     fps: float
@@ -86,7 +88,9 @@ def _sticks(clip: Clip, seconds: float) -> Sticks:
 
 
 def _seen(points: Array) -> Array:
-    """Points (..., 3) as the camera sees them from afar, (..., 2)."""
+    """Points (..., 3) as the camera sees them from afar, (..., 2); points of a picture stay."""
+    if points.shape[-1] == 2:
+        return points
     x, y, z = points[..., 0], points[..., 1], points[..., 2]
     across, towards = x * np.cos(_PAN) - z * np.sin(_PAN), x * np.sin(_PAN) + z * np.cos(_PAN)
     return np.stack([across, y * np.cos(_TILT) - towards * np.sin(_TILT)], axis=-1)
@@ -94,10 +98,13 @@ def _seen(points: Array) -> Array:
 
 def _stage(bodies: list[Array]) -> tuple[list[Array], Array, Array]:
     """Lines of a floor grid of one metre, and the corners of the picture."""
-    points = np.concatenate([body.reshape(-1, 3) for body in bodies])
+    points = np.concatenate([body.reshape(-1, body.shape[-1]) for body in bodies])
+    seen = _seen(points)
+    low, high = seen.min(axis=0) - _MARGIN, seen.max(axis=0) + _MARGIN
+    if points.shape[-1] == 2:
+        return [], low, high
     first, last = np.floor(points.min(axis=0) - 0.2), np.ceil(points.max(axis=0) + 0.2)
     xs, zs = np.arange(first[0], last[0] + 1), np.arange(first[2], last[2] + 1)
     lines = [np.array([[x, 0.0, zs[0]], [x, 0.0, zs[-1]]]) for x in xs]
     lines += [np.array([[xs[0], 0.0, z], [xs[-1], 0.0, z]]) for z in zs]
-    seen = _seen(points)
-    return [_seen(line) for line in lines], seen.min(axis=0) - _MARGIN, seen.max(axis=0) + _MARGIN
+    return [_seen(line) for line in lines], low, high

@@ -124,8 +124,7 @@ def _film(request: Request, keys: Keypoints, made: Keypoints) -> None:
     width = float(high[0] - low[0]) * size + 0.5
 
     def seen(points: Array, shift: float) -> Array:
-        flat = (points[:, :25] - [low[0], high[1]]) * [size, -size] + [shift, 0.0]
-        return np.concatenate([flat, np.zeros((*flat.shape[:2], 1))], axis=-1)
+        return (points[:, :25] - [low[0], high[1]]) * [size, -size] + [shift, 0.0]
 
     fps, more = request.fps, request.fps * request.rate
     there = [bone for bone in _BONES if (keys.confidences[:, list(bone)] > 0.0).any(axis=0).all()]
