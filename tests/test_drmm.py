@@ -1,49 +1,22 @@
 """The mixture model's densities against closed forms, its bookkeeping against the paper's, and its curriculum."""
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from drmm_models import NAMES, mixture, random_model
 from training.models.drmm import Config, Drmm
 from training.models.drmm_tables import NOBODY
-
-NAMES = ("x", "y", "z")
-
-
-def random_model(layers: int, components: int, seed: int = 0, **more: object) -> Drmm:
-    """Untrained, but with every part set to something."""
-    torch.manual_seed(seed)
-    model = Drmm(Config(NAMES, layers, components, **more), NOBODY)
-    with torch.no_grad():
-        for layer in range(layers):
-            model.means[layer].normal_(0.0, 1.0 / (1 + layer))
-            model.log_variance[layer].uniform_(-1.5, -0.5)
-        model.logits.normal_()
-        model.prototypes.normal_(0.0, 1.5)
-        model.centre.copy_(torch.tensor([1.0, -2.0, 0.5]))
-        model.scale.copy_(torch.tensor([2.0, 0.5, 1.5]))
-    return model.eval()
 
 
 def enumerated(model: Drmm, rows: np.ndarray, columns: tuple[int, ...] = (0, 1, 2)) -> np.ndarray:
     """log p of some columns by adding up every path through the layers."""
-    with torch.no_grad():
-        tables = model.tables(torch.float64)
-    layers, size = model.config.layers, model.config.components
-    covariance = np.diag(np.broadcast_to(model.variances()[-1].double().numpy(), 3)[list(columns)])
-    terms = []
-    for path in itertools.product(range(size), repeat=layers):
-        weight = tables.log_weights[-1, path[-1]]
-        for layer, component in enumerate(path[:-1]):
-            weight = weight + tables.links[-1][layer * size + component, path[-1]]
-        place = sum(tables.means[layer, component] for layer, component in enumerate(path))
-        mean = (place * model.scale + model.centre).numpy()[list(columns)]
-        terms.append(float(weight) + multivariate_normal(mean, covariance).logpdf(rows[:, list(columns)]))
-    return logsumexp(terms, axis=0)
+    weights, means, variances = mixture(model)
+    chosen = list(columns)
+    parts = [multivariate_normal(mean[chosen], np.diag(variances[chosen])).logpdf(rows[:, chosen]) for mean in means]
+    return logsumexp(np.array(parts) + weights[:, None], axis=0)
 
 
 def some_rows(count: int, seed: int = 0) -> np.ndarray:
@@ -97,12 +70,12 @@ def test_ancestral_rows_have_the_model_s_distribution() -> None:
     model = random_model(2, 3)
     torch.manual_seed(1)
     rows = model.ancestral(20000).numpy()
-    with torch.no_grad():
-        tables = model.tables()
-    weights = tables.log_weights[-1].exp()
-    mean = weights @ tables.means[-1] + (tables.links[-1].exp() @ weights) @ tables.means[0]
-    np.testing.assert_allclose(rows.mean(axis=0), (mean * model.scale + model.centre).detach(), atol=0.05)
-    np.testing.assert_allclose(tables.links[-1].exp().sum(dim=0), 1.0, atol=1e-5)
+    weights, means, variances = mixture(model)
+    share = np.exp(weights)
+    mean = share @ means
+    np.testing.assert_allclose(share.sum(), 1.0, atol=1e-9)
+    np.testing.assert_allclose(rows.mean(axis=0), mean, atol=0.05)
+    np.testing.assert_allclose(rows.var(axis=0), share @ (means - mean) ** 2 + variances, rtol=0.05)
 
 
 def test_indices_do_what_the_paper_s_log_probabilities_do() -> None:
