@@ -24,7 +24,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from exporters.graphs import Graph, graph_of, upsampler
+from exporters.graphs import Graph, drmm, graph_of, upsampler
 from motion import features
 from motion import rotations as rot
 from motion.manifest import METADATA_KEY, Manifest, Param, Port
@@ -33,6 +33,8 @@ from training.models import read_checkpoint, rebuild
 TOLERANCE = 1e-4  # metres and matrix entries
 STEPS, WINDOWS = 300, 20  # of the example: frames, or windows of models that see windows
 OPSET = 17
+
+EXAMPLES = {"upsampler": upsampler.example, "sampler": drmm.example}  # of kinds that are asked, not danced at
 
 Values = dict[str, NDArray[np.float32]]
 FloatArray = NDArray[np.floating]
@@ -67,7 +69,7 @@ def write(step: Graph, label: Manifest, out: Path) -> Path:
     expected = run_torch(step, label, steps)
     choices = tuple(getattr(step, "choices", ()))
     made = run_onnx(proto.SerializeToString(), steps, forced=expected if choices else None)
-    worst = parity(expected, made, choices)
+    worst = step.parity(expected, made) if hasattr(step, "parity") else parity(expected, made, choices)
     if not worst <= TOLERANCE:
         raise ParityError(
             f"{out.name} is not written: torch and onnxruntime differ by {worst:.2g} (at most {TOLERANCE})"
@@ -87,8 +89,8 @@ def write(step: Graph, label: Manifest, out: Path) -> Path:
 def to_onnx(step: Graph, label: Manifest) -> onnx.ModelProto:
     """The graph of a step with its ports named as its label says and a dynamic batch axis."""
     inputs, outputs = [port.name for port in label.inputs], [port.name for port in label.outputs]
-    if label.kind == "upsampler":  # every question at once: an expert that nobody asks leaves no trace
-        rows = upsampler.example(label, 8, seed=0)
+    if label.kind in EXAMPLES:  # every question at once: an expert that nobody asks leaves no trace
+        rows = EXAMPLES[label.kind](label, 8, 0)
         example = tuple(torch.from_numpy(np.concatenate([row[name] for row in rows])) for name in inputs)
     else:
         example = tuple(torch.zeros(2, *map(int, port.shape[1:])) for port in label.inputs)
@@ -119,8 +121,8 @@ def example_steps(label: Manifest, count: int, seed: int, batch: int = 1) -> lis
     Frame-stepped models see irregular rates, windowed ones their own rate and windows `hop` frames apart. Knobs stand
     at their default, or a tenth off where the default would leave a part of the graph unused (0, or the high end).
     """
-    if label.kind == "upsampler":
-        return upsampler.example(label, count, seed)
+    if label.kind in EXAMPLES:
+        return EXAMPLES[label.kind](label, count, seed)
     random = np.random.default_rng(seed)
     dancer = label.ports("motion")[0]
     knobs = {param.name: _aside(param) for param in label.params}
@@ -220,9 +222,11 @@ def parity(a: list[Values], b: list[Values], choices: tuple[str, ...] = ()) -> f
 
 def last_pose(results: list[Values]) -> list[float]:
     """The last step's pose (of a window its middle frame) of the first dancer, for telling whether a file still does
-    what it did: another processor rounds otherwise, by less than a millimetre.
+    what it did: another processor rounds otherwise, by less than a millimetre. Of a sampler its first candidate.
     """
     last = results[-1]
+    if "samples" in last:
+        return [round(float(value), 4) for value in last["samples"][0, 0]]
     partner = last["partner" if "partner" in last else "pose"][0]
     pose = partner if partner.ndim == 1 else partner[len(partner) // 2]
     return [round(float(value), 4) for value in pose]

@@ -62,6 +62,7 @@ class Manifest:
     window: frames in, and out, of one run (1: one frame at a time). hop: frames between two runs. latency_frames: how
     many frames after the dancer's, at fps_in, the partner's answer is shown. ahead_frames: how many frames later than
     the frames it is given an answer is meant for (it predicts); at most latency_frames, which it takes off.
+    variables: what a sampler's numbers are.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Manifest:
     hop: int = 1
     latency_frames: int = 0
     ahead_frames: int = 0
+    variables: tuple[str, ...] = ()
     made_from: dict[str, Any] = field(default_factory=dict)
     vectors: dict[str, list[float]] = field(default_factory=dict)
     scorecard: dict[str, Any] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class Manifest:
                     "inputs": tuple(_port(port) for port in data["inputs"]),
                     "outputs": tuple(_port(port) for port in data["outputs"]),
                     "params": tuple(Param(**param) for param in data.get("params", ())),
+                    "variables": tuple(data.get("variables", ())),
                 }
             )
         except (TypeError, KeyError, ValueError) as error:

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
+from exporters.graphs.drmm import DrmmStep
 from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
@@ -29,6 +30,7 @@ class Graph(Protocol):
 
 
 GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the checkpoint
+    "drmm": DrmmStep,
     "duet": DuetStep,
     "duet_match": match_step,
     "duet_window": DuetWindowStep,
