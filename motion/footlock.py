@@ -1,6 +1,6 @@
 """Feet that stand, stand still: hold planted toes where they are, keep feet over the floor, bend the knee to reach.
 
-Offline and whole clips at a time; `reach` is per frame and serves live use too. Only legs change: hips, spine and arms
+Offline and whole clips at a time. Only legs change: hips, spine and arms
 stay as they were, a foot keeps its direction in the world, bone lengths are exact. Needs HUMANOID's leg names.
 """
 
@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion import kinematics
-from motion import rotations as rot
 from motion.clip import Clip
-from motion.skeleton import Array, Skeleton
-
-SIDES = ("Left", "Right")
+from motion.limbs import LEGS, reach
+from motion.skeleton import Array
 
 
 def planted(
@@ -61,40 +59,9 @@ def lock(
         shift[:, side] = _blended(held, stands[:, side], max(blend * clip.fps, 1.0))
     shift[..., 1] += _smooth_rise(np.maximum(floor - (toes[..., 1] + shift[..., 1]), 0.0), clip.fps)
     rotations = clip.rotations
-    for side, name in enumerate(SIDES):
-        rotations = reach(clip.skeleton, clip.root_positions, rotations, name, shift[:, side])
+    for side, leg in enumerate(LEGS):
+        rotations = reach(clip.skeleton, clip.root_positions, rotations, leg, shift[:, side])
     return Clip(clip.skeleton, clip.fps, clip.root_positions, rotations)
-
-
-def reach(skeleton: Skeleton, root_positions: Array, rotations: Array, side: str, shift: Array) -> Array:
-    """Local rotations (..., J, 4) with one foot moved by shift (..., 3) metres in the world, by two-bone IK.
-
-    The knee stays in its plane, turned as a whole towards the target; the foot keeps its global rotation. A target
-    beyond the leg is approached as far as the leg goes.
-    """
-    upper, lower, foot = (skeleton.index(side + bone) for bone in ("UpperLeg", "LowerLeg", "Foot"))
-    positions, _ = kinematics.forward(skeleton, root_positions, rotations)
-    turns = kinematics.local_to_global(skeleton, rotations)
-    hip, knee, ankle = (positions[..., joint, :] for joint in (upper, lower, foot))
-    thigh, shin = (float(np.linalg.norm(skeleton.offsets[joint])) for joint in (lower, foot))
-    target = ankle + shift
-    before, after = np.linalg.norm(ankle - hip, axis=-1), np.linalg.norm(target - hip, axis=-1)
-    after = np.maximum(_soft(after, before, thigh + shin), abs(thigh - shin) + 1e-4)
-    # Angles before and after come from the same law of cosines, so no shift is no change.
-    hinge = _hinge(hip, knee, ankle, turns[..., upper, :])
-    hip_turn = _corner(thigh, before, shin) - _corner(thigh, after, shin)
-    knee_turn = _corner(thigh, shin, before) - _corner(thigh, shin, after)
-    swing = rot.between(ankle - hip, target - hip)
-    thigh_turn = rot.multiply(swing, _about(hinge, hip_turn))
-    shin_turn = rot.multiply(thigh_turn, _about(hinge, knee_turn))
-    changed = turns.copy()
-    changed[..., upper, :] = rot.multiply(thigh_turn, turns[..., upper, :])
-    changed[..., lower, :] = rot.multiply(shin_turn, turns[..., lower, :])
-    local = kinematics.global_to_local(skeleton, changed)
-    result = np.array(rotations, dtype=np.float64)
-    for joint in (upper, lower, foot):
-        result[..., joint, :] = rot.normalize(local[..., joint, :])
-    return result
 
 
 def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
@@ -104,7 +71,7 @@ def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _toes(clip: Clip) -> Array:
-    joints = [clip.skeleton.index(side + "Toes") for side in SIDES]
+    joints = [clip.skeleton.index(side + "Toes") for side in ("Left", "Right")]
     return kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations)[:, joints]
 
 
@@ -149,31 +116,3 @@ def _smooth_rise(lack: Array, fps: float) -> Array:
 def _smoothstep(x: Array) -> Array:
     x = np.clip(x, 0.0, 1.0)
     return x * x * (3.0 - 2.0 * x)
-
-
-def _soft(wanted: Array, before: Array, leg: float) -> Array:
-    """A hip-to-ankle distance that nears the straight leg ever slower: a knee that snaps straight is seen at once.
-
-    Nothing changes up to 97 % of the leg, or up to what it was before.
-    """
-    start = np.maximum(before, 0.97 * leg)
-    room = np.maximum(0.995 * leg - start, 1e-6)
-    return np.where(wanted > start, start + room * (1.0 - np.exp(-np.maximum(wanted - start, 0.0) / room)), wanted)
-
-
-def _corner(side_a: Array | float, side_b: Array | float, opposite: Array | float) -> Array:
-    """The angle between two sides of a triangle, radians."""
-    cosine = (np.square(side_a) + np.square(side_b) - np.square(opposite)) / (2.0 * np.multiply(side_a, side_b))
-    return np.arccos(np.clip(cosine, -1.0, 1.0))
-
-
-def _hinge(hip: Array, knee: Array, ankle: Array, thigh_turns: Array) -> Array:
-    """The knee's axis in the world (..., 3): across the leg's plane, or where the leg is straight the thigh's own X."""
-    across = np.cross(knee - hip, ankle - hip)
-    own = rot.rotate(thigh_turns, np.array([1.0, 0.0, 0.0]))
-    size = np.linalg.norm(across, axis=-1, keepdims=True)
-    return np.where(size > 1e-3, across / np.maximum(size, 1e-12), own)
-
-
-def _about(axis: Array, angle: Array) -> Array:
-    return np.concatenate([axis * np.sin(angle / 2)[..., None], np.cos(angle / 2)[..., None]], axis=-1)

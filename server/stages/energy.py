@@ -12,8 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from motion import footlock, kinematics
+from motion import kinematics
 from motion import rotations as rot
+from motion.limbs import LEGS, reach
 from motion.manifest import Param
 from motion.skeleton import HUMANOID, Array
 from server.params import Knobs
@@ -24,8 +25,9 @@ MEAN_HALF_LIFE = 1.5  # seconds
 STANDING, FLYING = 0.05, 0.15  # metres: toes that are lower stand, toes that are higher are free
 WIDE = 1.5  # radians: a joint that is further from its mean is scaled less, and not at all half a turn away
 _HINGES = np.array([name.endswith(("LowerArm", "LowerLeg")) for name in HUMANOID.names])
-_SIDES = ("Left", "Right")
-_LEGS = [[HUMANOID.index(side + bone) for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")] for side in _SIDES]
+_LEGS = [
+    [HUMANOID.index(side + bone) for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")] for side in ("Left", "Right")
+]
 _TOES = [leg[-1] for leg in _LEGS]
 
 
@@ -61,8 +63,8 @@ def livelier(q: Array, mean: Array, factors: Array) -> Array:
     way = np.where(way[:, 3:] < 0.0, -way, way)
     angle = 2.0 * np.arccos(np.clip(way[:, 3], -1.0, 1.0))
     # Half a turn away both ways round are equally long: only unscaled do they end in one rotation.
-    reach = 1.0 - eased((angle - WIDE) / (math.pi - WIDE))
-    result = rot.normalize(rot.multiply(mean, turned(way, 1.0 + (factors - 1.0) * reach)))
+    near = 1.0 - eased((angle - WIDE) / (math.pi - WIDE))
+    result = rot.normalize(rot.multiply(mean, turned(way, 1.0 + (factors - 1.0) * near)))
     return np.where((factors == 1.0)[:, None], q, result)
 
 
@@ -79,8 +81,8 @@ def _factors(energy: float, toes: Array) -> Array:
 def _lifted(root: Array, q: Array, floor: float) -> Array:
     """The pose with any leg that reaches below `floor` bent until it does not."""
     heights = kinematics.global_positions(HUMANOID, root, q)[:, 1]
-    for side, leg in zip(_SIDES, _LEGS, strict=True):
+    for limb, leg in zip(LEGS, _LEGS, strict=True):
         lack = floor - float(heights[leg].min())
         if lack > 0.0:
-            q = footlock.reach(HUMANOID, root, q, side, np.array([0.0, lack, 0.0]))
+            q = reach(HUMANOID, root, q, limb, np.array([0.0, lack, 0.0]))
     return q

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from motion import kinematics
-from motion.footlock import SIDES, reach
+from motion.limbs import LEGS, reach
 from motion.skeleton import HUMANOID, Array
 from server.protocols.frames import PoseFrame
 from server.stages.keys import Keys
@@ -14,7 +14,7 @@ SLOW, LOW = 0.25, 0.06  # m/s and metres over the floor: a toe that stands
 EASE_SECONDS = 0.08  # in which it is held, and let go
 SMALLEST, LONGEST = 0.0005, 0.10  # metres that a foot is moved
 FLOOR_RISE = 0.02  # m/s by which the lowest toe ever seen is forgotten
-_TOES = [HUMANOID.index(f"{side}Toes") for side in SIDES]
+_TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
 
 
 class Footing:
@@ -44,10 +44,10 @@ class Footing:
         toes = kinematics.global_positions(HUMANOID, root, rotations)[_TOES]
         wanted = first + share * (last - first) - toes
         self._shift = np.where(stands[:, None], wanted, self._shift)
-        for foot, side in enumerate(SIDES):
+        for foot, leg in enumerate(LEGS):
             shift = self._held[foot] * self._shift[foot]
             if SMALLEST < np.linalg.norm(shift) < LONGEST:
-                rotations = reach(HUMANOID, root, rotations, side, shift)
+                rotations = reach(HUMANOID, root, rotations, leg, shift)
         return rotations
 
     def _toes(self, time: float, frame: PoseFrame) -> Array:
