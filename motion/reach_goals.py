@@ -46,6 +46,7 @@ class Goals:
 
     def __init__(self, pins: Sequence[Pin] = (), half_spaces: Sequence[HalfSpace] = (), balance: float = 0.0) -> None:
         _check(pins, half_spaces, balance)
+        self.pins, self.walls = tuple(pins), tuple(half_spaces)
         self.joints = tuple(pin.joint for pin in pins)
         places = [np.asarray(pin.position, dtype=np.float64) for pin in pins]
         wanted = [*places, np.zeros(3)] if balance else places
@@ -64,7 +65,6 @@ class Goals:
         lengths = np.linalg.norm(normals, axis=-1)
         self.normals: Array = normals / lengths[:, None]
         self.limits: Array = np.array([wall.limit for wall in half_spaces], dtype=np.float64) / lengths
-        self._walls = tuple(wall.joint for wall in half_spaces)
         self._balance = bool(balance)
 
     @cached_property
@@ -76,7 +76,7 @@ class Goals:
             feet = 0.5 * (one[HUMANOID.index("LeftFoot")] + one[HUMANOID.index("RightFoot")])
             toes = 0.5 * (one[HUMANOID.index("LeftToes")] + one[HUMANOID.index("RightToes")])
             rows.append(weight.WEIGHTS - 0.5 * (feet + toes))
-        rows += [one[HUMANOID.index(joint)] for joint in self._walls]
+        rows += [one[HUMANOID.index(wall.joint)] for wall in self.walls]
         return np.array(rows).reshape(-1, len(HUMANOID))
 
     @property

@@ -17,7 +17,11 @@ from server.recording import About, FileMark, PresetMark
 
 def mark(preset: Preset, path: Path) -> PresetMark:
     """A preset as it is now; path: its file. Raises OSError for a file that is gone."""
-    files = {f"partners.{name}.model": partner.model for name, partner in preset.partners.items()}
+    files = {
+        f"partners.{name}.{key}": file
+        for name, partner in preset.partners.items()
+        for key, file in partner.files().items()
+    }
     for name, dancer in preset.dancers.items():
         files |= {f"dancers.{name}.{key}": file for key, file in dancer.files().items()}
     marks = {key: FileMark(name=file.name, sha256=_digest(file)) for key, file in files.items()}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from server.params import ControlChange
 from server.preset_control import Cue
+from server.stages.sample_wishes import PLACE
 
 STILLNESS = "*/stillness"
 STILL_SECONDS = 1.5  # for coming to rest, and back, where nobody says otherwise
@@ -47,6 +48,8 @@ def changes(cue: Cue) -> Iterator[ControlChange]:
         yield ControlChange("show/freeze", float(cue.freeze))
     if cue.reset:
         yield ControlChange("show/reset", 1.0)
+    for name, value in cue.sample.items():
+        yield ControlChange(PLACE + name, value)
     for name, value in settings(cue).items():
         unsaid = name == STILLNESS and cue.still is not None and "seconds" not in cue.model_fields_set
         yield ControlChange(name, value, STILL_SECONDS if unsaid else cue.seconds)

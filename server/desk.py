@@ -17,6 +17,7 @@ from server.cues import STILL_SECONDS, CueList, changes, settings
 from server.errands import Answer, Arguments, Command, Errands
 from server.params import Changes, ControlChange, Params, Setting
 from server.pipeline import Pipeline
+from server.stages.sample_wishes import PLACE, check, freed, nodes
 
 ALIASES = {  # others' addresses, without the first slash, and ours
     "synth/encodingmix": "*/latent_mix",  # AI-Toolbox's
@@ -75,6 +76,8 @@ class Desk:
             answer(*self._at_once[name](arguments))
         elif place == "cue":
             self._cue(rest, arguments, answer, refuse)
+        elif PLACE in f"{name}/":
+            self._wish(name, arguments, answer)
         elif name in self.commands:
             command = self.commands[name]
             button = command.takes == "N" or (command.button and len(arguments) == 1)
@@ -110,6 +113,7 @@ class Desk:
             yield Node("/cue/back", "gives the cue before")
         for number in range(1, len(self.cues.cues) + 1):
             yield Node(f"/cue/{number}", f"gives cue {self.cues.title(number)}")
+        yield from _wishes(pipeline)
         for param in pipeline.table:
             value = _target(pipeline.params, param.name)
             yield Node(f"/{param.name}", param.about, "f" * param.size, value, (param.low, param.high))
@@ -139,6 +143,30 @@ class Desk:
             self.changes.put(change)
         given()
 
+    def _wish(self, name: str, arguments: Arguments, answer: Answer) -> None:
+        """What a partner's poses are told; without numbers a wish that has some answers how it stands."""
+        partner, _, wish = f"{name}/".rpartition(PLACE)
+        wish = wish.strip("/")
+        if wish == "free" and len(arguments) == 1 and isinstance(arguments[0], str):
+            wish, arguments = f"free/{arguments[0][:40]}", ()
+        samplers = {line.name: line.sample for line in self._pipeline().partners.values() if line.sample is not None}
+        if not samplers:
+            raise ValueError("no partner here has a sampler; give one `sample: {}` in the preset")
+        asked = [s.wishes for name, s in samplers.items() if partner in ("", "*/", f"{name}/")]
+        if not asked:
+            raise ValueError(f"{partner[:40]} has no sampler; those that do: {', '.join(samplers)}")
+        if not arguments and wish in asked[0].told:
+            answer(*asked[0].told[wish])
+            return
+        numbers = _numbers(arguments, "numbers")
+        if wish.partition("/")[0] in ("free", "clear") and _is_release(numbers):
+            return
+        if (fault := check(PLACE + wish, numbers)) is not None:
+            raise ValueError(fault)
+        if full := [wishes for wishes in asked if not wishes.room(wish)]:
+            raise ValueError(full[0].full(wish))
+        self.changes.put(ControlChange(f"{partner}{PLACE}{wish}", numbers))
+
     def _freeze(self, arguments: Arguments) -> Arguments:
         value = (*_numbers(arguments, "1 or 0"), 1.0)[0]
         self.changes.put(ControlChange("show/freeze", value))
@@ -161,6 +189,18 @@ class Desk:
         value = numbers[0] if len(numbers) == 1 else numbers
         _fit(self._pipeline().params, name, value)
         self.changes.put(ControlChange(name, value, seconds))
+
+
+def _wishes(pipeline: Pipeline) -> Iterator[Node]:
+    """What poses can be told, if anybody listens."""
+    sample = next((line.sample for line in pipeline.partners.values() if line.sample is not None), None)
+    if sample is None:
+        return
+    for wish, (count, about) in nodes().items():
+        value = sample.wishes.told.get(wish, (None,) * count)
+        yield Node(f"/{PLACE}{wish}", about, "f" * count, value[:count])
+    yield Node(f"/{PLACE}free", "takes a pin or another wish back", "s", choices=freed)
+    yield Node(f"/{PLACE}clear", "takes every wish back")
 
 
 def _target(params: Params, name: str) -> tuple[float, ...]:

@@ -19,6 +19,8 @@ from server.stages import Stage
 from server.stages.blend import Blend
 from server.stages.calibrate import Calibrate
 from server.stages.forecast import Forecast
+from server.stages.sample import Sample
+from server.stages.sample_wishes import PLACE
 from server.stages.turns import eased
 from server.stages.upsample import Upsample
 from server.timeline import FrameTimer
@@ -82,6 +84,7 @@ class PartnerLine:
         self.faults = 0
         self.last_fault = ""
         self.stages = stages
+        self.sample = next((stage for stage in stages if isinstance(stage, Sample)), None)
         self.params = tuple(replace(p, name=f"{name}/{p.name}") for stage in stages for p in stage.params)
         self._last: PoseFrame | None = None
 
@@ -230,6 +233,8 @@ class Pipeline:
         value = change.value
         if isinstance(value, str):
             return self._calibrate(change.name, value, change.seconds)
+        if PLACE in change.name:
+            return self._wish(change.name, value if isinstance(value, tuple) else (value,))
         if not change.name.startswith("show/"):
             try:
                 self.params.set(change.name, value, change.seconds)
@@ -249,6 +254,16 @@ class Pipeline:
         else:
             return False
         return True
+
+    def _wish(self, name: str, numbers: tuple[float, ...]) -> bool:
+        """Tells what is wanted of poses to one partner's sampler, or to all; whether any took it."""
+        partner, _, wish = name.rpartition(PLACE)
+        taken = [
+            line.sample.wishes.obey(PLACE + wish, numbers)
+            for line in self.partners.values()
+            if line.sample is not None and partner in ("", "*/", f"{line.name}/")
+        ]
+        return any(taken)
 
     def _calibrate(self, name: str, kind: str, seconds: float) -> bool:
         place, _, dancer = name.partition("/")

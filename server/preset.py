@@ -17,7 +17,9 @@ from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
 from server.preset_outputs import ActorSection, Output, UdpOutput, ZmqOutput, shared_targets
-from server.preset_values import LOOPBACK, Host, Name, Numbers, Port, Section
+from server.preset_partners import FILES as PARTNER_FILES
+from server.preset_partners import Partner
+from server.preset_values import LOOPBACK, Host, Name, Port, Section
 
 
 class PresetError(ValueError):
@@ -41,24 +43,6 @@ class Clock(Section):
     delay_ms: Annotated[float, Field(ge=0, le=1000)] = 0.0
     ready_ms: Annotated[float, Field(ge=0, le=100)] = 6.0
     bridge_ms: Annotated[float, Field(ge=0, le=100)] = 100.0
-
-
-class SafetyLimits(Section):
-    """Metres a second of the root, radians a second of any joint, metres from the centre of the stage."""
-
-    max_speed: Annotated[float, Field(gt=0)] = 6.0
-    max_turn: Annotated[float, Field(gt=0)] = 40.0
-    bounds: Annotated[float, Field(gt=0)] = 25.0
-
-
-class Partner(Section):
-    """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one)."""
-
-    dancer: str
-    model: Path
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
-    params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
-    safety: SafetyLimits = SafetyLimits()
 
 
 class Address(Section):
@@ -209,7 +193,7 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
         return section
 
     dancers = {name: moved(dancer, FILES) for name, dancer in preset.dancers.items()}
-    partners = {name: moved(partner, ("model",)) for name, partner in preset.partners.items()}
+    partners = {name: moved(partner, PARTNER_FILES) for name, partner in preset.partners.items()}
     outputs = tuple(moved(output, OUTPUT_FILES) for output in preset.outputs)
     return preset.model_copy(update={"dancers": dancers, "partners": partners, "outputs": outputs})
 
@@ -223,6 +207,7 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         ("dancers", "upsample.model", ".onnx"),
         ("dancers", "forecast.model", ".onnx"),
         ("partners", "model", ".onnx"),
+        ("partners", "sample.model", ".onnx"),
         ("outputs", "vrm_file", ".vrm"),
     ):
         entries = data.get(section)

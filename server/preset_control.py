@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, TargetPort
+from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, TargetPort, several
+from server.stages.sample_wishes import PLACE, check
 
 OFF = -1
 LONGEST_CROSS_FADE = 60.0  # seconds
@@ -20,6 +21,7 @@ ADDRESSES = (
     "player",
     "mocap",
     "synth",
+    "sample",
     "calibrate",
     "reply",
     "error",
@@ -67,12 +69,15 @@ class Control(Section):
 class Cue(Section):
     """One step of a show. seconds: how long its params take, or its cross-fade to another preset.
 
-    params: by their address without the first slash ("partner1/energy", "*/stillness"). still: every partner at rest,
-    or not. reset: every model starts over. preset: a name in the folder of this one; such a cue does nothing else.
+    params: by their address without the first slash ("partner1/energy", "*/stillness"). sample: what poses are told, by
+    their address without /sample/, in order; any number where none is needed ("clear: 1"). still: every partner at
+    rest, or not. reset: every model starts over. preset: a name in the folder of this one; such a cue does nothing
+    else.
     """
 
     name: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,31})?$")] = ""
     params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
+    sample: Annotated[dict[str, Numbers], Field(default_factory=dict)]
     freeze: bool | None = None
     still: bool | None = None
     reset: bool = False
@@ -86,6 +91,14 @@ class Cue(Section):
             raise ValueError(f"is an address of its own (/cue/{name}); take another name")
         return name
 
+    @field_validator("sample")
+    @classmethod
+    def _can_be_wished(cls, wishes: dict[str, Numbers]) -> dict[str, Numbers]:
+        for name, value in wishes.items():
+            if (fault := check(PLACE + name, several(value))) is not None:
+                raise ValueError(f"{name}: {fault}")
+        return wishes
+
     @field_validator("seconds")
     @classmethod
     def _no_endless_cross_fade(cls, seconds: float, info: ValidationInfo) -> float:
@@ -95,11 +108,11 @@ class Cue(Section):
 
     @model_validator(mode="after")
     def _does_one_thing(self) -> Cue:
-        acts = bool(self.params or self.reset) or self.freeze is not None or self.still is not None
+        acts = bool(self.params or self.sample or self.reset) or self.freeze is not None or self.still is not None
         if self.preset is not None and acts:
             raise ValueError("switches the preset and does something else as well; make it two cues")
         if self.preset is None and not acts:
-            raise ValueError("does nothing; give it params, freeze, still, reset or preset")
+            raise ValueError("does nothing; give it params, sample, freeze, still, reset or preset")
         return self
 
 

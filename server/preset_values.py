@@ -89,5 +89,12 @@ Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, AfterValidator(_port)]  # to listen on
 TargetPort = Annotated[int, AfterValidator(_target_port)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
+
+
+def several(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    """One number or more as more."""
+    return value if isinstance(value, tuple) else (value,)
+
+
 Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]  # of a param
 Scale = Annotated[Literal["auto"] | float, BeforeValidator(_scale)]

@@ -11,6 +11,7 @@ from server.pipeline import DancerLine
 from server.preset import Preset
 from server.receivers import Receiver
 from server.stages.calibrate import Calibrate
+from server.stages.sample import Sample
 from server.steering import Steering
 from server.tapes import Tapes
 from server.tick import Tick
@@ -60,6 +61,7 @@ class Report:
                 "device": line.device,
                 "latency_ms": round(1000.0 * line.latency),
                 "ahead_ms": round(1000.0 * line.ahead),
+                "sample": _sampled(line.sample),
                 "counts": line.counts,
                 "faults": line.faults,
                 "fault": line.last_fault,
@@ -182,6 +184,19 @@ def _made(line: DancerLine) -> dict[str, Any]:
         "latency_ms": 0 if upsample is None else round(1000.0 * upsample.latency),
         "forecast_ms": 0 if forecast is None else round(1000.0 * forecast.ahead),
         "surprise_mm": surprise,
+    }
+
+
+def _sampled(sample: Sample | None) -> dict[str, Any] | None:
+    """What a partner's poses are told, and what came of it."""
+    if sample is None:
+        return None
+    answer = sample.answer
+    return {
+        "wishes": {name: list(numbers) for name, numbers in sample.wishes.told.items()},
+        "follows": dict(sample.wishes.follow),
+        "missed_mm": {joint: round(1000.0 * missed, 1) for joint, missed in answer.missed.items()},
+        "infeasible": list(answer.infeasible),
     }
 
 

@@ -12,6 +12,7 @@ from server.params import Setting
 from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import Preset, PresetError
 from server.preset_dancers import DancerStages
+from server.preset_partners import Sampling
 from server.stages import Stage
 from server.stages.anticipation import Anticipation
 from server.stages.calibrate import Calibrate
@@ -22,6 +23,7 @@ from server.stages.forecast import Forecast
 from server.stages.partner import Partner
 from server.stages.retarget import Retarget
 from server.stages.safety import Safety
+from server.stages.sample import Sample
 from server.stages.sides import Sides
 from server.stages.smooth import Smooth
 from server.stages.stillness import Stillness
@@ -44,6 +46,12 @@ def partner_stages(model: Stage) -> list[Stage]:
     own = {param.name for param in model.params}
     after = [stage for stage in (make() for make in PARTNER_STAGES) if own.isdisjoint(p.name for p in stage.params)]
     return [model if "anticipation" in own else Anticipation(model), *after]
+
+
+def sample_stage(asked: Sampling, seed: tuple[int, ...], worker: Worker = inline) -> Sample:
+    """A partner's. Raises ModelError when the model draws no poses."""
+    model = None if asked.model is None else OnnxModel(asked.model)
+    return Sample(model, (*seed, 1), asked.every, asked.start(), worker)
 
 
 def calibrate_stage(dancer: DancerStages, calibration: Calibration | None = None) -> Calibrate:
@@ -92,11 +100,20 @@ def build_pipeline(
         except ModelError as error:
             faults.append(f"{path}: partners.{name}.model: {error}")
             continue
+        before: list[Stage] = []
+        after: list[Stage] = []
+        if settings.sample is not None:
+            try:
+                sample = sample_stage(settings.sample, (seed, place), worker)
+            except ModelError as error:
+                faults.append(f"{path}: partners.{name}.sample.model: {error}")
+                continue
+            before, after = [sample.watch], [sample]
         limits = settings.safety
         line = PartnerLine(
             name,
             settings.dancer,
-            [*partner_stages(partner), Safety(limits.max_speed, limits.max_turn, limits.bounds)],
+            [*before, *partner_stages(partner), *after, Safety(limits.max_speed, limits.max_turn, limits.bounds)],
             settings.model.stem,
             settings.device,
         )

@@ -53,8 +53,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/osc_query.py": ({"server.allowed", "server.control", "server.desk"}, set()),
     "server/discovery.py": (set(), {"ifaddr", "zeroconf"}),
     # What a show can be asked, whoever asks.
-    "server/desk.py": ({"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}, {"numpy"}),
-    "server/cues.py": ({"server.params", "server.preset_control"}, set()),
+    "server/desk.py": (
+        {"motion", "server.cues", "server.errands", "server.params", "server.pipeline", "server.stages.sample_wishes"},
+        {"numpy"},
+    ),
+    "server/cues.py": ({"server.params", "server.preset_control", "server.stages.sample_wishes"}, set()),
     "server/player_commands.py": (
         {"motion", "server.errands", "server.preset", "server.preset_dancers", "server.receivers"},
         set(),
@@ -73,11 +76,16 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "server.preset_dancers",
             "server.preset_faults",
             "server.preset_outputs",
+            "server.preset_partners",
             "server.preset_values",
         },
         {"pydantic", "yaml"},
     ),
-    "server/preset_control.py": ({"server.preset_values"}, {"pydantic"}),
+    "server/preset_control.py": ({"server.preset_values", "server.stages.sample_wishes"}, {"pydantic"}),
+    "server/preset_partners.py": (
+        {"motion", "server.preset_faults", "server.preset_values", "server.stages.sample_wishes"},
+        {"pydantic"},
+    ),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_outputs.py": ({"motion", "server.preset_values", "server.protocols"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),
@@ -111,7 +119,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/worker.py": ({"server.stages"}, set()),
     "server/show.py": (
         {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.preset_dancers"}
-        | {"server.stages"},
+        | {"server.preset_partners", "server.stages"},
         set(),
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),

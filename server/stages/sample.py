@@ -1,0 +1,277 @@
+"""A partner who is told where hands, feet and head are to be, and dances on: poses drawn by a mixture model under
+conditions (`motion.conditions`), made exact by least squares on the bones (`motion.reach`).
+
+Every few frames a worker is asked for a pose near the one that is danced that does what is wished. What it differs in
+is laid over the dance, eased, so the dance goes on beneath; between two answers hands and feet that are pinned are
+held by their own limb. Where nothing is wished, nothing is changed and nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+import numpy as np
+
+from motion import kinematics, pose_vectors, posing, sampling
+from motion import rotations as rot
+from motion.conditions import Space
+from motion.limbs import ARMS, LEGS, reach
+from motion.manifest import Param
+from motion.reach import polish
+from motion.reach_goals import Goals
+from motion.skeleton import HUMANOID, Array
+from server.onnx_model import ModelError, OnnxModel, Values
+from server.params import Knobs
+from server.protocols.frames import PoseFrame
+from server.stages.sample_wishes import Wishes
+from server.stages.worker import Worker, inline
+
+EASE_HALF_LIFE = 0.06  # seconds, of what is laid over the dance
+HOLD_SECONDS = 0.4  # until a limb holds its pin, and until it has let go
+NEAR = 0.35  # how surely the pose that is danced is known to the model; a limb that is pinned, LOOSE
+LOOSE = 0.05
+KEPT, POLISH_STEPS = 8, 6
+CALM = 0.1  # metres of a pin's error that a metre of every joint's way from the pose that is shown counts as
+_LIMBS = {limb.end: limb for limb in (*ARMS, *LEGS)}
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A pose that is danced, where the joints of the one that is shown are (22, 3), and what is wished of it."""
+
+    root: Array
+    rotations: Array
+    shown: Array
+    goals: Goals
+    priors: tuple[tuple[str, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is laid over the dance: root (3,) metres, rotations (22, 4), each after the joint's own. missed: metres by
+    pin; infeasible: limits that contradict each other, in words.
+    """
+
+    root: Array
+    rotations: Array
+    missed: dict[str, float] = field(default_factory=dict)
+    infeasible: tuple[str, ...] = ()
+
+
+_NOTHING = Answer(np.zeros(3), np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
+
+
+class Sample:
+    """model: of kind `sampler`, of poses; None: least squares alone. every: frames from one question to the next.
+    wishes: the preset's. Raises ModelError for a model that draws no poses of HUMANOID.
+    """
+
+    params: tuple[Param, ...] = (
+        Param("sampling", 1.0, 0.0, 1.0, 0.3, "0: dances on; 1: does what /sample is told: pins, limits"),
+    )
+
+    def __init__(
+        self,
+        model: OnnxModel | None,
+        seed: int | tuple[int, ...],
+        every: int = 4,
+        wishes: Wishes | None = None,
+        worker: Worker = inline,
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        self.wishes = Wishes() if wishes is None else wishes
+        self.answer = _NOTHING
+        self._ask = _Asker(model, seed)
+        self._every, self._run = every, worker()
+        self._asked: Future[Answer] | None = None
+        self._frames = 0  # since the last question
+        self._root, self._turns = _NOTHING.root, _NOTHING.rotations  # what is laid over the dance now
+        self._held = dict.fromkeys(_LIMBS, 0.0)  # how firmly, 0 to 1
+        self._places: dict[str, Array] = {}  # where limbs were held last
+        self._kept, self._push = 0.0, _NOTHING.root  # how firmly circles are kept, and what they took
+        self._shown: Array | None = None
+        self._dancer: PoseFrame | None = None
+
+    @property
+    def watch(self) -> Watch:
+        """A stage before the model: the dancer, whose joints pins may follow, passes through it."""
+        return Watch(self)
+
+    def see(self, dancer: PoseFrame) -> None:
+        """The dancer's frame that comes before the next step."""
+        self._dancer = dancer
+
+    def reset(self) -> None:
+        """What is wished outlives a reset, and so does what is seen."""
+
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        share = params["sampling"]
+        wanted = bool(self.wishes) and share > 0.0
+        if not wanted and self._asked is None and self._is_at_rest():
+            self._shown = None
+            return frame
+        pins: dict[str, Array] = {}
+        if wanted:
+            positions = kinematics.global_positions(HUMANOID, frame.root_position, frame.rotations)
+            goals = self.wishes.goals(positions, self._dancer_joints())
+            pins = {joint: goals.wanted[place] for place, joint in enumerate(goals.joints)}
+            self._question(frame, positions, goals)
+        else:
+            self.answer = _NOTHING
+        self._take(wanted)
+        self._ease(share if wanted else 0.0, dt)
+        root = frame.root_position + self._root
+        turned = rot.multiply(frame.rotations, self._turns)
+        root = root + self._pushed(root, turned, share, dt)
+        rotations = self._limbs(root, turned, pins, share, dt)
+        self._shown = kinematics.global_positions(HUMANOID, root, rotations)
+        return replace(frame, root_position=root, rotations=rotations)
+
+    def _is_at_rest(self) -> bool:
+        """Whether nothing is laid over the dance any more; what is left of it is let go."""
+        if any(self._held.values()) or self._kept or float(np.abs(self._root).max()) > 1e-4:
+            return False
+        if float(np.abs(self._turns[:, :3]).max()) > 1e-4:
+            return False
+        self._root, self._turns, self.answer = _NOTHING.root, _NOTHING.rotations, _NOTHING
+        return True
+
+    def _dancer_joints(self) -> Array | None:
+        if self._dancer is None or not self.wishes.follow:
+            return None
+        return kinematics.global_positions(HUMANOID, self._dancer.root_position, self._dancer.rotations)
+
+    def _question(self, frame: PoseFrame, positions: Array, goals: Goals) -> None:
+        """Gives the worker one, unless it is still busy with the last or none is due."""
+        self._frames += 1
+        if self._frames < self._every and self.answer is not _NOTHING:
+            return
+        if self._asked is not None:
+            self.counts["late_samples"] += self._frames == self._every
+            return
+        self._frames = 0
+        shown = positions if self._shown is None else self._shown
+        job = _Job(frame.root_position, frame.rotations, shown, goals, tuple(self.wishes.priors()))
+        self._asked = self._run(lambda: self._ask(job))
+
+    def _take(self, wanted: bool) -> None:
+        """The worker's newest answer, if it has one."""
+        if self._asked is None or not self._asked.done():
+            return
+        asked, self._asked = self._asked, None
+        try:
+            answer = asked.result()
+        except Exception:  # whatever a model raises, the dance goes on
+            self.counts["sampler_faults"] += 1
+            return
+        self.answer = answer if wanted else _NOTHING
+
+    def _ease(self, share: float, dt: float) -> None:
+        """What is laid over the dance goes towards the answer."""
+        near = 1.0 - 0.5 ** (dt / EASE_HALF_LIFE)
+        self._root = self._root + near * (share * self.answer.root - self._root)
+        wanted = self.answer.rotations if share == 1.0 else rot.slerp(rot.IDENTITY, self.answer.rotations, share)
+        self._turns = rot.slerp(self._turns, wanted, near)
+
+    def _pushed(self, root: Array, rotations: Array, share: float, dt: float) -> Array:
+        """How far the body is moved on the floor so that it keeps within its circles at once, (3,) metres."""
+        if not (self.wishes.circles or self._kept):
+            return _NOTHING.root
+        self._kept = min(max(self._kept + (dt if self.wishes.circles else -dt) / HOLD_SECONDS, 0.0), 1.0)
+        if self.wishes.circles:
+            positions = kinematics.global_positions(HUMANOID, root, rotations)
+            self._push = self.wishes.pushed(positions)
+        return share * self._kept * self._kept * (3.0 - 2.0 * self._kept) * self._push
+
+    def _limbs(self, root: Array, rotations: Array, pins: dict[str, Array], share: float, dt: float) -> Array:
+        """The rotations with pinned hands and feet where they are pinned, each by its own limb."""
+        step = dt / HOLD_SECONDS
+        for end, limb in _LIMBS.items():
+            held = self._held[end] = min(max(self._held[end] + (step if end in pins else -step), 0.0), 1.0)
+            if held == 0.0:
+                self._places.pop(end, None)
+                continue
+            if end in pins:
+                self._places[end] = pins[end]
+            place = kinematics.global_positions(HUMANOID, root, rotations)[HUMANOID.index(end)]
+            eased = share * held * held * (3.0 - 2.0 * held)
+            rotations = reach(HUMANOID, root, rotations, limb, eased * (self._places[end] - place))
+        return rotations
+
+
+class Watch:
+    """Shows a partner's dancer to its sampler."""
+
+    params: tuple[Param, ...] = ()
+
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+
+    def reset(self) -> None: ...
+
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        self._sample.see(frame)
+        return frame
+
+
+class _Asker:
+    """In the worker: only here is the model touched once the show has begun."""
+
+    def __init__(self, model: OnnxModel | None, seed: int | tuple[int, ...]) -> None:
+        self._model, self._random = model, np.random.default_rng(seed)
+        self._space = None if model is None else _space(model)
+
+    def __call__(self, job: _Job) -> Answer:
+        """A pose near the one that is danced that does what is wished, as what it differs in."""
+        roots, rotations = job.root[None], job.rotations[None]
+        infeasible: tuple[str, ...] = ()
+        if self._model is not None and self._space is not None:
+            drawn, infeasible = self._drawn(job, self._model, self._space)
+            roots, rotations = np.concatenate([roots, drawn[0]]), np.concatenate([rotations, drawn[1]])
+        reached = polish(roots, rotations, job.goals, POLISH_STEPS)
+        joints = kinematics.global_positions(HUMANOID, reached.root, reached.rotations)
+        moved = np.linalg.norm(joints - job.shown, axis=-1).mean(axis=-1)
+        missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(10.0 * reached.beyond).sum(axis=-1))
+        best = int(np.argmin(missed + CALM * moved))
+        turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
+        errors = dict(zip(job.goals.joints, reached.errors[best].tolist(), strict=True))
+        return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)
+
+    def _drawn(self, job: _Job, model: OnnxModel, space: Space) -> tuple[tuple[Array, Array], tuple[str, ...]]:
+        """The model's best candidates."""
+        frame = pose_vectors.frame_of(job.root, job.rotations)
+        mask = np.full(pose_vectors.WIDTH, NEAR)
+        for pin in job.goals.pins:
+            if pin.joint in pose_vectors.POINTS:
+                mask[pose_vectors.place(pin.joint)] = 0.0
+            if pin.joint in _LIMBS:
+                for bone in _LIMBS[pin.joint][:2]:
+                    first = pose_vectors.VARIABLES.index(f"{bone}/turn0")
+                    mask[first : first + 6] = LOOSE
+        wanted = posing.conditions(space, posing.Wish(job.goals.pins, job.goals.walls), frame)
+        wanted.know(None, pose_vectors.encode(job.root, job.rotations, frame), mask)
+        for joint, numbers in job.priors:
+            middle = frame.points(np.array(numbers[:3])[None])[0]
+            for axis, mean in zip("xyz", middle, strict=True):
+                wanted.prior(f"{joint}/{axis}", float(mean), numbers[3])
+        port = next(port for port in model.manifest.inputs if port.name == "gumbel")
+        gumbel = sampling.chance(self._random, (1, *map(int, port.shape[1:])))
+        made = sampling.draw(partial(_run, model), space, wanted.question(), gumbel, self._random, "best", KEPT)
+        infeasible = tuple(f"{pair.dropped} against {pair.other}" for pair in made.infeasible)
+        return pose_vectors.decode(made.samples[0], frame), infeasible
+
+
+def _run(model: OnnxModel, values: dict[str, Values]) -> dict[str, Values]:
+    model.inputs |= values
+    return model.step()
+
+
+def _space(model: OnnxModel) -> Space:
+    """Raises ModelError naming what the model is."""
+    manifest = model.manifest
+    if manifest.kind != "sampler" or manifest.variables != pose_vectors.VARIABLES:
+        raise ModelError(f"{model.path} is a {manifest.kind} of other variables, no sampler of poses")
+    return Space.of(manifest)

@@ -1,0 +1,191 @@
+"""What is wanted of a partner's pose, as it is told over OSC and by the preset: pins, limits, priors.
+
+A wish has a name, which is its OSC address without the first slash, and numbers. `check` is for whoever asks: it says
+what is wrong with a wish and what the choices are. `Wishes` keeps what was wished and makes goals of it for one moment.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from motion.reach_goals import PINS, Goals, HalfSpace, Pin
+from motion.skeleton import HUMANOID, Array
+
+PLACE = "sample/"
+SLOTS = 16  # half-spaces and priors that a model has room for at once
+_FARTHEST, _HEAVIEST = 100.0, 100.0  # metres, weight
+_ABOUT = {  # what comes after the point, or after the kind where there is no point: numbers that must, and may, follow
+    "pin": ("x y z", "weight"),
+    "limit": ("nx ny nz distance", "weight"),
+    "prior": ("x y z deviation", ""),
+    "circle": ("x z radius", ""),
+    "keep_away": ("x z radius", ""),
+    "floor": ("height", ""),
+}
+_OF_POINTS = ("pin", "limit", "prior")
+
+
+def addresses() -> list[str]:
+    """Every wish there is, and how it is taken back, with what it takes, for people."""
+    said = []
+    for kind, (must, may) in _ABOUT.items():
+        point = "/<point>" if kind in _OF_POINTS else ""
+        said.append(f"/sample/{kind}{point} {must}" + (f" [{may}]" if may else ""))
+    return [*said, "/sample/free/<point>", "/sample/free/<kind>", "/sample/clear"]
+
+
+def freed() -> list[str]:
+    """What can be taken back: everything about a point, or of a kind."""
+    return [*PINS, *_ABOUT]
+
+
+def nodes() -> dict[str, tuple[int, str]]:
+    """Wishes with how many numbers they must have and what those are, by address without `sample/`."""
+    found = {}
+    for kind, (must, _) in _ABOUT.items():
+        for point in PINS if kind in _OF_POINTS else ("",):
+            found[f"{kind}/{point}".rstrip("/")] = len(must.split()), must
+    return found
+
+
+def check(name: str, numbers: Sequence[float]) -> str | None:
+    """What is wrong with a wish, in words with the choices; None when it can be made. name: without the first slash."""
+    kind, _, rest = name.removeprefix(PLACE).partition("/")
+    if kind == "clear":
+        return None if not rest else f"/{name}: there is only /{PLACE}clear"
+    if kind == "free":
+        return None if rest in freed() else f"nothing to free is called {rest!r}; there are: {', '.join(freed())}"
+    if kind not in _ABOUT:
+        return f"no wish {kind!r}; there are: {', '.join(addresses())}"
+    if kind in _OF_POINTS and rest not in PINS:
+        return f"no point {rest!r} can be told so; the choices: {', '.join(PINS)}"
+    if kind not in _OF_POINTS and rest:
+        return f"/{PLACE}{kind} is about the whole body, not about {rest!r}"
+    must, may = (len(words.split()) for words in _ABOUT[kind])
+    if not must <= len(numbers) <= must + may:
+        takes = f"{_ABOUT[kind][0]}" + (f" and perhaps {_ABOUT[kind][1]}" if may else "")
+        return f"{len(numbers)} numbers; it takes {must}: {takes}"
+    if not all(math.isfinite(number) for number in numbers):
+        return f"numbers must be finite, not {', '.join(f'{number:g}' for number in numbers)}"
+    return _misfit(kind, tuple(numbers))
+
+
+def _misfit(kind: str, numbers: tuple[float, ...]) -> str | None:
+    if max(map(abs, numbers[:3])) > _FARTHEST:
+        return f"{max(numbers[:3], key=abs):g} is farther than {_FARTHEST:g} metres"
+    if kind == "limit" and math.hypot(*numbers[:3]) < 1e-6:
+        return "a plane's normal needs a length; 0 0 0 has none"
+    if kind in ("pin", "limit") and len(numbers) > (4 if kind == "limit" else 3) and not 0.0 < numbers[-1] <= _HEAVIEST:
+        return f"weight {numbers[-1]:g} is not above 0 and at most {_HEAVIEST:g}"
+    if kind in ("circle", "keep_away") and not numbers[2] > 0.0:
+        return f"radius {numbers[2]:g} must be above 0"
+    if kind == "prior" and not numbers[3] > 0.0:
+        return f"deviation {numbers[3]:g} must be above 0 metres"
+    return None
+
+
+@dataclass
+class Wishes:
+    """One partner's. Everything by name without `sample/`; `follow`: pins to joints of the dancer, by point."""
+
+    told: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    follow: Mapping[str, str] = field(default_factory=dict)
+
+    def obey(self, name: str, numbers: Sequence[float]) -> bool:
+        """Takes a wish in or back; False for one that cannot be, or for which there is no more room."""
+        if check(name, numbers) is not None:
+            return False
+        wish = name.removeprefix(PLACE)
+        kind, _, rest = wish.partition("/")
+        if kind == "clear":
+            self.told, self.follow = {}, {}
+        elif kind == "free":
+            self.told = {known: value for known, value in self.told.items() if rest not in known.split("/")}
+            self.follow = {point: joint for point, joint in self.follow.items() if rest not in (point, "pin")}
+        elif self.room(wish):
+            self.told[wish] = tuple(numbers)
+        else:
+            return False
+        return True
+
+    def room(self, wish: str) -> bool:
+        """Whether there are slots for a wish that is told without `sample/`."""
+        return sum(_SLOTTED.get(told.partition("/")[0], 0) for told in {*self.told, wish}) <= SLOTS
+
+    def full(self, wish: str) -> str:
+        """That there are none, in words with what takes them."""
+        taken = [f"{told} ({n})" for told in self.told if (n := _SLOTTED.get(told.partition("/")[0], 0))]
+        needs = _SLOTTED[wish.partition("/")[0]]
+        return f"needs {needs} of a sampler's {SLOTS} slots; taken by: {', '.join(taken)}"
+
+    def __bool__(self) -> bool:
+        return bool(self.told or self.follow)
+
+    def pins(self, dancer: Array | None) -> list[Pin]:
+        """Where points are wanted now. dancer: global positions (22, 3) of the dancer's joints."""
+        pins = {
+            point: Pin(point, dancer[HUMANOID.index(joint)])
+            for point, joint in self.follow.items()
+            if dancer is not None
+        }
+        for wish, numbers in self.told.items():
+            kind, _, point = wish.partition("/")
+            if kind == "pin":
+                pins[point] = Pin(point, np.array(numbers[:3]), numbers[3] if len(numbers) > 3 else 1.0)
+        return list(pins.values())
+
+    def half_spaces(self, positions: Array) -> list[HalfSpace]:
+        """Limits as planes: a circle's at the side where the body is. positions: global (22, 3), of the body."""
+        found: list[HalfSpace] = []
+        for wish, numbers in self.told.items():
+            kind, _, point = wish.partition("/")
+            if kind == "limit":
+                found.append(HalfSpace(point, (numbers[0], numbers[1], numbers[2]), numbers[3]))
+            elif kind == "floor":
+                found += [HalfSpace(end, (0.0, -1.0, 0.0), -numbers[0]) for end in _ENDS]
+        for circle in self.circles:
+            normal, limit = _tangent(positions[0], *circle)
+            found += [HalfSpace(point, tuple(normal.tolist()), limit) for point in _ROUND]
+        return found
+
+    @property
+    def circles(self) -> list[tuple[float, float, float, float]]:
+        """x, z, radius of what the body is to stay in (1) or out of (-1)."""
+        signs = {"circle": 1.0, "keep_away": -1.0}
+        return [(*numbers[:3], signs[wish]) for wish, numbers in self.told.items() if wish in signs]  # type: ignore[misc]
+
+    def pushed(self, positions: Array) -> Array:
+        """The shortest way on the floor, (3,) metres, that brings a body at global positions (22, 3) within circles."""
+        moved = np.zeros(3)
+        for x, z, radius, sign in self.circles:
+            normal, limit = _tangent(positions[0] + moved, x, z, radius, sign)
+            beyond = float(((positions[_ROUND_JOINTS] + moved) @ normal).max() - limit)
+            moved = moved - max(beyond, 0.0) * normal
+        return moved
+
+    def priors(self) -> list[tuple[str, tuple[float, ...]]]:
+        """Points and where they had better be: x, y, z and the deviation, metres."""
+        told = ((wish.partition("/"), numbers) for wish, numbers in self.told.items())
+        return [(point, numbers) for (kind, _, point), numbers in told if kind == "prior"]
+
+    def goals(self, positions: Array, dancer: Array | None, balance: float = 0.0) -> Goals:
+        """Everything that is about points, for a body at global positions (22, 3)."""
+        return Goals(self.pins(dancer), self.half_spaces(positions), balance)
+
+
+def _tangent(hips: Array, x: float, z: float, radius: float, sign: float) -> tuple[Array, float]:
+    """The half-space normal · p <= limit that stands for a circle where the body is: on its edge, nearest to it."""
+    out = np.array([hips[0] - x, 0.0, hips[2] - z])
+    length = float(np.linalg.norm(out))
+    out = out / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
+    return sign * out, sign * float(out[0] * x + out[2] * z + radius)
+
+
+_ENDS = ("LeftHand", "RightHand", "LeftFoot", "RightFoot")  # what may go through a floor
+_ROUND = ("Hips", "LeftHand", "RightHand", "Head")  # what stays in a circle, or out of it
+_ROUND_JOINTS = [HUMANOID.index(point) for point in _ROUND]
+_SLOTTED = {"limit": 1, "prior": 3, "circle": len(_ROUND), "keep_away": len(_ROUND), "floor": len(_ENDS)}
