@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
@@ -84,6 +84,12 @@ class Question:
     def __len__(self) -> int:
         return len(self.target)
 
+    def repeated(self, times: int) -> Question:
+        """Every question so many times, for more candidates than a graph draws at once."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        names: tuple[str, ...] = parts.pop("names")
+        return Question(**{name: np.repeat(part, times, axis=0) for name, part in parts.items()}, names=names)
+
     def inputs(self, slots: int | None = None) -> Values:
         """The graph's inputs, all but `gumbel`; empty rows fill up to `slots`."""
         rows = {"A": self.rows, "b": self.bounds, "w": self.weights, "pull": self.pulls}
@@ -102,13 +108,20 @@ class Conditions:
 
     space: Space
     count: int = 1
-    _known: list[tuple[NDArray[np.intp], Array, Array]] = field(default_factory=list)
+    _known: list[tuple[NDArray[np.intp], Array, Array, NDArray[np.bool_]]] = field(default_factory=list)
     _priors: list[tuple[int, Array, Array, Array]] = field(default_factory=list)
     _rows: list[tuple[str, Array, Array, Array, Array | None]] = field(default_factory=list)
 
-    def know(self, variables: str | Sequence[str] | None, values: ArrayLike, mask: ArrayLike = 1.0) -> Conditions:
+    def know(
+        self,
+        variables: str | Sequence[str] | None,
+        values: ArrayLike,
+        mask: ArrayLike = 1.0,
+        clamp: bool = False,
+    ) -> Conditions:
         """These variables (None: all) have these values, (n,) or (N, n). mask, likewise: 1 exactly, 0 not at all,
-        between them softly, as a Gaussian whose deviation is sqrt(1 / mask^2 - 1) of what a layer leaves open.
+        between them softly, as a Gaussian whose deviation is sqrt(1 / mask^2 - 1) of what a layer leaves open. With
+        `clamp` samples have exactly these values even so: the mask is only how much components are chosen by them.
         """
         names = [variables] if isinstance(variables, str) else self.space.variables if variables is None else variables
         places = np.array([self.space.place(name) for name in names], dtype=np.intp)
@@ -120,7 +133,7 @@ class Conditions:
         )
         if share.min() < 0.0 or share.max() > 1.0:
             raise ConditionError(f"mask of {what} = {_told(mask)} must be from 0 (free) to 1 (exactly known)")
-        self._known.append((places, value, share))
+        self._known.append((places, value, share, (share == 1.0) | (clamp & (share > 0.0))))
         return self
 
     def prior(
@@ -178,17 +191,17 @@ class Conditions:
         layers, size, count = *variances.shape, self.count
         precision, pulled = np.zeros((count, layers, size)), np.zeros((count, size))
         target, exact = np.zeros((count, size)), np.zeros((count, size), dtype=bool)
-        for places, value, mask in self._known:
+        for places, value, mask, fixed in self._known:
             part = mask[:, None] ** 2 / variances[:, places]  # (N, L, n)
             precision[:, :, places] += part
             pulled[:, places] += part[:, -1] * value
-            target[:, places] = np.where(mask == 1.0, value, target[:, places])
-            exact[:, places] |= mask == 1.0
+            target[:, places] = np.where(fixed, value, target[:, places])
+            exact[:, places] |= fixed
         for place, mean, deviation, weight in self._priors:
+            weight = np.where(exact[:, place], 0.0, weight)
             part = weight[:, None] / (variances[:, place] + deviation[:, None] ** 2)  # (N, L)
             precision[:, :, place] += part
             pulled[:, place] += part[:, -1] * mean
-        precision = np.where(exact[:, None], 1.0 / variances, precision)
         target = np.where(exact, target, pulled / np.maximum(precision[:, -1], 1e-300))
         rows = np.stack([row for _, row, *_ in self._rows], axis=1) if self._rows else np.zeros((count, 0, size))
         bounds, weights, pulls = (np.zeros((count, len(self._rows))) for _ in range(3))
