@@ -35,22 +35,21 @@ class Layout:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """Every number's name: `partner.future.2.LeftHand.x`, `dancer.history.0.root.y`, `dancer.facing.z`,
-        `controls.root.x`, `controls.facing.z`, `controls.head`."""
+        """Every number's name, the past first: `dancer.history.0.root.y`, `dancer.facing.z`,
+        `partner.future.2.LeftHand.x`, `controls.root.x`, `controls.facing.z`, `controls.head`."""
         whole, ends = ("root", *BESIDE), ("root", *ENDS)
-        poses = [("partner.history", len(GROUPS), whole), ("partner.future", len(FUTURE), whole)]
-        if self.dancer:
-            poses += [("dancer.history", len(GROUPS), whole), ("dancer.future", len(FUTURE), ends)]
-        names = [
-            f"{block}.{step}.{point}.{axis}"
-            for block, count, points in poses
-            for step in range(count)
-            for point in points
-            for axis in _AXES
-        ]
+        pasts = ["partner.history", "dancer.history"] if self.dancer else ["partner.history"]
+        names = [name for past in pasts for name in _points(past, len(GROUPS), whole)]
         names += ["dancer.facing.x", "dancer.facing.z"] if self.dancer else []
+        names += _points("partner.future", len(FUTURE), whole)
         names += [f"controls.root.{axis}" for axis in _AXES]
-        return (*names, "controls.facing.x", "controls.facing.z", "controls.head")
+        names += ["controls.facing.x", "controls.facing.z", "controls.head"]
+        return (*names, *(_points("dancer.future", len(FUTURE), ends) if self.dancer else []))
+
+    @cached_property
+    def past(self) -> int:
+        """How many numbers, the first ones, are of what was: both histories, and where the dancer looks."""
+        return self.names.index("partner.future.0.root.x")
 
     @property
     def width(self) -> int:
@@ -105,6 +104,10 @@ class Layout:
         """a (width,) and b with a·x <= b where normal · place <= limit on stage. Raises as `place_rows`."""
         inside, bound = frame.plane(normal, limit)
         return inside @ self.place_rows(step, joint), float(bound)
+
+
+def _points(block: str, steps: int, points: tuple[str, ...]) -> list[str]:
+    return [f"{block}.{step}.{point}.{axis}" for step in range(steps) for point in points for axis in _AXES]
 
 
 def mirrored_places(layout: Layout) -> tuple[Places, Array]:

@@ -70,12 +70,13 @@ def encode(layout: Layout, now: Places, partner: Track, dancer: Track | None = N
         raise ValueError("a vector of two needs the dancer's track")
     frame = frame_of(partner, now)
     later = now[:, None] + np.array(FUTURE)
-    parts = _history(partner, now, frame, frame) + _coming(partner, later, frame, frame, _BESIDE)
+    parts = _history(partner, now, frame, frame)
+    coming = [_pose(partner, later, frame, frame, _BESIDE), wanted(partner, now, frame)]
     if layout.dancer and dancer is not None:
         own = frame_of(dancer, now)
-        parts += _history(dancer, now, frame, own) + _coming(dancer, later, frame, own, _ENDS)
-        parts += [FACING * _looks(own.yaw - frame.yaw)]
-    return np.concatenate([*parts, wanted(partner, now, frame)], axis=-1).astype(np.float32)
+        parts += [*_history(dancer, now, frame, own), FACING * _looks(own.yaw - frame.yaw)]
+        coming.append(_pose(dancer, later, frame, own, _ENDS))
+    return np.concatenate([*parts, *coming], axis=-1).astype(np.float32)
 
 
 def now_known(
@@ -90,7 +91,7 @@ def now_known(
     now = np.array([len(partner) - 1])
     values = encode(layout, now, _held(partner), dancer and _held(dancer))[0]
     known = np.zeros(layout.width, dtype=np.bool_)
-    known[layout.select("*.history", *(["dancer.facing"] if layout.dancer else []))] = True
+    known[: layout.past] = True
     frame = frame_of(partner, now)
     return np.where(known, values, np.float32(0.0)), known, GroundFrame(frame.origin[0], frame.yaw[0])
 
@@ -132,10 +133,6 @@ def _history(track: Track, now: Places, frame: GroundFrame, own: GroundFrame) ->
         )
         for first, last in GROUPS
     ]
-
-
-def _coming(track: Track, later: Places, frame: GroundFrame, own: GroundFrame, joints: list[int]) -> list[Array]:
-    return [_pose(track, later, frame, own, joints)]
 
 
 def _pose(track: Track, at: Places, frame: GroundFrame, own: GroundFrame, joints: list[int]) -> Array:

@@ -8,8 +8,6 @@ What a model says is decoded from root and rotations alone, so bone lengths are 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -32,6 +30,11 @@ SLICES["centre_of_mass"] = slice(SLICES["Head"].stop, SLICES["Head"].stop + 3)
 SLICES["Hips"] = SLICES["root"]
 WIDTH = SLICES["centre_of_mass"].stop
 POINTS = (*EFFECTORS, "Hips", "centre_of_mass")
+VARIABLES = (
+    *(f"Hips/{axis}" for axis in "xyz"),
+    *(f"{joint}/turn{number}" for joint in HUMANOID.names for number in range(6)),
+    *(f"{point}/{axis}" for point in (*EFFECTORS, "centre_of_mass") for axis in "xyz"),
+)  # every number's name
 
 
 def frame_of(root: ArrayLike, rotations: ArrayLike) -> GroundFrame:
@@ -71,23 +74,6 @@ def place(point: str) -> slice:
     if point not in POINTS:
         raise ValueError(f"no point {point!r} in a pose's vector; the choices: {', '.join(POINTS)}")
     return SLICES[point]
-
-
-def known(pins: dict[str, ArrayLike], frame: GroundFrame) -> tuple[Array, Array]:
-    """Values and mask, both (WIDTH,), of points pinned to places (3,) of the stage; one frame. Raises as `place`."""
-    values, mask = np.zeros(WIDTH), np.zeros(WIDTH)
-    for point, position in pins.items():
-        values[place(point)] = frame.points(np.asarray(position, dtype=np.float64)[None])[0]
-        mask[place(point)] = 1.0
-    return values, mask
-
-
-def half_spaces(walls: Sequence[tuple[str, ArrayLike, float]], frame: GroundFrame) -> tuple[Array, Array]:
-    """Rows A (W, WIDTH) and b (W,): A·x <= b, of points kept where normal · position <= limit on the stage."""
-    rows, limits = np.zeros((len(walls), WIDTH)), np.zeros(len(walls))
-    for row, (point, normal, limit) in enumerate(walls):
-        rows[row, place(point)], limits[row] = frame.plane(normal, limit)
-    return rows, limits
 
 
 def _metres() -> Array:

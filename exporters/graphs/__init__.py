@@ -13,6 +13,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from exporters.graphs.drmm import DrmmStep
+from exporters.graphs.drmm_motion import MotionStep
 from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
@@ -31,6 +32,8 @@ class Graph(Protocol):
 
 GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the checkpoint
     "drmm": DrmmStep,
+    "pose_drmm": DrmmStep,
+    "motion_drmm": MotionStep,
     "duet": DuetStep,
     "duet_match": match_step,
     "duet_window": DuetWindowStep,

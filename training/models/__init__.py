@@ -8,11 +8,13 @@ from typing import Any
 from torch import nn
 
 from motion.skeleton import Skeleton
-from training import checkpoint
+from training import checkpoint, motion_takes
 from training.checkpoint import describe
 from training.models import (
     deepfake,
     drmm,
+    drmm_motion,
+    drmm_pose,
     drmm_tables,
     duet,
     duet_match,
@@ -40,6 +42,26 @@ MODELS: dict[str, Kind] = {
         drmm.Training,
         data=drmm_tables.Config,
         load=drmm_tables.load,
+        partners=False,
+    ),
+    "pose_drmm": Kind(
+        drmm_pose.Model,
+        drmm_pose.PoseDrmm,
+        drmm_pose.windows,
+        drmm_pose.train,
+        drmm.Training,
+        data=drmm_pose.Config,
+        load=motion_takes.load_takes,
+        partners=False,
+    ),
+    "motion_drmm": Kind(
+        drmm_motion.Model,
+        drmm_motion.MotionDrmm,
+        drmm_motion.windows,
+        drmm_motion.train,
+        drmm.Training,
+        data=motion_takes.Config,
+        load=motion_takes.load_takes,
         partners=False,
     ),
     "upsampler": Kind(
