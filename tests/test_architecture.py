@@ -138,6 +138,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/stage_view/": (PAGE, {"numpy"}),
     "server/stage_view/feed.py": (PAGE, {"pythonosc", "zmq"}),
     "server/stage_view/panel.py": (PAGE, {"viser"}),
+    "server/stage_view/pins.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/scene.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/__main__.py": (PAGE, {"viser"}),
     # Training, and the commands that judge with the server's own model class.
@@ -160,6 +161,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
+    "benchmarks/drmm.py": (set(ROOMS), {"numpy", "torch"}),
     "benchmarks/fuzz_seeds.py": (set(ROOMS), {"msgpack", "numpy"}),
     "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
     "benchmarks/interop/blender_": (set(), {"bpy", "import_recording", "receive_vmc"}),  # clients/blender's

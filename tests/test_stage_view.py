@@ -63,6 +63,19 @@ class Page:
     def drag(self, value: float) -> None:
         self._tell({"type": "GuiUpdateMessage", "uuid": self.slider()._impl.uuid, "updates": {"value": value}})
 
+    def tick(self, box: viser.GuiCheckboxHandle, value: bool) -> None:
+        self._tell({"type": "GuiUpdateMessage", "uuid": box._impl.uuid, "updates": {"value": value}})
+
+    def pull(self, handle: viser.TransformControlsHandle, place: tuple[float, float, float]) -> None:
+        owner = handle._impl.api._owner_id
+        wxyz = (1.0, 0.0, 0.0, 0.0)
+        told = {"type": "TransformControlsUpdateMessage", "name": handle.name, "owner": owner}
+        self._tell({**told, "wxyz": wxyz, "position": place})
+
+    def heard_all(self) -> list:
+        message = OscMessage(self.control.recv(4096))
+        return [message.address, *message.params]
+
     def heard(self) -> tuple[str, float]:
         message = OscMessage(self.control.recv(4096))
         return message.address, message.params[0]
@@ -126,6 +139,50 @@ def test_a_touched_slider_is_not_pulled_back_by_older_figures(page: Page) -> Non
 def test_another_servers_params_replace_the_sliders(page: Page) -> None:
     page.panel.update(stats(0.5, name="partner2/distance"))
     assert list(page.panel.sliders) == ["partner2/distance"]
+
+
+def held(**wishes: list[float]) -> dict:
+    told = stats()
+    told["partners"]["partner1"]["sample"] = {"wishes": {f"pin/{point}": place for point, place in wishes.items()}}
+    return told
+
+
+def test_a_box_takes_hold_of_a_hand_where_it_is_and_a_drag_moves_it(page: Page) -> None:
+    page.panel.update(held())
+    page.panel.see([PoseFrame(HUMANOID, *STANDING, 0.0, 0.0, 0, "partner1")])
+    pins = page.panel.pins["partner1"]
+    page.tick(pins.boxes["LeftHand"], True)
+    address, *place = page.heard_all()
+    hand = HUMANOID.rest_positions[HUMANOID.index("LeftHand")] + HUMANOID.offsets[0] - HUMANOID.rest_positions[0]
+    assert address == "/partner1/sample/pin/LeftHand"
+    np.testing.assert_allclose(place, hand, atol=1e-6)
+    page.pull(pins.handles["LeftHand"], (0.5, 1.25, 0.25))
+    assert page.heard_all() == ["/partner1/sample/pin/LeftHand", 0.5, 1.25, 0.25]
+    page.tick(pins.boxes["LeftHand"], False)
+    assert page.heard_all() == ["/partner1/sample/free/LeftHand"]
+    assert pins.handles == {}
+
+
+def test_pins_that_others_set_show_up_and_go(page: Page) -> None:
+    page.panel.update(held(Head=[0.0, 1.5, 0.0, 2.0]))
+    pins = page.panel.pins["partner1"]
+    assert pins.boxes["Head"].value
+    np.testing.assert_allclose(pins.handles["Head"].position, [0.0, 1.5, 0.0])
+    page.panel.update(held())
+    assert not pins.boxes["Head"].value
+    assert pins.handles == {}
+    page.panel.update(stats())
+    assert page.panel.pins == {}
+    page.remote.freeze(True)
+    assert page.heard() == ("/show/freeze", 1)  # nothing echoed
+
+
+@pytest.mark.parametrize("sample", [{}, {"wishes": 3}, {"wishes": {"pin/Head": "up"}}, []])
+def test_a_sampler_that_is_none_is_a_packet_error(page: Page, sample: object) -> None:
+    told = stats()
+    told["partners"]["partner1"]["sample"] = sample
+    with pytest.raises(PacketError, match=r"partner1\.sample"):
+        page.panel.update(told)
 
 
 def test_a_lost_server_disables_the_controls_until_it_is_back(page: Page) -> None:

@@ -93,6 +93,7 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
             posed = now
             if server.get_clients():
                 frames, header = news.poses
+                panel.see(frames)
                 scene.show(frames, header.partners, min(max(0.0, header.send_time - sent), _LONGEST_GLIDE))
                 sent = header.send_time
         waiting_for = _waiting_for(feed, posed_recently=now - posed < SILENCE)

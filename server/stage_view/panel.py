@@ -17,8 +17,9 @@ from typing import Any
 import viser
 
 from motion.manifest import Param
-from server.protocols.frames import PacketError
+from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view.feed import Remote
+from server.stage_view.pins import Pins
 from server.stage_view.scene import Scene
 
 TOUCH_SECONDS = 1.0  # for so long after a touch a slider stays where the person put it
@@ -39,7 +40,8 @@ class Panel:
     """The whole panel. One thread calls `update` and `lost`; viser's own threads bring clicks and drags."""
 
     def __init__(self, server: viser.ViserServer, scene: Scene, remote: Remote | None) -> None:
-        self._gui, self._remote = server.gui, remote
+        self._server, self._gui, self._remote = server, server.gui, remote
+        self.pins: dict[str, Pins] = {}  # of the partners who have a sampler
         self._table: list[Param] = []
         self._folders: list[viser.GuiFolderHandle] = []
         self.sliders: dict[str, viser.GuiSliderHandle[float]] = {}
@@ -78,6 +80,11 @@ class Panel:
             table = [(_param(entry), _shown(entry)) for entry in stats["params"]]
             health = health_html(stats)
             frozen = bool(stats.get("frozen", False))
+            samplers = {
+                str(name): partner["sample"]
+                for name, partner in stats["partners"].items()
+                if partner.get("sample") is not None
+            }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PacketError(f"statistics lack what the page shows: {type(error).__name__} {error}") from error
         self._health.content = health
@@ -87,11 +94,29 @@ class Panel:
         if [param for param, _ in table] != self._table:
             self._build(table)
         self._enable(self._remote is not None)
+        self._hold(samplers)
         now = time.monotonic()
         for param, value in table:
             slider = self.sliders[param.name]
             if now - self._touched.get(param.name, -TOUCH_SECONDS) >= TOUCH_SECONDS:
                 slider.value = min(max(value, param.low), param.high)  # type: ignore[misc]  # viser decorates the setter
+
+    def see(self, frames: Sequence[PoseFrame]) -> None:
+        """The poses that are drawn now."""
+        for pins in self.pins.values():
+            pins.see(frames)
+
+    def _hold(self, samplers: Mapping[str, Any]) -> None:
+        """Handles for every partner who can be held. Raises PacketError for samplers that say something else."""
+        for name in self.pins.keys() - samplers.keys():
+            self.pins.pop(name).remove()
+        for name, sample in samplers.items():
+            if name not in self.pins:
+                self.pins[name] = Pins(self._server, name, self._remote)
+            try:
+                self.pins[name].update(sample)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise PacketError(f"{name}.sample: {type(error).__name__} {error}") from error
 
     def lost(self, text: str) -> None:
         """The server is not there."""
