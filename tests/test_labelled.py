@@ -1,0 +1,211 @@
+"""The labelled partner's losses against brute force and torch.distributions, its poses against motion's, its model."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch.distributions import Categorical, Normal, kl_divergence
+
+from made_up_takes import made_up_clip
+from motion import kinematics
+from motion import rotations as rot
+from motion.skeleton import HUMANOID
+from training.labels import NONE
+from training.models import labelled_losses as losses
+from training.models import labelled_pose as pose
+from training.models.labelled import SCALES, Config, Labelled
+
+SETS = (("space", ("in", "out")), ("time", ("low", "medium", "high")))
+SMALL = {"window": 16, "latent": 6, "state": 12, "hidden": 16, "encoder": 8, "classifier": 8}
+
+
+def _model(**more: object) -> Labelled:
+    torch.manual_seed(0)
+    return Labelled(Config(**{"label_sets": SETS, **SMALL, **more}), HUMANOID)
+
+
+def _batch(model: Labelled, count: int, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    clip = made_up_clip(6.0, 30.0)
+    whole = pose.moves(clip.root_positions, clip.rotations, 30.0)
+    given = torch.stack([whole[start : start + 2 * model.config.window] for start in range(count)])
+    none = torch.full((count, 2, len(model.config.label_sets)), NONE)
+    return {"moves": given, "positions": pose.positions(given), "labels": none if labels is None else labels}
+
+
+# ---- closed forms
+
+
+def test_divergence_is_that_of_torch_distributions() -> None:
+    mu, logvar = torch.randn(50, 7), torch.randn(50, 7)
+    expected = kl_divergence(Normal(mu, (0.5 * logvar).exp()), Normal(0.0, 1.0)).sum(dim=1)
+    torch.testing.assert_close(losses.divergence(mu, logvar), expected)
+
+
+def test_free_bits_are_a_floor_of_every_number() -> None:
+    assert losses.divergence(torch.zeros(1, 7), torch.zeros(1, 7), free=0.02).item() == pytest.approx(0.14)
+    mu = torch.tensor([[0.0, 3.0]])
+    assert losses.divergence(mu, torch.zeros(1, 2), free=0.5).item() == pytest.approx(0.5 + 4.5)
+
+
+def test_combinations_are_all_there_are() -> None:
+    assert losses.combinations((2, 3)).tolist() == [list(each) for each in itertools.product(range(2), range(3))]
+    assert losses.combinations(()).shape == (1, 0)
+
+
+def _brute(each: torch.Tensor, labels: torch.Tensor, log_q: list[torch.Tensor], window: int) -> float:
+    """M2 of one window, a label at a time: the expectation of L under q, and minus q's entropy, of what is unknown."""
+    total = 0.0
+    for choice, (space, time) in enumerate(itertools.product(range(2), range(3))):
+        weight = 1.0
+        for column, label in enumerate((space, time)):
+            known = int(labels[window, column])
+            weight *= float(log_q[column][window, label].exp()) if known == NONE else float(known == label)
+        total += weight * float(each[window, choice])
+    for column in range(2):
+        if int(labels[window, column]) == NONE:
+            total -= float(Categorical(logits=log_q[column][window]).entropy())
+    return total
+
+
+def test_m2_by_enumeration_is_brute_force() -> None:
+    labels = torch.tensor([[NONE, NONE], [1, NONE], [NONE, 2], [0, 1]]).repeat(5, 1)
+    log_q = [torch.randn(20, size).log_softmax(dim=1) for size in (2, 3)]
+    each = 100.0 * torch.randn(20, 6)
+    share = losses.shares(labels, log_q, losses.combinations((2, 3)))
+    made = losses.marginal(each, share, labels, log_q)
+    expected = torch.tensor([_brute(each, labels, log_q, window) for window in range(20)])
+    torch.testing.assert_close(made, expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_labelled_window_costs_its_own_label_alone() -> None:
+    labels, log_q = torch.tensor([[1, 2]]), [torch.randn(1, size).log_softmax(dim=1) for size in (2, 3)]
+    each = torch.randn(1, 6)
+    share = losses.shares(labels, log_q, losses.combinations((2, 3)))
+    assert losses.marginal(each, share, labels, log_q).item() == pytest.approx(each[0, 5].item())
+
+
+def test_only_what_is_labelled_is_classified() -> None:
+    log_q = [torch.randn(6, 3).log_softmax(dim=1)]
+    labels = torch.tensor([[0], [NONE], [2], [NONE], [1], [1]])
+    known = labels[:, 0] != NONE
+    expected = torch.nn.functional.nll_loss(log_q[0][known], labels[known, 0])
+    made = losses.classification(labels, log_q, [torch.ones(3)])
+    torch.testing.assert_close(made, expected)
+    assert losses.classification(labels[1:2], [log_q[0][1:2]], [torch.ones(3)]).item() == 0.0
+
+
+def test_what_moves_as_recorded_is_not_unlike_it() -> None:
+    torch.manual_seed(0)
+    mean, spread = torch.randn(2, 5), torch.rand(2, 5) + 0.5
+    labels = torch.arange(4000) % 2
+    made = mean[labels] + spread[labels] * torch.randn(4000, 5)
+    assert losses.unlike(made, labels, mean, spread).item() < 0.01  # two thousand of each
+    assert losses.unlike(made, 1 - labels, mean, spread).item() > 0.5
+
+
+# ---- moves
+
+
+def test_moves_lead_back_to_the_poses_they_came_from() -> None:
+    clip = made_up_clip(2.0, 30.0)
+    moves = pose.moves(clip.root_positions, clip.rotations, 30.0)[None]
+    root, sixd = pose.global_pose(moves, 30.0)
+    yaw = rot.yaw(-0.0)
+    made = rot.from_6d(sixd[0].numpy().astype(np.float64))
+    expected = clip.rotations.copy()
+    turn = np.arctan2(*(rot.rotate(clip.rotations[0, 0], np.array([1.0, 0.0, 0.0]))[[2, 0]] * [-1.0, 1.0]))
+    back = rot.yaw(-turn)
+    expected[:, 0] = rot.multiply(back, clip.rotations[:, 0])
+    assert rot.angle(made, expected).max() < 1e-3  # float32
+    place = rot.rotate(back, clip.root_positions - clip.root_positions[0] * [1.0, 0.0, 1.0])
+    np.testing.assert_allclose(root[0].numpy(), place, atol=1e-4)
+    assert yaw.shape == (4,)
+
+
+def test_joints_on_stage_are_those_of_forward_kinematics() -> None:
+    clip = made_up_clip(2.0, 30.0)
+    moves = pose.moves(clip.root_positions, clip.rotations, 30.0)[None]
+    made = pose.on_stage(moves, pose.positions(moves), 30.0)[0].numpy()
+    expected = kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations)
+    apart = [np.linalg.norm(each[:, :, None] - each[:, None], axis=-1) for each in (made, expected)]
+    np.testing.assert_allclose(*apart, atol=1e-4)
+    steps = [np.linalg.norm(np.diff(each, axis=0), axis=-1) for each in (made, expected)]
+    np.testing.assert_allclose(*steps, atol=1e-4)
+
+
+def test_a_mirrored_movement_is_the_mirror_image() -> None:
+    clip = made_up_clip(1.0, 30.0)
+    moves = pose.moves(clip.root_positions, clip.rotations, 30.0)[None]
+    plain, other = (pose.on_stage(each, pose.positions(each), 30.0) for each in (moves, pose.mirrored(moves)))
+    left, right = HUMANOID.index("LeftHand"), HUMANOID.index("RightHand")
+    mirror = torch.tensor([-1.0, 1.0, 1.0])
+    torch.testing.assert_close(other[:, :, left], plain[:, :, right] * mirror, atol=1e-4, rtol=0.0)
+    torch.testing.assert_close(other[:, :, 0], plain[:, :, 0] * mirror, atol=1e-4, rtol=0.0)
+
+
+# ---- the model
+
+
+def test_a_window_is_decoded_step_by_step_as_it_is_at_once() -> None:
+    model = _model().eval()
+    z, y = torch.randn(3, 6), model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
+    whole, after = model.decoder(z, y, torch.zeros(3, 12))
+    state, steps = torch.zeros(3, 12), []
+    for number in range(16):
+        moved, state = model.decoder.step(z, y, torch.full((3,), float(number)), state)
+        steps.append(moved)
+    torch.testing.assert_close(torch.stack(steps, dim=1), whole, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(state, after, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("labelled", [0.0, 0.5, 1.0])
+def test_any_share_of_labels_trains(labelled: float) -> None:
+    model = _model()
+    labels = torch.stack([torch.randint(size, (12, 2)) for _, size in (("space", 2), ("time", 3))], dim=2)
+    batch = _batch(model, 12, torch.where(torch.rand(12, 2, 1) < labelled, labels, NONE))
+    model.fit_statistics(batch)
+    total, parts = model.loss(batch)
+    total.backward()
+    assert bool(torch.isfinite(total))
+    assert all(bool(torch.isfinite(each.grad).all()) for each in model.parameters() if each.grad is not None)
+    assert (float(parts["classification"].detach()) > 0.0) == (labelled > 0.0)
+
+
+def test_without_labels_it_is_a_plain_autoencoder() -> None:
+    model = _model(label_sets=(), scale_factor=2.0, free_bits=0.0)
+    batch = _batch(model, 8)
+    model.fit_statistics(batch)
+    total, parts = model.loss(batch)
+    assert "quality" not in parts
+    assert total.item() == pytest.approx((parts["error"] + model.beta * parts["divergence"]).item(), rel=1e-5)
+
+
+def test_learned_scales_end_where_they_pay_most() -> None:
+    model = _model(scale="learned")
+    batch = _batch(model, 4)
+    x, seen = batch["moves"][:, :16], batch["positions"][:, :16]
+    made = x + 0.3 * torch.randn_like(x)
+    optimizer = torch.optim.LBFGS([model.scales], max_iter=60)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        error = model._error(made, x, seen)[0].sum()
+        error.backward()
+        return error
+
+    optimizer.step(closure)
+    off = (made - x)[..., : -pose.CARRIAGE]
+    place = list(SCALES).index("rotations")
+    found = SCALES["rotations"] * model.scales[place].exp().item()
+    assert found == pytest.approx(off.square().mean().sqrt().item(), rel=1e-2)  # sigma of the likeliest Gaussian
+
+
+def test_the_divergence_comes_to_count_little_by_little() -> None:
+    model = _model(warm_up=0.5, beta=2.0)
+    model.epochs = 8
+    seen = []
+    for epoch in range(8):
+        model.start_epoch(epoch)
+        seen.append(model.beta)
+    assert seen == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0, 2.0, 2.0])

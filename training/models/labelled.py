@@ -1,0 +1,401 @@
+"""A partner that dances by labels: the successor of PirouNet (arXiv 2207.12126), a semi-supervised recurrent VAE.
+
+Kingma's M2: an encoder [x, y] → z, a decoder that is fed [z, y] at every step, a classifier q(y|x). Where labels are
+known the loss is L(x, y), where not U(x), over all labels there are. A piece has two windows, each with a z of its own,
+and the decoder's state goes through: so on stage it can go on for ever. Against a z that says nothing: sums of errors
+over scales in metres, β that warms up, free bits. For labels that mean something: what is made from the prior is to
+move as what was recorded under its label, joint by joint, and the classifier, held still, is to recognise it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+from motion.skeleton import Skeleton
+from training import labels as labelling
+from training import loop
+from training.labels import NONE, LabelSets
+from training.models import labelled_losses as losses
+from training.models import labelled_pose as pose
+from training.models.labelled_takes import FPS, Labelling, Take
+from training.models.labelled_windows import SEGMENTS, Windows
+
+if TYPE_CHECKING:
+    from training.run import Run
+
+WATCHED_STRIDE = 8  # frames
+HARMONICS = 6  # of where in a window a step is
+SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 1.0}
+
+
+@dataclass(frozen=True)
+class Config:
+    """label_sets, thresholds: filled in by training: what labels there are, and the tertiles of proxies.
+
+    window: frames at 30 a second. latent: numbers of z. state, hidden: of the decoder; encoder, classifier: widths.
+    scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
+    divergence, after `warm_up` (share of the epochs). free_bits: nats a number. *_loss: weights in nats; alpha is of
+    the classifier's cross-entropy; quality_loss and recognised_loss of what is made from the prior.
+    """
+
+    label_sets: LabelSets = ()
+    thresholds: dict[str, tuple[float, float]] = field(default_factory=dict)
+    window: int = 40
+    latent: int = 32
+    state: int = 160
+    hidden: int = 256
+    encoder: int = 128
+    classifier: int = 64
+    dropout: float = 0.3
+    scale: Literal["fixed", "learned"] = "fixed"
+    scale_factor: float = 1.0
+    beta: float = 1.0
+    warm_up: float = 0.2
+    free_bits: float = 0.02
+    alpha: float = 30.0
+    smoothing: float = 0.05
+    quality_loss: float = 10.0
+    recognised_loss: float = 5.0
+
+    def __post_init__(self) -> None:
+        for name in ("window", "latent", "state", "hidden", "encoder", "classifier", "scale_factor"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.window % 8:
+            raise ValueError(f"window {self.window} must be a multiple of 8")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many labels every set has."""
+        return tuple(len(of_set) for _, of_set in self.label_sets)
+
+
+@dataclass(frozen=True)
+class Training(loop.Config):
+    """As training.loop."""
+
+    epochs: int = 60
+    batch_size: int = 64
+    learning_rate: float = 2e-3
+    clip_norm: float = 50.0
+
+
+class Labelled(nn.Module):
+    """See the module."""
+
+    statistics = 4096
+
+    def __init__(self, config: Config, skeleton: Skeleton) -> None:
+        super().__init__()
+        self.config, self.skeleton = config, skeleton
+        self.encoder = Encoder(config)
+        self.decoder = Decoder(config)
+        self.classifier = Classifier(config)
+        self.scales = nn.Parameter(torch.zeros(len(SCALES)), requires_grad=config.scale == "learned")
+        self.register_buffer("choices", losses.combinations(config.sizes))  # (C, sets)
+        count = 3 * (pose.JOINTS + 1)
+        for number, size in enumerate(config.sizes):
+            self.register_buffer(f"balance_{number}", torch.ones(size))
+            self.register_buffer(f"quality_mean_{number}", torch.zeros(size, count))
+            self.register_buffer(f"quality_spread_{number}", torch.ones(size, count))
+        self.beta, self.epochs = config.beta, 0  # epochs of the run, 0: not in a run
+
+    def start_epoch(self, epoch: int) -> None:
+        """The divergence comes to count little by little."""
+        risen = (epoch + 1) / max(self.config.warm_up * self.epochs, 1e-6) if self.epochs else 1.0
+        self.beta = self.config.beta * min(risen, 1.0)
+
+    # ---- training
+
+    def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """In nats a window. Parts: reconstruction (nats), divergence, error (mm), what is labelled and recognised."""
+        c, window = self.config, self.config.window
+        state = batch["moves"].new_zeros(len(batch["moves"]), c.state)
+        sums: dict[str, Tensor] = {}
+        for segment in range(SEGMENTS):
+            frames = slice(segment * window, (segment + 1) * window)
+            state, parts = self._window(
+                batch["moves"][:, frames], batch["positions"][:, frames], batch["labels"][:, segment], state
+            )
+            sums = {name: sums.get(name, 0.0) + value / SEGMENTS for name, value in parts.items()}
+        total = sums.pop("total") + c.alpha * sums["classification"]
+        if c.label_sets and (c.quality_loss or c.recognised_loss):
+            sums["quality"], sums["recognised"] = self._from_prior(max(len(state) // 2, 1))
+            total = total + c.quality_loss * sums["quality"] + c.recognised_loss * sums["recognised"]
+        return total, sums
+
+    def _window(self, x: Tensor, seen: Tensor, labels: Tensor, state: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """One window of every piece, (B, T, ...), from the decoder's state: the state after it, and parts."""
+        log_q = self.classifier(x, seen)
+        share = losses.shares(labels, log_q, self.choices)  # (B, C)
+        rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
+        y = self.onehot(self.choices[chosen])
+        mu, logvar = self.encoder.head(self.encoder(x, seen)[rows], y)
+        chance = torch.randn(len(x), self.config.latent, device=x.device)[rows]
+        made, after = self.decoder(mu + (0.5 * logvar).exp() * chance, y, state[rows])
+        error, millimetres = self._error(made, x[rows], seen[rows])
+        free = losses.divergence(mu, logvar, self.config.free_bits)
+        each = torch.zeros_like(share).index_put((rows, chosen), error + self.beta * free + math.log(len(self.choices)))
+        likeliest = share.argmax(dim=1)
+        place = torch.zeros_like(share, dtype=torch.long).index_put((rows, chosen), torch.arange(len(rows)).to(rows))
+        taken = place.gather(1, likeliest[:, None])[:, 0]
+        right = [
+            ((said.argmax(dim=1) == known).float() * (known != NONE)).sum() / (known != NONE).sum().clamp(min=1)
+            for said, known in zip(log_q, labels.unbind(1), strict=True)
+        ]
+        parts = {
+            "total": losses.marginal(each, share, labels, log_q).mean(),
+            "error": error[taken].mean(),
+            "divergence": losses.divergence(mu, logvar)[taken].mean(),
+            "millimetres": millimetres[taken].mean(),
+            "classification": losses.classification(labels, log_q, self._balance(), self.config.smoothing),
+        }
+        if right:
+            parts["right"] = torch.stack(right).mean()
+        return after[taken], parts
+
+    def _error(self, made: Tensor, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Minus the log-density (N,) of windows x, without constants, and the joints' mean error in millimetres."""
+        positions = pose.positions(made)
+        off = {
+            "positions": positions - seen,
+            "speeds": (positions - seen).diff(dim=1) * FPS,
+            "rotations": made[..., : -pose.CARRIAGE] - x[..., : -pose.CARRIAGE],
+            "carriage": made[..., 1 - pose.CARRIAGE :] - x[..., 1 - pose.CARRIAGE :],
+            "ways": 10.0 * (pose.path(made, FPS)[0] - pose.path(x, FPS)[0]),
+        }
+        total = made.new_zeros(len(made))
+        for log_scale, (name, usual) in zip(self.scales, SCALES.items(), strict=True):
+            squares = (off[name] / (usual * self.config.scale_factor)).square().flatten(1)
+            total = total + 0.5 * squares.sum(dim=1) * (-2.0 * log_scale).exp() + squares.shape[1] * log_scale
+        return total, 1000.0 * off["positions"].norm(dim=-1).mean(dim=(1, 2)).detach()
+
+    def _from_prior(self, count: int) -> tuple[Tensor, Tensor]:
+        """How unlike recorded ones with their labels `count` made-up pieces move, and how badly they are recognised."""
+        chance, device = self.config, self.choices.device
+        labels = [self.choices[torch.randint(len(self.choices), (count,), device=device)] for _ in range(SEGMENTS)]
+        stays = torch.rand(count, 1, device=device) < 0.5
+        labels[1] = torch.where(stays, labels[0], labels[1])
+        z = torch.randn(SEGMENTS, count, chance.latent, device=device)
+        made, state = [], torch.zeros(count, chance.state, device=device)
+        for segment in range(SEGMENTS):
+            moved, state = self.decoder(z[segment], self.onehot(labels[segment]), state)
+            made.append(moved)
+        whole, half = torch.cat(made, dim=1), self.config.window // 2
+        seam, same = whole[:, half:-half], (labels[0] == labels[1]).all(dim=1)
+        x = torch.cat([*made, seam[same]])  # what is danced where two windows meet counts, too
+        wanted = torch.cat([*labels, labels[0][same]])
+        seen = pose.positions(x)
+        moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
+        unlike = [
+            losses.unlike(
+                moved, known, getattr(self, f"quality_mean_{number}"), getattr(self, f"quality_spread_{number}")
+            )
+            for number, known in enumerate(wanted.unbind(1))
+        ]
+        still = {name: value.detach() for name, value in self.classifier.named_parameters()}
+        said = functional_call(self.classifier, still, (x, seen))
+        missed = [F.nll_loss(log_q, known) for log_q, known in zip(said, wanted.unbind(1), strict=True)]
+        return torch.stack(unlike).mean(), torch.stack(missed).mean()
+
+    @torch.no_grad()
+    def fit_statistics(self, batch: dict[str, Tensor]) -> None:
+        """Scales of what goes in and comes out, and how windows of every label move."""
+        window = self.config.window
+        x, seen = (batch[name].unflatten(1, (SEGMENTS, window)).flatten(0, 1) for name in ("moves", "positions"))
+        labels = batch["labels"].flatten(0, 1)
+        for part in (self.encoder, self.decoder, self.classifier):
+            part.fit(x, seen)
+        moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
+        for number, known in enumerate(labels.unbind(1)):
+            counts = torch.bincount(known[known != NONE], minlength=self.config.sizes[number]).float()
+            getattr(self, f"balance_{number}").copy_((counts.mean() / counts.clamp(min=1.0)).clamp(max=10.0))
+            for label in range(len(counts)):
+                own = moved[known == label]
+                if len(own) > 1:
+                    getattr(self, f"quality_mean_{number}")[label] = own.mean(dim=0)
+                    getattr(self, f"quality_spread_{number}")[label] = own.std(dim=0).clamp(min=0.05)
+
+    def _balance(self) -> list[Tensor]:
+        return [getattr(self, f"balance_{number}") for number in range(len(self.config.sizes))]
+
+    # ---- use
+
+    def onehot(self, labels: Tensor) -> Tensor:
+        """Labels (N, sets) as the networks are given them, (N, Y)."""
+        parts = [F.one_hot(labels[:, number], size) for number, size in enumerate(self.config.sizes)]
+        return torch.cat(parts, dim=1).float() if parts else torch.zeros(len(labels), 0, device=labels.device)
+
+    @torch.no_grad()
+    def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar (N, latent) of windows' moves (N, T, WIDTH) with labels (N, sets)."""
+        return self.encoder.head(self.encoder(x, pose.positions(x)), self.onehot(labels))
+
+    @torch.no_grad()
+    def generate(self, z: Tensor, labels: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Moves (N, T, WIDTH) of a window danced as z (N, latent) and labels (N, sets) say, and the state after it."""
+        begun = torch.zeros(len(z), self.config.state) if state is None else state
+        return self.decoder(z, self.onehot(labels), begun)
+
+
+class Encoder(nn.Module):
+    """Windows → what of them a z may need; with labels → mu, logvar."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, size = config.encoder, sum(config.sizes)
+        self.register_buffer("mean", torch.zeros(_SEEN))
+        self.register_buffer("spread", torch.ones(_SEEN))
+        sizes = [(_SEEN, width), (width, width), (width, width)]
+        layers = [layer for one in sizes for layer in (nn.Conv1d(*one, 5, stride=2, padding=2), nn.SiLU())]
+        self.layers = nn.Sequential(*layers, nn.Flatten())
+        self.mix = nn.Sequential(nn.Linear(width * config.window // 8 + size, 2 * width), nn.SiLU())
+        self.out = nn.Linear(2 * width + size, 2 * config.latent)
+
+    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
+        """x (B, T, WIDTH), seen (B, T, J, 3) -> (B, anything)."""
+        return self.layers(((_given(x, seen) - self.mean) / self.spread).transpose(1, 2))
+
+    def head(self, read: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar (N, latent) of what was read (N, ...) with labels y (N, Y)."""
+        mu, logvar = self.out(torch.cat([self.mix(torch.cat([read, y], dim=1)), y], dim=1)).chunk(2, dim=1)
+        return mu, logvar.clamp(-8.0, 4.0)
+
+    def fit(self, x: Tensor, seen: Tensor) -> None:
+        given = _given(x, seen).flatten(0, 1)
+        self.mean.copy_(given.mean(dim=0))
+        self.spread.copy_(given.std(dim=0) + 0.02)
+
+
+class Decoder(nn.Module):
+    """[z, y] at every step → moves. A step also knows where in its window it is."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        given = config.latent + sum(config.sizes)
+        self.window = config.window
+        self.cell = nn.GRU(given + 2 * HARMONICS, config.state, batch_first=True)
+        self.lift = nn.Sequential(nn.Linear(config.state + given + 2 * HARMONICS, config.hidden), nn.SiLU())
+        self.out = nn.Linear(config.hidden, pose.WIDTH)
+        self.register_buffer("mean", torch.zeros(pose.WIDTH))
+        self.register_buffer("spread", torch.ones(pose.WIDTH))
+
+    def forward(self, z: Tensor, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """A window of moves (N, T, WIDTH) from z (N, latent), y (N, Y) and a state (N, S); and the state after it."""
+        steps = torch.arange(self.window, device=z.device, dtype=z.dtype)
+        given = torch.cat([z, y], dim=1)[:, None].expand(-1, self.window, -1)
+        given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
+        passed, after = self.cell(given, state[None].contiguous())
+        return self.head(passed, given), after[0]
+
+    def step(self, z: Tensor, y: Tensor, number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One move (N, WIDTH), the `number`th (N,) of its window, and the state after it."""
+        given = torch.cat([z, y, clock(number, self.window)], dim=1)
+        into = F.linear(given, self.cell.weight_ih_l0, self.cell.bias_ih_l0)
+        own = F.linear(state, self.cell.weight_hh_l0, self.cell.bias_hh_l0)
+        (reset, keep, new), (reset_own, keep_own, new_own) = into.chunk(3, dim=1), own.chunk(3, dim=1)
+        keep = torch.sigmoid(keep + keep_own)
+        new = torch.tanh(new + torch.sigmoid(reset + reset_own) * new_own)
+        after = new + keep * (state - new)
+        return self.head(after, given), after
+
+    def head(self, passed: Tensor, given: Tensor) -> Tensor:
+        """Moves of states and what made them."""
+        return self.mean + self.spread * self.out(self.lift(torch.cat([passed, given], dim=-1)))
+
+    def fit(self, x: Tensor, seen: Tensor) -> None:
+        moves = x.flatten(0, 1)
+        self.mean.copy_(moves.mean(dim=0))
+        self.spread.copy_(moves.std(dim=0) + 0.01)
+
+
+class Classifier(nn.Module):
+    """Windows → log-probabilities of every set's labels. It sees where joints are, and how fast and sharp they move."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, numbers = config.classifier, 5 * pose.JOINTS
+        self.sizes = config.sizes
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("spread", torch.ones(numbers))
+        self.layers = nn.Sequential(
+            *(nn.Dropout(0.5 * config.dropout), nn.Conv1d(numbers, width, 5, padding=2), nn.SiLU()),
+            *(nn.Dropout(config.dropout), nn.Conv1d(width, width, 5, stride=2, padding=2), nn.SiLU()),
+        )
+        self.out = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(2 * width, max(sum(config.sizes), 1)))
+
+    def forward(self, x: Tensor, seen: Tensor) -> list[Tensor]:
+        """x (B, T, WIDTH), seen (B, T, J, 3) -> of every set (B, its labels)."""
+        if not self.sizes:
+            return []
+        felt = self.layers(((_felt(x, seen) - self.mean) / self.spread).transpose(1, 2))
+        said = self.out(torch.cat([felt.mean(dim=2), felt.amax(dim=2)], dim=1))
+        return [part.log_softmax(dim=1) for part in said.split(self.sizes, dim=1)]
+
+    def fit(self, x: Tensor, seen: Tensor) -> None:
+        felt = _felt(x, seen).flatten(0, 1)
+        self.mean.copy_(felt.mean(dim=0))
+        self.spread.copy_(felt.std(dim=0) + 0.02)
+
+
+_SEEN = 6 * pose.JOINTS + pose.CARRIAGE
+
+
+def _given(x: Tensor, seen: Tensor) -> Tensor:
+    """Joints, their steps and the carriage, (B, T, _SEEN)."""
+    steps = F.pad(seen.diff(dim=1), (0, 0, 0, 0, 1, 0)) * FPS
+    return torch.cat([seen.flatten(2), steps.flatten(2), x[..., -pose.CARRIAGE :]], dim=-1)
+
+
+def _felt(x: Tensor, seen: Tensor) -> Tensor:
+    """Joints, and logarithms of their speeds and accelerations in the world, (B, T, 5J)."""
+    steps = pose.on_stage(x, seen, FPS).diff(dim=1)
+    speed = (steps.square().sum(-1) + 1e-10).sqrt() * FPS
+    bend = (steps.diff(dim=1).square().sum(-1) + 1e-10).sqrt() * FPS * FPS
+    return torch.cat(
+        [seen.flatten(2), F.pad((speed + 0.05).log(), (0, 0, 1, 0)), F.pad((bend + 0.5).log(), (0, 0, 2, 0))], dim=-1
+    )
+
+
+def clock(steps: Tensor, window: int) -> Tensor:
+    """Where in their window steps (...) are, (..., 2 · HARMONICS)."""
+    angle = steps[..., None] / window * math.pi * torch.arange(1, HARMONICS + 1, device=steps.device, dtype=steps.dtype)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+# ---- the kind
+
+
+def train(run: Run) -> Path:
+    """By gradients, once it is known what labels there are."""
+    made = Labelling.of(run.data, run.trained, run.model.window)
+    known = replace(run.model, label_sets=made.sets, thresholds=made.thresholds)
+
+    def build(config: Config, skeleton: Skeleton) -> Labelled:
+        model = Labelled(config, skeleton)
+        model.epochs = run.training.epochs
+        return model
+
+    return loop.by_gradient(replace(run, model=known, kind=replace(run.kind, build=build)))
+
+
+def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:
+    """All pieces; those that are watched are fewer, not mirrored, and have all their labels."""
+    labels = Labelling.of(run.data, run.trained, run.model.window)
+    dancers = [dancer for take in takes for dancer in take.dancers]
+    given = [labels.windows(dancer) for dancer in dancers]
+    if augment:
+        given = labelling.kept(given, run.data.share, run.model.window, run.seed)
+        if faults := labelling.missing(given, labels.sets):
+            raise ValueError("\n".join(faults))
+    mirror, stride = augment and run.data.mirror, 1 if augment else WATCHED_STRIDE
+    return Windows(dancers, given, run.model.window, mirror, stride)
