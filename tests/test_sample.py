@@ -92,6 +92,18 @@ def test_a_body_stays_in_a_circle_or_out_of_it(wish: str, sign: float) -> None:
     assert max(sign * (np.array(far) - 0.25)) < 1e-6
 
 
+def test_a_partner_keeps_apart_from_their_dancer() -> None:
+    sample = Sample(None, 0)
+    assert sample.wishes.obey("sample/apart", (0.6,))
+    near = []
+    for number in range(90):
+        dancer = replace(frame(number), root_position=CLIP.root_positions[number] + [0.2, 0.0, 0.3])
+        sample.watch.step(dancer, 1.0 / FPS, {})
+        pose = sample.step(frame(number), 1.0 / FPS, {"sampling": 1.0})
+        near.append(np.linalg.norm((pose.root_position - dancer.root_position)[[0, 2]]))
+    assert min(near[40:]) > 0.6 - 1e-6
+
+
 def test_a_late_worker_leaves_the_limb_to_hold_its_pin() -> None:
     sample, place = Sample(None, 0, worker=idle), joints(frame(40))[HAND] * [1.0, 0.97, 1.0]
     sample.wishes.obey("sample/pin/LeftHand", tuple(place))
@@ -137,8 +149,15 @@ def test_what_makes_no_sense_is_refused_with_the_choices(name: str, numbers: tup
     assert not Wishes().obey(name, numbers)
 
 
-KINDS = {"limit": (0, 1, 0, 2), "circle": (0, 0, 2), "keep_away": (0, 0, 1), "floor": (0,), "prior": (0, 1, 0, 0.1)}
-NAMES = ("limit/Head", "limit/Hips", "circle", "keep_away", "floor", "prior/Head", "prior/Hips")
+KINDS = {
+    "limit": (0, 1, 0, 2),
+    "circle": (0, 0, 2),
+    "keep_away": (0, 0, 1),
+    "floor": (0,),
+    "apart": (1,),
+    "prior": (0, 1, 0, 0.1),
+}
+NAMES = ("limit/Head", "apart", "limit/Hips", "circle", "keep_away", "floor", "prior/Head", "prior/Hips")
 
 
 @given(st.lists(st.sampled_from(NAMES)))
@@ -147,7 +166,7 @@ def test_there_are_never_more_limits_than_slots(names: list[str]) -> None:
     wishes = Wishes()
     for name in names:
         wishes.obey(f"sample/{name}", KINDS[name.partition("/")[0]])
-    planes, priors = wishes.half_spaces(joints(frame(0))), wishes.priors()
+    planes, priors = wishes.half_spaces(joints(frame(0)), joints(frame(0))), wishes.priors()
     assert len(planes) + 3 * len(priors) <= 16
 
 

@@ -114,9 +114,11 @@ class Sample:
             self._shown = None
             return frame
         pins: dict[str, Array] = {}
+        dancer: Array | None = None
         if wanted:
             positions = kinematics.global_positions(HUMANOID, frame.root_position, frame.rotations)
-            goals = self.wishes.goals(positions, self._dancer_joints())
+            dancer = self._dancer_joints()
+            goals = self.wishes.goals(positions, dancer)
             pins = {joint: goals.wanted[place] for place, joint in enumerate(goals.joints)}
             self._question(frame, positions, goals)
         else:
@@ -125,7 +127,7 @@ class Sample:
         self._ease(share if wanted else 0.0, dt)
         root = frame.root_position + self._root
         turned = rot.multiply(frame.rotations, self._turns)
-        root = root + self._pushed(root, turned, share, dt)
+        root = root + self._pushed(root, turned, dancer, share, dt)
         rotations = self._limbs(root, turned, pins, share, dt)
         self._shown = kinematics.global_positions(HUMANOID, root, rotations)
         return replace(frame, root_position=root, rotations=rotations)
@@ -140,7 +142,7 @@ class Sample:
         return True
 
     def _dancer_joints(self) -> Array | None:
-        if self._dancer is None or not self.wishes.follow:
+        if self._dancer is None or not self.wishes.about_dancer:
             return None
         return kinematics.global_positions(HUMANOID, self._dancer.root_position, self._dancer.rotations)
 
@@ -176,14 +178,15 @@ class Sample:
         wanted = self.answer.rotations if share == 1.0 else rot.slerp(rot.IDENTITY, self.answer.rotations, share)
         self._turns = rot.slerp(self._turns, wanted, near)
 
-    def _pushed(self, root: Array, rotations: Array, share: float, dt: float) -> Array:
+    def _pushed(self, root: Array, rotations: Array, dancer: Array | None, share: float, dt: float) -> Array:
         """How far the body is moved on the floor so that it keeps within its circles at once, (3,) metres."""
-        if not (self.wishes.circles or self._kept):
+        circled = self.wishes.has_circles
+        if not (circled or self._kept):
             return _NOTHING.root
-        self._kept = min(max(self._kept + (dt if self.wishes.circles else -dt) / HOLD_SECONDS, 0.0), 1.0)
-        if self.wishes.circles:
+        self._kept = min(max(self._kept + (dt if circled else -dt) / HOLD_SECONDS, 0.0), 1.0)
+        if circled:
             positions = kinematics.global_positions(HUMANOID, root, rotations)
-            self._push = self.wishes.pushed(positions)
+            self._push = self.wishes.pushed(positions, dancer)
         return share * self._kept * self._kept * (3.0 - 2.0 * self._kept) * self._push
 
     def _limbs(self, root: Array, rotations: Array, pins: dict[str, Array], share: float, dt: float) -> Array:

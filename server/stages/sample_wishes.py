@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +25,7 @@ _ABOUT = {  # what comes after the point, or after the kind where there is no po
     "prior": ("x y z deviation", ""),
     "circle": ("x z radius", ""),
     "keep_away": ("x z radius", ""),
+    "apart": ("distance", ""),
     "floor": ("height", ""),
 }
 _OF_POINTS = ("pin", "limit", "prior")
@@ -81,11 +83,28 @@ def _misfit(kind: str, numbers: tuple[float, ...]) -> str | None:
         return "a plane's normal needs a length; 0 0 0 has none"
     if kind in ("pin", "limit") and len(numbers) > (4 if kind == "limit" else 3) and not 0.0 < numbers[-1] <= _HEAVIEST:
         return f"weight {numbers[-1]:g} is not above 0 and at most {_HEAVIEST:g}"
-    if kind in ("circle", "keep_away") and not numbers[2] > 0.0:
-        return f"radius {numbers[2]:g} must be above 0"
+    if kind in ("circle", "keep_away", "apart") and not numbers[-1] > 0.0:
+        return f"{_ABOUT[kind][0].split()[-1]} {numbers[-1]:g} must be above 0"
     if kind == "prior" and not numbers[3] > 0.0:
         return f"deviation {numbers[3]:g} must be above 0 metres"
     return None
+
+
+class Circle(NamedTuple):
+    """On the floor, metres. sign: 1 to stay in, -1 to stay out; points: of the body that do."""
+
+    x: float
+    z: float
+    radius: float
+    sign: float
+    points: tuple[str, ...]
+
+    def tangent(self, hips: Array) -> tuple[Array, float]:
+        """The half-space normal · p <= limit that stands for it where the body is: on its edge, nearest to it."""
+        out = np.array([hips[0] - self.x, 0.0, hips[2] - self.z])
+        length = float(np.linalg.norm(out))
+        out = out / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
+        return self.sign * out, self.sign * float(out[0] * self.x + out[2] * self.z + self.radius)
 
 
 @dataclass
@@ -138,7 +157,7 @@ class Wishes:
                 pins[point] = Pin(point, np.array(numbers[:3]), numbers[3] if len(numbers) > 3 else 1.0)
         return list(pins.values())
 
-    def half_spaces(self, positions: Array) -> list[HalfSpace]:
+    def half_spaces(self, positions: Array, dancer: Array | None) -> list[HalfSpace]:
         """Limits as planes: a circle's at the side where the body is. positions: global (22, 3), of the body."""
         found: list[HalfSpace] = []
         for wish, numbers in self.told.items():
@@ -147,23 +166,38 @@ class Wishes:
                 found.append(HalfSpace(point, (numbers[0], numbers[1], numbers[2]), numbers[3]))
             elif kind == "floor":
                 found += [HalfSpace(end, (0.0, -1.0, 0.0), -numbers[0]) for end in _ENDS]
-        for circle in self.circles:
-            normal, limit = _tangent(positions[0], *circle)
-            found += [HalfSpace(point, tuple(normal.tolist()), limit) for point in _ROUND]
+        for circle in self.circles(dancer):
+            normal, limit = circle.tangent(positions[0])
+            found += [HalfSpace(point, tuple(normal.tolist()), limit) for point in circle.points]
         return found
 
     @property
-    def circles(self) -> list[tuple[float, float, float, float]]:
-        """x, z, radius of what the body is to stay in (1) or out of (-1)."""
-        signs = {"circle": 1.0, "keep_away": -1.0}
-        return [(*numbers[:3], signs[wish]) for wish, numbers in self.told.items() if wish in signs]  # type: ignore[misc]
+    def about_dancer(self) -> bool:
+        """Whether it matters where the dancer is."""
+        return bool(self.follow) or "apart" in self.told
 
-    def pushed(self, positions: Array) -> Array:
+    @property
+    def has_circles(self) -> bool:
+        return any(wish in _CIRCLES for wish in self.told)
+
+    def circles(self, dancer: Array | None) -> list[Circle]:
+        """What the body is to stay in or out of. dancer: as for `pins`."""
+        found = []
+        for wish, numbers in self.told.items():
+            if wish in ("circle", "keep_away"):
+                x, z, radius = numbers
+                found.append(Circle(x, z, radius, 1.0 if wish == "circle" else -1.0, _ROUND))
+            elif wish == "apart" and dancer is not None:
+                found.append(Circle(float(dancer[0, 0]), float(dancer[0, 2]), numbers[0], -1.0, ("Hips",)))
+        return found
+
+    def pushed(self, positions: Array, dancer: Array | None) -> Array:
         """The shortest way on the floor, (3,) metres, that brings a body at global positions (22, 3) within circles."""
         moved = np.zeros(3)
-        for x, z, radius, sign in self.circles:
-            normal, limit = _tangent(positions[0] + moved, x, z, radius, sign)
-            beyond = float(((positions[_ROUND_JOINTS] + moved) @ normal).max() - limit)
+        for circle in self.circles(dancer):
+            normal, limit = circle.tangent(positions[0] + moved)
+            joints = [HUMANOID.index(point) for point in circle.points]
+            beyond = float(((positions[joints] + moved) @ normal).max() - limit)
             moved = moved - max(beyond, 0.0) * normal
         return moved
 
@@ -174,18 +208,10 @@ class Wishes:
 
     def goals(self, positions: Array, dancer: Array | None, balance: float = 0.0) -> Goals:
         """Everything that is about points, for a body at global positions (22, 3)."""
-        return Goals(self.pins(dancer), self.half_spaces(positions), balance)
-
-
-def _tangent(hips: Array, x: float, z: float, radius: float, sign: float) -> tuple[Array, float]:
-    """The half-space normal · p <= limit that stands for a circle where the body is: on its edge, nearest to it."""
-    out = np.array([hips[0] - x, 0.0, hips[2] - z])
-    length = float(np.linalg.norm(out))
-    out = out / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
-    return sign * out, sign * float(out[0] * x + out[2] * z + radius)
+        return Goals(self.pins(dancer), self.half_spaces(positions, dancer), balance)
 
 
 _ENDS = ("LeftHand", "RightHand", "LeftFoot", "RightFoot")  # what may go through a floor
 _ROUND = ("Hips", "LeftHand", "RightHand", "Head")  # what stays in a circle, or out of it
-_ROUND_JOINTS = [HUMANOID.index(point) for point in _ROUND]
-_SLOTTED = {"limit": 1, "prior": 3, "circle": len(_ROUND), "keep_away": len(_ROUND), "floor": len(_ENDS)}
+_CIRCLES = ("circle", "keep_away", "apart")
+_SLOTTED = {"apart": 1, "limit": 1, "prior": 3, "circle": len(_ROUND), "keep_away": len(_ROUND), "floor": len(_ENDS)}
