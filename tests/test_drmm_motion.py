@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from exporters import drmm_file
 from exporters.graphs import graph_of
 from exporters.onnx import write
 from motion import motion_vectors
@@ -14,6 +15,7 @@ from motion.motion_vectors import Layout
 from motion.sampling import chance, draw
 from motion.skeleton import HUMANOID
 from test_motion_vectors import track
+from training.models import drmm
 from training.models.drmm_motion import Model, MotionDrmm, layout_of, vectors
 from training.models.drmm_motion_draw import MotionDrawer
 from training.motion_takes import Dancer, Take
@@ -108,9 +110,16 @@ def test_a_place_that_is_wished_for_is_come_near_and_a_limit_is_kept(model):
     assert made[1][ALONE.names.index("partner.future.3.LeftHand.y")] <= 1e-6
 
 
-def test_the_graph_is_written_because_both_runtimes_agree(model, tmp_path):
+def test_the_graph_is_written_because_both_runtimes_agree_and_the_file_is_the_whole_model(model, tmp_path):
     step = graph_of("motion_drmm", model)
-    assert write(step, step.label("small"), tmp_path / "small.onnx").is_file()
+    path = write(step, step.label("small"), tmp_path / "small.onnx")
+    again, x = drmm_file.read(path), torch.from_numpy(rows(range(30, 31)))[::5]
+    densities = []
+    for each in (model, again):
+        torch.manual_seed(1)
+        densities.append(each.log_density(x, passes=4))
+    # Tables go through single-precision inverses; a density of 279 numbers adds up what is left of that.
+    np.testing.assert_allclose(*densities, rtol=1e-3)
 
 
 def test_couples_give_vectors_of_two_and_singles_of_one():
@@ -126,3 +135,27 @@ def test_couples_give_vectors_of_two_and_singles_of_one():
     assert vectors([couple, single], both, 2, False).shape == (11, Layout().width)
     with pytest.raises(ValueError, match="long enough"):
         vectors([single[:20]], ALONE, 1, True)
+
+
+def test_any_mixture_model_s_file_is_the_whole_model(tmp_path):
+    torch.manual_seed(2)
+    plain = drmm.Drmm(drmm.Config(variables=("a", "b", "c"), layers=3, components=5, candidates=4), HUMANOID)
+    x = torch.randn(200, 3) * torch.tensor([1.0, 3.0, 0.2])
+    plain.fit_statistics({"rows": x})
+    with torch.no_grad():
+        plain.prototypes.normal_()
+        plain.logits.normal_()
+        plain.log_variance.fill_(0.0)
+    step = graph_of("drmm", plain.eval())
+    again = drmm_file.read(write(step, step.label("plain"), tmp_path / "plain.onnx"))
+    made = []
+    for each in (plain, again):
+        torch.manual_seed(1)
+        made.append(each.log_density(x, passes=2))
+    np.testing.assert_allclose(*made, atol=1e-4)
+
+
+def test_another_file_is_no_mixture_model(tmp_path):
+    (tmp_path / "other.onnx").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"other\.onnx is no sampler"):
+        drmm_file.read(tmp_path / "other.onnx")

@@ -1,7 +1,8 @@
 """The mixture model as it runs: a question and chance in, candidates and how likely they are out. No state.
 
 Whoever runs it makes questions with motion.conditions and finishes answers with motion.sampling. The label names the
-variables and, in `vectors`, what every layer leaves open of each of them, and mean and spread of the training data.
+variables and, in `vectors`, what every layer leaves open of each of them, how usual its components are, and mean and
+spread of the training data: with the graph's tables that is the whole model (exporters.drmm_file).
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class DrmmStep(Drawer):
             ),
             variables=c.variables,
             vectors={f"variance_{layer}": row for layer, row in enumerate(self.variances.tolist())}
+            | {f"log_weights_{layer}": row for layer, row in enumerate(self.log_weights.tolist())}
             | {"centre": self.centre.tolist(), "scale": self.scale.tolist()},
         )
 

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporters.graphs.drmm import DrmmStep
+from motion.manifest import Manifest
 from training.models.drmm_motion_draw import MotionDrawer
 
 
 class MotionStep(MotionDrawer, DrmmStep):
-    """See training.models.drmm_motion_draw; ports and label are those of any mixture model."""
+    """See training.models.drmm_motion_draw; ports are those of any mixture model.
+
+    The label's `log_variance_`... are in the mixture's own coordinates; `motion` is past_scale and freedom.
+    """
+
+    def label(self, name: str) -> Manifest:
+        label, c = super().label(name), self.config
+        inside = {f"log_variance_{layer}": row for layer, row in enumerate(self.log_variance.tolist())}
+        return replace(label, vectors=label.vectors | inside | {"motion": [c.past_scale, c.freedom]})

@@ -24,6 +24,10 @@ class MotionDrawer(Drawer):
         self.past = past = model.past
         factor = model.factor.double()
         self.register_buffer("mean", model.mean.clone())
+        self.centre, self.scale = (
+            model.mean.clone(),
+            model.factor.square().sum(dim=1).sqrt(),
+        )  # what is usual, in metres
         self.register_buffer("whiten", factor[:past, :past].inverse().T.float().contiguous())
         self.register_buffer("regress", factor[past:, :past].T.float().contiguous())
         self.register_buffer("factor", factor[past:, past:].float().contiguous())
