@@ -21,7 +21,7 @@ from motion.conditions import Space
 from motion.limbs import ARMS, LEGS, reach
 from motion.manifest import Param
 from motion.reach import polish
-from motion.reach_goals import Goals
+from motion.reach_goals import Goals, Pin
 from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel, Values
 from server.params import Knobs
@@ -34,16 +34,20 @@ HOLD_SECONDS = 0.4  # until a limb holds its pin, and until it has let go
 NEAR = 0.35  # how surely the pose that is danced is known to the model; a limb that is pinned, LOOSE
 LOOSE = 0.05
 KEPT, POLISH_STEPS = 8, 6
+STANDING, BALANCE = 0.5, 0.1  # weights beside a pin's
 CALM = 0.1  # metres of a pin's error that a metre of every joint's way from the pose that is shown counts as
+_LEAST_SHIFT = 5e-4  # metres
 _LIMBS = {limb.end: limb for limb in (*ARMS, *LEGS)}
+_FEET = tuple(limb.end for limb in LEGS)
 
 
 @dataclass(frozen=True)
 class _Job:
-    """A pose that is danced, where the joints of the one that is shown are (22, 3), and what is wished of it."""
+    """A pose that is danced, where its joints are and those of the one that is shown (22, 3), and what is wished."""
 
     root: Array
     rotations: Array
+    danced: Array
     shown: Array
     goals: Goals
     priors: tuple[tuple[str, tuple[float, ...]], ...]
@@ -113,23 +117,25 @@ class Sample:
         if not wanted and self._asked is None and self._is_at_rest():
             self._shown = None
             return frame
-        pins: dict[str, Array] = {}
-        dancer: Array | None = None
+        danced = kinematics.global_positions(HUMANOID, frame.root_position, frame.rotations)
+        dancer = self._dancer_joints() if wanted else None
+        away = share * self._pushed(danced, dancer, dt)
+        danced, root = danced + away, frame.root_position + away
+        held: dict[str, Array] = {}
         if wanted:
-            positions = kinematics.global_positions(HUMANOID, frame.root_position, frame.rotations)
-            dancer = self._dancer_joints()
-            goals = self.wishes.goals(positions, dancer)
-            pins = {joint: goals.wanted[place] for place, joint in enumerate(goals.joints)}
-            self._question(frame, positions, goals)
+            goals = self.wishes.goals(danced, dancer)
+            held = {joint: goals.wanted[place] for place, joint in enumerate(goals.joints)}
+            self._question(root, frame.rotations, danced, goals)
         else:
             self.answer = _NOTHING
         self._take(wanted)
         self._ease(share if wanted else 0.0, dt)
-        root = frame.root_position + self._root
-        turned = rot.multiply(frame.rotations, self._turns)
-        root = root + self._pushed(root, turned, dancer, share, dt)
-        rotations = self._limbs(root, turned, pins, share, dt)
+        root, rotations = root + self._root, rot.multiply(frame.rotations, self._turns)
+        rotations = self._limbs(root, rotations, held, danced, share, dt)
         self._shown = kinematics.global_positions(HUMANOID, root, rotations)
+        if self._kept == 1.0:
+            rest = share * self.wishes.pushed(self._shown, dancer)
+            root, self._shown = root + rest, self._shown + rest
         return replace(frame, root_position=root, rotations=rotations)
 
     def _is_at_rest(self) -> bool:
@@ -146,7 +152,7 @@ class Sample:
             return None
         return kinematics.global_positions(HUMANOID, self._dancer.root_position, self._dancer.rotations)
 
-    def _question(self, frame: PoseFrame, positions: Array, goals: Goals) -> None:
+    def _question(self, root: Array, rotations: Array, danced: Array, goals: Goals) -> None:
         """Gives the worker one, unless it is still busy with the last or none is due."""
         self._frames += 1
         if self._frames < self._every and self.answer is not _NOTHING:
@@ -155,8 +161,8 @@ class Sample:
             self.counts["late_samples"] += self._frames == self._every
             return
         self._frames = 0
-        shown = positions if self._shown is None else self._shown
-        job = _Job(frame.root_position, frame.rotations, shown, goals, tuple(self.wishes.priors()))
+        shown = danced if self._shown is None else self._shown
+        job = _Job(root, rotations, danced, shown, goals, tuple(self.wishes.priors()))
         self._asked = self._run(lambda: self._ask(job))
 
     def _take(self, wanted: bool) -> None:
@@ -178,30 +184,34 @@ class Sample:
         wanted = self.answer.rotations if share == 1.0 else rot.slerp(rot.IDENTITY, self.answer.rotations, share)
         self._turns = rot.slerp(self._turns, wanted, near)
 
-    def _pushed(self, root: Array, rotations: Array, dancer: Array | None, share: float, dt: float) -> Array:
-        """How far the body is moved on the floor so that it keeps within its circles at once, (3,) metres."""
+    def _pushed(self, danced: Array, dancer: Array | None, dt: float) -> Array:
+        """How far the body, joints at (22, 3), is moved on the floor so that it keeps within circles, (3,) metres."""
         circled = self.wishes.has_circles
         if not (circled or self._kept):
             return _NOTHING.root
         self._kept = min(max(self._kept + (dt if circled else -dt) / HOLD_SECONDS, 0.0), 1.0)
         if circled:
-            positions = kinematics.global_positions(HUMANOID, root, rotations)
-            self._push = self.wishes.pushed(positions, dancer)
-        return share * self._kept * self._kept * (3.0 - 2.0 * self._kept) * self._push
+            self._push = self.wishes.pushed(danced, dancer)
+        return _smooth(self._kept) * self._push
 
-    def _limbs(self, root: Array, rotations: Array, pins: dict[str, Array], share: float, dt: float) -> Array:
-        """The rotations with pinned hands and feet where they are pinned, each by its own limb."""
+    def _limbs(
+        self, root: Array, rotations: Array, held: dict[str, Array], danced: Array, share: float, dt: float
+    ) -> Array:
+        """The rotations with pinned hands and feet at their places, and feet that nobody pins where they dance."""
         step = dt / HOLD_SECONDS
         for end, limb in _LIMBS.items():
-            held = self._held[end] = min(max(self._held[end] + (step if end in pins else -step), 0.0), 1.0)
-            if held == 0.0:
-                self._places.pop(end, None)
+            firm = self._held[end] = min(max(self._held[end] + (step if end in held else -step), 0.0), 1.0)
+            stands = end in _FEET and any(self._held.values())
+            if not (firm or stands):
                 continue
-            if end in pins:
-                self._places[end] = pins[end]
-            place = kinematics.global_positions(HUMANOID, root, rotations)[HUMANOID.index(end)]
-            eased = share * held * held * (3.0 - 2.0 * held)
-            rotations = reach(HUMANOID, root, rotations, limb, eased * (self._places[end] - place))
+            joint = HUMANOID.index(end)
+            wanted = danced[joint] if stands else kinematics.global_positions(HUMANOID, root, rotations)[joint]
+            if firm:
+                self._places[end] = held.get(end, self._places.get(end, wanted))
+                wanted = wanted + share * _smooth(firm) * (self._places[end] - wanted)
+            shift = wanted - kinematics.global_positions(HUMANOID, root, rotations)[joint]
+            if float(shift @ shift) > _LEAST_SHIFT**2:
+                rotations = reach(HUMANOID, root, rotations, limb, shift)
         return rotations
 
 
@@ -234,13 +244,13 @@ class _Asker:
         if self._model is not None and self._space is not None:
             drawn, infeasible = self._drawn(job, self._model, self._space)
             roots, rotations = np.concatenate([roots, drawn[0]]), np.concatenate([rotations, drawn[1]])
-        reached = polish(roots, rotations, job.goals, POLISH_STEPS)
+        reached = polish(roots, rotations, _on_its_feet(job), POLISH_STEPS)
         joints = kinematics.global_positions(HUMANOID, reached.root, reached.rotations)
         moved = np.linalg.norm(joints - job.shown, axis=-1).mean(axis=-1)
         missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(10.0 * reached.beyond).sum(axis=-1))
         best = int(np.argmin(missed + CALM * moved))
         turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
-        errors = dict(zip(job.goals.joints, reached.errors[best].tolist(), strict=True))
+        errors = dict(zip(job.goals.joints, reached.errors[best].tolist(), strict=False))
         return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)
 
     def _drawn(self, job: _Job, model: OnnxModel, space: Space) -> tuple[tuple[Array, Array], tuple[str, ...]]:
@@ -265,6 +275,20 @@ class _Asker:
         made = sampling.draw(partial(_run, model), space, wanted.question(), gumbel, self._random, "best", KEPT)
         infeasible = tuple(f"{pair.dropped} against {pair.other}" for pair in made.infeasible)
         return pose_vectors.decode(made.samples[0], frame), infeasible
+
+
+def _on_its_feet(job: _Job) -> Goals:
+    """What is wished, and that feet nobody pins stay where they dance: who reaches far leans, and does not fly."""
+    feet = [
+        Pin(foot, job.danced[HUMANOID.index(foot)], STANDING)
+        for foot in _FEET
+        if job.goals.pins and foot not in job.goals.joints
+    ]
+    return Goals((*job.goals.pins, *feet), job.goals.walls, BALANCE if job.goals.pins else 0.0)
+
+
+def _smooth(share: float) -> float:
+    return share * share * (3.0 - 2.0 * share)
 
 
 def _run(model: OnnxModel, values: dict[str, Values]) -> dict[str, Values]:
