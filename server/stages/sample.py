@@ -30,6 +30,7 @@ from server.stages.sample_wishes import Wishes
 from server.stages.worker import Worker, inline
 
 EASE_HALF_LIFE = 0.06  # seconds, of what is laid over the dance
+BACK_HALF_LIFE = 0.4  # seconds, of a way that circles took and do not ask for any more
 HOLD_SECONDS = 0.4  # until a limb holds its pin, and until it has let go
 NEAR = 0.35  # how surely the pose that is danced is known to the model; a limb that is pinned, LOOSE
 LOOSE = 0.05
@@ -134,7 +135,7 @@ class Sample:
         rotations = self._limbs(root, rotations, held, danced, share, dt)
         self._shown = kinematics.global_positions(HUMANOID, root, rotations)
         if self._kept == 1.0:
-            rest = share * self.wishes.pushed(self._shown, dancer)
+            rest = share * self.wishes.pushed(self._shown, dancer, np.zeros(3))
             root, self._shown = root + rest, self._shown + rest
         return replace(frame, root_position=root, rotations=rotations)
 
@@ -191,7 +192,8 @@ class Sample:
             return _NOTHING.root
         self._kept = min(max(self._kept + (dt if circled else -dt) / HOLD_SECONDS, 0.0), 1.0)
         if circled:
-            self._push = self.wishes.pushed(danced, dancer)
+            start = self._push * 0.5 ** (dt / BACK_HALF_LIFE)  # from where they were: round a dancer, not through them
+            self._push = self.wishes.pushed(danced, dancer, start)
         return _smooth(self._kept) * self._push
 
     def _limbs(

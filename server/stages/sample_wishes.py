@@ -18,6 +18,7 @@ from motion.skeleton import HUMANOID, Array
 
 PLACE = "sample/"
 SLOTS = 16  # half-spaces and priors that a model has room for at once
+_SWEEPS = 12
 _FARTHEST, _HEAVIEST = 100.0, 100.0  # metres, weight
 _ABOUT = {  # what comes after the point, or after the kind where there is no point: numbers that must, and may, follow
     "pin": ("x y z", "weight"),
@@ -98,6 +99,11 @@ class Circle(NamedTuple):
     radius: float
     sign: float
     points: tuple[str, ...]
+
+    @property
+    def joints(self) -> list[int]:
+        """The points' places in HUMANOID."""
+        return [HUMANOID.index(point) for point in self.points]
 
     def tangent(self, hips: Array) -> tuple[Array, float]:
         """The half-space normal · p <= limit that stands for it where the body is: on its edge, nearest to it."""
@@ -191,14 +197,19 @@ class Wishes:
                 found.append(Circle(float(dancer[0, 0]), float(dancer[0, 2]), numbers[0], -1.0, ("Hips",)))
         return found
 
-    def pushed(self, positions: Array, dancer: Array | None) -> Array:
-        """The shortest way on the floor, (3,) metres, that brings a body at global positions (22, 3) within circles."""
-        moved = np.zeros(3)
-        for circle in self.circles(dancer):
-            normal, limit = circle.tangent(positions[0] + moved)
-            joints = [HUMANOID.index(point) for point in circle.points]
-            beyond = float(((positions[joints] + moved) @ normal).max() - limit)
-            moved = moved - max(beyond, 0.0) * normal
+    def pushed(self, positions: Array, dancer: Array | None, start: Array) -> Array:
+        """The way on the floor, (3,) metres, that brings a body at global positions (22, 3) within circles, and is the
+        nearest to `start`, a way itself.
+        """
+        moved = start
+        circles = [(circle, positions[circle.joints]) for circle in self.circles(dancer)]
+        for _ in range(_SWEEPS if len(circles) > 1 else 1):  # alternating projections slide round what is in the way
+            before = moved
+            for circle, joints in circles:
+                normal, limit = circle.tangent(positions[0] + moved)
+                moved = moved - max(float(((joints + moved) @ normal).max() - limit), 0.0) * normal
+            if float(np.abs(moved - before).max()) < 1e-5:
+                break
         return moved
 
     def priors(self) -> list[tuple[str, tuple[float, ...]]]:
