@@ -53,15 +53,18 @@ class DrmmStep(Drawer):
         )
 
     def parity(self, a: list[Values], b: list[Values]) -> float:
-        """The largest difference of candidates that chose alike; infinite when too many did not."""
+        """The largest difference of candidates that chose alike, and all but OTHERWISE of their weights' differences;
+        infinite when too many chose otherwise. A component as improbable as may be is dropped or not: that is a weight.
+        """
         alike = [(x["components"] == y["components"]).all(axis=2) for x, y in zip(a, b, strict=True)]
         if np.mean(alike) < 1.0 - OTHERWISE:
             return float("inf")
-        worst = 0.0
+        worst, weights = 0.0, []
         for x, y, same in zip(a, b, alike, strict=True):
             scale = np.maximum(np.abs(x["log_weights"]), 1.0)[same]
             worst = max(worst, float(np.abs(x["samples"] - y["samples"])[same].max()))
-            worst = max(worst, float((np.abs(x["log_weights"] - y["log_weights"])[same] / scale).max()))
+            weights.append(np.abs(x["log_weights"] - y["log_weights"])[same] / scale)
+        worst = max(worst, float(np.quantile(np.concatenate(weights), 1.0 - OTHERWISE)))
         return worst if np.isfinite(worst) else float("inf")
 
 

@@ -29,11 +29,14 @@ from training.run import Run
 
 @dataclass(frozen=True)
 class Config(motion_takes.Config):
-    """As of takes. views: how often each pose is seen; beside (metres), askew (radians): deviations of the views."""
+    """As of takes. views: how often each pose is seen; beside (metres), askew (radians): deviations of the views. blur:
+    metres of noise on every number, so that joints that no recording turns are not known without end.
+    """
 
     views: int = 4
     beside: float = 0.1
     askew: float = 0.3
+    blur: float = 0.005
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ def windows(run: Run, takes: Sequence[Take], augment: bool) -> Rows:
     for _ in range(c.views):
         off = random.normal(0.0, c.beside, frame.origin.shape) * [1.0, 0.0, 1.0]
         view = GroundFrame(frame.origin + off, frame.yaw + random.normal(0.0, c.askew, frame.yaw.shape))
-        rows.append(pose_vectors.encode(root, rotations, view))
+        seen = pose_vectors.encode(root, rotations, view)
+        rows.append(seen + random.normal(0.0, c.blur, seen.shape).astype(np.float32))
     return Rows(torch.from_numpy(np.concatenate(rows)))
 
 
