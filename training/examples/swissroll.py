@@ -21,11 +21,11 @@ matplotlib.use("Agg")
 
 import numpy as np
 import torch
-from lightning.fabric import Fabric
 from matplotlib import pyplot
 
 from motion.conditions import Conditions
-from training import config, loop
+from training import config
+from training.examples import drmm_fit
 from training.models import drmm, drmm_roll, drmm_tables, load_checkpoint
 from training.models.drmm_draw import Drawer
 from training.models.drmm_roll import BOX, GIVEN_X, Oracle
@@ -69,17 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
 def train(out: Path, seed: int, epochs: int | None = None) -> Path:
     """A checkpoint in `out`, trained as the preset says."""
     sections = config.read(PRESET, {"data": drmm_tables.Config, "model": drmm.Config, "training": drmm.Training})
-    fabric = Fabric(accelerator="cpu", devices=1)
-    fabric.seed_everything(seed, verbose=False)
     training = sections["training"]
     if epochs:
         training = replace(training, epochs=epochs)
     points = drmm_roll.rows(STEPS * training.batch_size, np.random.default_rng(seed))
-    rows = drmm.Rows(torch.from_numpy(points).float())
-    model = drmm.Drmm(replace(sections["model"], variables=drmm_roll.VARIABLES), drmm_tables.NOBODY)
-    model.epochs = training.epochs
-    model.fit_statistics(rows.gather(torch.arange(model.statistics)))
-    return loop.train("drmm", model, rows, None, training, out, fabric, seed)
+    return drmm_fit.fit(points, replace(sections["model"], variables=drmm_roll.VARIABLES), training, out, seed)
 
 
 def oracle(model: drmm.Drmm) -> Oracle:
