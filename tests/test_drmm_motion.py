@@ -18,7 +18,7 @@ from test_motion_vectors import track
 from training.models import drmm
 from training.models.drmm_motion import Model, MotionDrmm, layout_of, vectors
 from training.models.drmm_motion_draw import MotionDrawer
-from training.motion_takes import Dancer, Take
+from training.models.motion_takes import Dancer, Take
 
 ALONE = Layout(dancer=False)
 

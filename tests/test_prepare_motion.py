@@ -1,5 +1,8 @@
 """A folder of recordings becomes one file of takes: couples found by name, LaFAN1's layout read, faults told."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -8,8 +11,9 @@ from motion.bvh_write import write_bvh
 from motion.clip import Clip
 from motion.profiles import PROFILES
 from motion.skeleton import HUMANOID, Skeleton
-from training import motion_takes, prepare_motion
-from training.motion_takes import Config, load_takes
+from training import prepare_motion
+from training.models import motion_takes
+from training.models.motion_takes import Config, load_takes
 
 
 def recorded(path, seconds: float = 2.0, fps: float = 60.0, names: dict[str, str] | None = None) -> None:
@@ -107,3 +111,8 @@ def test_a_take_is_cut_like_a_pair(folder, tmp_path):
     (take,) = made(folder, tmp_path)
     assert len(take[5:25]) == 20
     np.testing.assert_array_equal(take[5:25].dancers[0].root, take.dancers[0].root[5:25])
+
+
+def test_the_command_starts_by_itself():
+    command = [sys.executable, "-m", "training.prepare_motion", "--help"]
+    assert "recordings, at any depth" in subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -18,7 +18,7 @@ from pathlib import Path
 from motion.load import READERS
 from motion.motion_layout import GROUPS, HORIZON
 from motion.motion_vectors import RATE
-from training.motion_takes import AUTO, Config, Take, gathered, write_set
+from training.models.motion_takes import AUTO, Config, Take, gathered, write_set
 
 SHORTEST = HORIZON - GROUPS[0][0] + 1  # frames that give one vector
 

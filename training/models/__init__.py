@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from motion.skeleton import Skeleton
-from training import checkpoint, motion_takes
+from training import checkpoint
 from training.checkpoint import describe
 from training.models import (
     deepfake,
@@ -19,6 +19,9 @@ from training.models import (
     duet,
     duet_match,
     duet_window,
+    labelled,
+    labelled_takes,
+    motion_takes,
     upsampler,
     upsampler_points,
     upsampler_takes,
@@ -62,6 +65,16 @@ MODELS: dict[str, Kind] = {
         drmm.Training,
         data=motion_takes.Config,
         load=motion_takes.load_takes,
+        partners=False,
+    ),
+    "labelled": Kind(
+        labelled.Config,
+        labelled.Labelled,
+        labelled.windows,
+        labelled.train,
+        labelled.Training,
+        data=labelled_takes.Config,
+        load=labelled_takes.load_takes,
         partners=False,
     ),
     "upsampler": Kind(

@@ -26,7 +26,7 @@ from motion.skeleton import Skeleton
 from training.models import drmm, drmm_clusters
 from training.models.drmm import Drmm, Rows
 from training.models.drmm_pose import trained_on
-from training.motion_takes import Take
+from training.models.motion_takes import Take
 from training.run import Run
 
 FLOOR = 0.002  # metres: what is finer than this says nothing
@@ -43,9 +43,9 @@ class Model(drmm.Config):
     variance: Literal["scalar", "diagonal"] = "diagonal"
     scaling: Literal["one", "group", "each"] = "one"
     candidates: int = 64
-    freedom: float = 20.0
+    freedom: float = 8.0
     past_scale: float = 10.0
-    shrink: float = 50.0
+    shrink: float = 200.0
 
 
 class MotionDrmm(Drmm):

@@ -19,11 +19,11 @@ from motion import pose_vectors
 from motion.ground_frames import GroundFrame
 from motion.joint_limits import humanoid_limits
 from motion.skeleton import HUMANOID, Array, Skeleton
-from training import loop, motion_takes
+from training import loop
 from training.mirror import opposite_joints
-from training.models import drmm, drmm_clusters
+from training.models import drmm, drmm_clusters, motion_takes
 from training.models.drmm import Drmm, Rows
-from training.motion_takes import Take
+from training.models.motion_takes import Take
 from training.run import Run
 
 
