@@ -11,24 +11,24 @@ import numpy as np
 from motion import upsampling
 from motion.skeleton import Array
 from server.protocols.frames import PoseFrame
+from server.stages.key_clock import KeyClock
 
 KEPT = 48  # 0.4 s at 120 keys a second
-REMEMBERED = 60  # keys: their delays say what the network adds
 USUAL_INTERVAL = 1.0 / 30.0
 DECAY_SECONDS = 0.05  # of a movement that is carried on past the newest key
 BEYOND_SECONDS = 0.1  # past the moment the next key was due
-RESTARTED = 1.0  # seconds by which a sender's clock may jump
+GAP_SECONDS = 1.0  # keys from before a longer silence say nothing of now
 
 
 class Keys:
-    """Frames on one skeleton, times (N,) rising. interval: seconds between keys; patience: how late they may come."""
+    """Frames on one skeleton, times (N,) rising. interval: seconds between keys; added: how many there were."""
 
     def __init__(self) -> None:
         self.interval = USUAL_INTERVAL
-        self.patience = 0.0
+        self.added = 0
+        self._clock = KeyClock()
         self._times: deque[float] = deque(maxlen=KEPT)
         self._frames: deque[PoseFrame] = deque(maxlen=KEPT)
-        self._behind: deque[float] = deque(maxlen=REMEMBERED)  # arrival less the sender's time
 
     def __len__(self) -> int:
         return len(self._times)
@@ -38,30 +38,31 @@ class Keys:
         """Its time, seconds on this machine's clock."""
         return self._times[-1]
 
-    def add(self, frame: PoseFrame) -> None:
-        """A key has come: its time is the sender's, moved by the least delay of late; its arrival where there is none.
+    @property
+    def patience(self) -> float:
+        """Seconds by which one key in ten comes later than the quickest."""
+        return self._clock.patience
 
-        One that is not later than the newest is left out.
+    def add(self, frame: PoseFrame) -> bool:
+        """A key has come: its time is the sender's on our clock (`KeyClock`), its arrival where there is none.
+
+        One that is not later than the newest is left out: False.
         """
         time = frame.receive_time
         if frame.sender_time is not None:
-            behind = frame.receive_time - frame.sender_time
-            if self._behind and abs(behind - self._behind[-1]) > RESTARTED:
-                self._behind.clear()
-            self._behind.append(behind)
-            time = frame.sender_time + min(self._behind)
-        if self._times and not self._times[-1] < time < self._times[-1] + RESTARTED:
-            if self._times[-1] - RESTARTED < time <= self._times[-1]:
-                return
+            time = self._clock.time(frame.sender_time, frame.receive_time)
+        if self._times and time <= self._times[-1]:
+            return False
+        if self._times and time >= self._times[-1] + GAP_SECONDS:
             self._times.clear()
             self._frames.clear()
+        self.added += 1
         self._times.append(time)
         self._frames.append(frame)
         steps = np.diff(list(self._times)[-16:])
         if len(steps):
             self.interval = float(median(steps))
-        if len(self._behind) > 1:
-            self.patience = float(np.percentile(np.array(self._behind) - min(self._behind), 90))
+        return True
 
     def arrays(self) -> tuple[Array, Array, Array]:
         """times (N,), root positions (N, 3), local rotations (N, J, 4)."""
