@@ -43,7 +43,8 @@ class Param:
     """A live knob, smoothed with its half-life in seconds (0 acts at once).
 
     In a manifest `name` is also the name of the model's condition input, shape (batch, size). A knob of size n is
-    n numbers under one name; default, low and high hold for each of them.
+    n numbers under one name; default, low and high hold for each of them. names: texts that may be said instead of a
+    number; they stand evenly from low to high.
     """
 
     name: str
@@ -53,6 +54,15 @@ class Param:
     half_life: float = 0.1
     about: str = ""
     size: int = 1
+    names: tuple[str, ...] = ()
+
+    def named(self, text: str) -> float:
+        """The number that a text stands for. Raises ValueError with the texts there are."""
+        if text not in self.names:
+            raise ValueError(
+                f"{text[:40]!r} is none of {', '.join(self.names)}" if self.names else "takes numbers only"
+            )
+        return self.low + (self.high - self.low) * self.names.index(text) / max(len(self.names) - 1, 1)
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ class Manifest:
                     "skeleton": Skeleton.from_dict(data["skeleton"]),
                     "inputs": tuple(_port(port) for port in data["inputs"]),
                     "outputs": tuple(_port(port) for port in data["outputs"]),
-                    "params": tuple(Param(**param) for param in data.get("params", ())),
+                    "params": tuple(_param(param) for param in data.get("params", ())),
                     "variables": tuple(data.get("variables", ())),
                 }
             )
@@ -123,6 +133,10 @@ class Manifest:
             if isinstance(error, ManifestError):
                 raise
             raise ManifestError(f"the manifest cannot be read: {error}") from None
+
+
+def _param(data: dict[str, Any]) -> Param:
+    return Param(**{**data, "names": tuple(data.get("names", ()))})
 
 
 def _port(data: dict[str, Any]) -> Port:

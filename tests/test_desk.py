@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,7 @@ class Knobs:
         Param("variety", 0.5, 0.0, 2.0),
         Param("latent", 0.0, -4.0, 4.0, size=3),
         Param("stillness", 0.0, 0.0, 1.0),
+        Param("label/time", 0.5, 0.0, 1.0, names=("low", "medium", "high")),
     )
 
     def reset(self) -> None:
@@ -75,7 +77,28 @@ def test_a_folder_is_looked_through_when_it_has_changed(tmp_path: Path) -> None:
     assert len(looked) == 4
 
 
-KNOWN = "partner1 * variety latent stillness freeze still reset record stop start go back current rest 1 3 0 ² １"
+def test_a_knob_with_names_is_set_by_them() -> None:
+    made, pipeline = desk()
+    for address, arguments, expected in [
+        ("/partner1/label/time", ("high",), 1.0),
+        ("/*/label/time", ("low",), 0.0),
+        ("/fade/partner1/label/time", ("medium", 2.0), 0.5),
+        ("/partner1/label/time", (0.3,), 0.3),
+    ]:
+        made.ask(address, arguments, print, print)
+        for change in made.changes.take():
+            assert pipeline.apply(change)
+        assert pipeline.params.target("partner1/label/time") == expected
+
+
+def test_a_name_that_is_none_is_refused_with_those_there_are() -> None:
+    made, _ = desk()
+    with pytest.raises(ValueError, match="'hihg' is none of low, medium, high"):
+        made.ask("/partner1/label/time", ("hihg",), print, print)
+
+
+KNOWN = "partner1 * variety latent stillness label time freeze still reset record stop start go back current rest"
+KNOWN += " 1 3 0 ² １"
 words = st.sampled_from([*ADDRESSES, *KNOWN.split(), ""])
 addresses = st.one_of(
     st.lists(words | st.text(max_size=4), max_size=4).map(lambda parts: "/" + "/".join(parts)),
@@ -87,7 +110,7 @@ values = st.one_of(
     st.booleans(),
     st.none(),
     st.binary(max_size=4),
-    st.sampled_from(["rest", "start", "", "x" * 100, "partner1"]),
+    st.sampled_from(["rest", "start", "", "x" * 100, "partner1", "low"]),
 )
 
 

@@ -15,9 +15,10 @@ from training.labels import NONE
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
 from training.models.labelled import SCALES, Config, Labelled
+from training.models.labelled_basis import metres_per_unit
 
 SETS = (("space", ("in", "out")), ("time", ("low", "medium", "high")))
-SMALL = {"window": 16, "latent": 6, "state": 12, "hidden": 16, "encoder": 8, "classifier": 8}
+SMALL = {"window": 16, "latent": 24, "code": 8, "state": 12, "hidden": 16, "encoder": 8, "classifier": 8}
 
 
 def _model(**more: object) -> Labelled:
@@ -25,8 +26,18 @@ def _model(**more: object) -> Labelled:
     return Labelled(Config(**{"label_sets": SETS, **SMALL, **more}), HUMANOID)
 
 
+def _fitted(**more: object) -> Labelled:
+    model = _model(**more)
+    batch = _batch(model, 40, torch.stack([torch.randint(size, (40, 2)) for size in (2, 3)], dim=2))
+    model.fit_statistics(batch)
+    return model.eval()
+
+
 def _batch(model: Labelled, count: int, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
     clip = made_up_clip(6.0, 30.0)
+    random = np.random.default_rng(0)
+    pace, begin = random.uniform(2.0, 12.0, (21, 3)), random.uniform(0.0, 6.0, (21, 3))
+    clip.rotations[:, 1:] = rot.from_euler("ZXY", 0.4 * np.sin(pace * np.arange(180)[:, None, None] / 30.0 + begin))
     whole = pose.moves(clip.root_positions, clip.rotations, 30.0)
     given = torch.stack([whole[start : start + 2 * model.config.window] for start in range(count)])
     none = torch.full((count, 2, len(model.config.label_sets)), NONE)
@@ -111,7 +122,6 @@ def test_moves_lead_back_to_the_poses_they_came_from() -> None:
     clip = made_up_clip(2.0, 30.0)
     moves = pose.moves(clip.root_positions, clip.rotations, 30.0)[None]
     root, sixd = pose.global_pose(moves, 30.0)
-    yaw = rot.yaw(-0.0)
     made = rot.from_6d(sixd[0].numpy().astype(np.float64))
     expected = clip.rotations.copy()
     turn = np.arctan2(*(rot.rotate(clip.rotations[0, 0], np.array([1.0, 0.0, 0.0]))[[2, 0]] * [-1.0, 1.0]))
@@ -120,7 +130,6 @@ def test_moves_lead_back_to_the_poses_they_came_from() -> None:
     assert rot.angle(made, expected).max() < 1e-3  # float32
     place = rot.rotate(back, clip.root_positions - clip.root_positions[0] * [1.0, 0.0, 1.0])
     np.testing.assert_allclose(root[0].numpy(), place, atol=1e-4)
-    assert yaw.shape == (4,)
 
 
 def test_joints_on_stage_are_those_of_forward_kinematics() -> None:
@@ -147,16 +156,48 @@ def test_a_mirrored_movement_is_the_mirror_image() -> None:
 # ---- the model
 
 
-def test_a_window_is_decoded_step_by_step_as_it_is_at_once() -> None:
-    model = _model().eval()
-    z, y = torch.randn(3, 6), model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
-    whole, after = model.decoder(z, y, torch.zeros(3, 12))
-    state, steps = torch.zeros(3, 12), []
-    for number in range(16):
-        moved, state = model.decoder.step(z, y, torch.full((3,), float(number)), state)
-        steps.append(moved)
-    torch.testing.assert_close(torch.stack(steps, dim=1), whole, atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(state, after, atol=1e-5, rtol=1e-5)
+def test_windows_are_decoded_step_by_step_as_they_are_at_once() -> None:
+    model = _fitted()
+    y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
+    at_once = step_by_step = torch.zeros(3, model.decoder.size)
+    on = torch.zeros(3, 24)
+    for z in torch.randn(3, 3, 24):  # three windows, each going on where the last one ended
+        whole, at_once = model.decoder(z, y, at_once)
+        steps = []
+        for number in range(16):
+            moved, on, step_by_step = model.decoder.step(z, y, torch.full((3, 1), float(number)), on, step_by_step)
+            steps.append(moved)
+        torch.testing.assert_close(torch.stack(steps, dim=1), whole, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(step_by_step, at_once, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_window_goes_on_where_another_ended() -> None:
+    model = _fitted(latent=300)
+    y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
+    one, state = model.decoder(torch.randn(3, 300), y, torch.zeros(3, model.decoder.size))
+    z = torch.randn(3, 300)
+    other, _ = model.decoder(z, y, state)
+    alone, _ = model.decoder(z, y, torch.zeros(3, model.decoder.size))
+    metres = metres_per_unit()
+    foreseen = 2.0 * one[:, -1] - one[:, -2]
+    near, far = (((each[:, 0] - foreseen) * metres).norm(dim=1).mean() for each in (other, alone))
+    assert near.item() < 0.25 * far.item()
+
+
+def test_numbers_of_a_basis_write_what_they_read() -> None:
+    model = _fitted()
+    numbers = torch.randn(5, 24)
+    basis = model.decoder.basis
+    torch.testing.assert_close(basis.read(basis.write(numbers)), numbers, atol=1e-4, rtol=1e-4)
+
+
+def test_an_encoder_begins_as_the_inverse_of_its_decoder() -> None:
+    model = _fitted()
+    x = model.decoder.basis.write(torch.randn(6, 24))
+    labels = torch.tensor([[0, 2], [1, 1], [1, 0]]).repeat(2, 1)
+    mu, _ = model.encode(x, labels)
+    torch.testing.assert_close(model.generate(mu, labels)[0], x, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("labelled", [0.0, 0.5, 1.0])

@@ -17,6 +17,7 @@ from exporters.graphs.drmm_motion import MotionStep
 from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
+from exporters.graphs.labelled import LabelledStep
 from exporters.graphs.upsampler import UpsamplerStep
 from exporters.graphs.upsampler_points import UpsamplerPointsStep
 from motion.manifest import Manifest
@@ -38,6 +39,7 @@ GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the che
     "duet_match": match_step,
     "duet_window": DuetWindowStep,
     "deepfake": DeepfakeStep,
+    "labelled": LabelledStep,
     "upsampler": UpsamplerStep,
     "upsampler_points": UpsamplerPointsStep,
 }

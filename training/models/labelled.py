@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from training import loop
 from training.labels import NONE, LabelSets
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
+from training.models.labelled_basis import Basis
 from training.models.labelled_takes import FPS, Labelling, Take
 from training.models.labelled_windows import SEGMENTS, Windows
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 WATCHED_STRIDE = 8  # frames
 HARMONICS = 6  # of where in a window a step is
+SURE = 0.3  # deviation of a z that encoding begins with
+PRIOR_WINDOWS = 40.0  # windows like any other that every label is thought to have, beside its own
+CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
 SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 1.0}
 
 
@@ -41,7 +45,8 @@ SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "w
 class Config:
     """label_sets, thresholds: filled in by training: what labels there are, and the tertiles of proxies.
 
-    window: frames at 30 a second. latent: numbers of z. state, hidden: of the decoder; encoder, classifier: widths.
+    window: frames at 30 a second. latent: numbers of z; code: what the recurrent network is told of them. state,
+    hidden: of the network; encoder, classifier: widths.
     scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
     divergence, after `warm_up` (share of the epochs). free_bits: nats a number. *_loss: weights in nats; alpha is of
     the classifier's cross-entropy; quality_loss and recognised_loss of what is made from the prior.
@@ -50,10 +55,11 @@ class Config:
     label_sets: LabelSets = ()
     thresholds: dict[str, tuple[float, float]] = field(default_factory=dict)
     window: int = 40
-    latent: int = 32
-    state: int = 160
-    hidden: int = 256
-    encoder: int = 128
+    latent: int = 384
+    code: int = 48
+    state: int = 96
+    hidden: int = 192
+    encoder: int = 256
     classifier: int = 64
     dropout: float = 0.3
     scale: Literal["fixed", "learned"] = "fixed"
@@ -61,17 +67,15 @@ class Config:
     beta: float = 1.0
     warm_up: float = 0.2
     free_bits: float = 0.02
-    alpha: float = 30.0
+    alpha: float = 100.0
     smoothing: float = 0.05
-    quality_loss: float = 10.0
-    recognised_loss: float = 5.0
+    quality_loss: float = 300.0
+    recognised_loss: float = 50.0
 
     def __post_init__(self) -> None:
-        for name in ("window", "latent", "state", "hidden", "encoder", "classifier", "scale_factor"):
+        for name in ("window", "latent", "code", "state", "hidden", "encoder", "classifier", "scale_factor"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        if self.window % 8:
-            raise ValueError(f"window {self.window} must be a multiple of 8")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -83,10 +87,10 @@ class Config:
 class Training(loop.Config):
     """As training.loop."""
 
-    epochs: int = 60
-    batch_size: int = 64
+    epochs: int = 6
+    batch_size: int = 32
     learning_rate: float = 2e-3
-    clip_norm: float = 50.0
+    clip_norm: float = 1e4
 
 
 class Labelled(nn.Module):
@@ -119,7 +123,7 @@ class Labelled(nn.Module):
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """In nats a window. Parts: reconstruction (nats), divergence, error (mm), what is labelled and recognised."""
         c, window = self.config, self.config.window
-        state = batch["moves"].new_zeros(len(batch["moves"]), c.state)
+        state = batch["moves"].new_zeros(len(batch["moves"]), self.decoder.size)
         sums: dict[str, Tensor] = {}
         for segment in range(SEGMENTS):
             frames = slice(segment * window, (segment + 1) * window)
@@ -139,7 +143,7 @@ class Labelled(nn.Module):
         share = losses.shares(labels, log_q, self.choices)  # (B, C)
         rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
         y = self.onehot(self.choices[chosen])
-        mu, logvar = self.encoder.head(self.encoder(x, seen)[rows], y)
+        mu, logvar = self.encoder(self.decoder.basis.read(x)[rows], y, self.decoder.style(y))
         chance = torch.randn(len(x), self.config.latent, device=x.device)[rows]
         made, after = self.decoder(mu + (0.5 * logvar).exp() * chance, y, state[rows])
         error, millimetres = self._error(made, x[rows], seen[rows])
@@ -186,7 +190,7 @@ class Labelled(nn.Module):
         stays = torch.rand(count, 1, device=device) < 0.5
         labels[1] = torch.where(stays, labels[0], labels[1])
         z = torch.randn(SEGMENTS, count, chance.latent, device=device)
-        made, state = [], torch.zeros(count, chance.state, device=device)
+        made, state = [], torch.zeros(count, self.decoder.size, device=device)
         for segment in range(SEGMENTS):
             moved, state = self.decoder(z[segment], self.onehot(labels[segment]), state)
             made.append(moved)
@@ -213,8 +217,8 @@ class Labelled(nn.Module):
         window = self.config.window
         x, seen = (batch[name].unflatten(1, (SEGMENTS, window)).flatten(0, 1) for name in ("moves", "positions"))
         labels = batch["labels"].flatten(0, 1)
-        for part in (self.encoder, self.decoder, self.classifier):
-            part.fit(x, seen)
+        self.decoder.fit(x, labels, self.config.sizes)
+        self.classifier.fit(x, seen)
         moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
         for number, known in enumerate(labels.unbind(1)):
             counts = torch.bincount(known[known != NONE], minlength=self.config.sizes[number]).float()
@@ -224,6 +228,24 @@ class Labelled(nn.Module):
                 if len(own) > 1:
                     getattr(self, f"quality_mean_{number}")[label] = own.mean(dim=0)
                     getattr(self, f"quality_spread_{number}")[label] = own.std(dim=0).clamp(min=0.05)
+        for _ in range(CALIBRATIONS):
+            self._calibrate()
+
+    def _calibrate(self) -> None:
+        """Scales labels so that what is drawn is accelerated as much as what was recorded under them: independent
+        numbers of the right power make more of it, since nobody moves evenly.
+        """
+        first = 0
+        for number, size in enumerate(self.config.sizes):
+            for label in range(size):
+                others = self.choices[torch.randint(len(self.choices), (CALIBRATED,), device=self.choices.device)]
+                others[:, number] = label
+                z = torch.randn(CALIBRATED, self.config.latent, device=others.device)
+                made = self.decoder(z, self.onehot(others), z.new_zeros(CALIBRATED, self.decoder.size))[0]
+                moved = pose.qualities(pose.on_stage(made, pose.positions(made), FPS), FPS)[:, pose.ACCELERATION]
+                wanted = getattr(self, f"quality_mean_{number}")[label, pose.ACCELERATION]
+                self.decoder.scale[first + label] += (wanted - moved.mean()).clamp(-0.5, 0.5)
+            first += size
 
     def _balance(self) -> list[Tensor]:
         return [getattr(self, f"balance_{number}") for number in range(len(self.config.sizes))]
@@ -238,84 +260,136 @@ class Labelled(nn.Module):
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """mu and logvar (N, latent) of windows' moves (N, T, WIDTH) with labels (N, sets)."""
-        return self.encoder.head(self.encoder(x, pose.positions(x)), self.onehot(labels))
+        y = self.onehot(labels)
+        return self.encoder(self.decoder.basis.read(x), y, self.decoder.style(y))
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Moves (N, T, WIDTH) of a window danced as z (N, latent) and labels (N, sets) say, and the state after it."""
-        begun = torch.zeros(len(z), self.config.state) if state is None else state
+        begun = torch.zeros(len(z), self.decoder.size) if state is None else state
         return self.decoder(z, self.onehot(labels), begun)
 
 
 class Encoder(nn.Module):
-    """Windows → what of them a z may need; with labels → mu, logvar."""
+    """Windows, as the basis reads them, and labels → mu, logvar. It begins as the inverse of the decoder."""
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        width, size = config.encoder, sum(config.sizes)
-        self.register_buffer("mean", torch.zeros(_SEEN))
-        self.register_buffer("spread", torch.ones(_SEEN))
-        sizes = [(_SEEN, width), (width, width), (width, width)]
-        layers = [layer for one in sizes for layer in (nn.Conv1d(*one, 5, stride=2, padding=2), nn.SiLU())]
-        self.layers = nn.Sequential(*layers, nn.Flatten())
-        self.mix = nn.Sequential(nn.Linear(width * config.window // 8 + size, 2 * width), nn.SiLU())
-        self.out = nn.Linear(2 * width + size, 2 * config.latent)
+        size = sum(config.sizes)
+        self.layers = nn.Sequential(nn.Linear(config.latent + size, config.encoder), nn.SiLU())
+        self.out = nn.Linear(config.encoder + size, 2 * config.latent)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[config.latent :] = 2.0 * math.log(SURE)
 
-    def forward(self, x: Tensor, seen: Tensor) -> Tensor:
-        """x (B, T, WIDTH), seen (B, T, J, 3) -> (B, anything)."""
-        return self.layers(((_given(x, seen) - self.mean) / self.spread).transpose(1, 2))
-
-    def head(self, read: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """mu and logvar (N, latent) of what was read (N, ...) with labels y (N, Y)."""
-        mu, logvar = self.out(torch.cat([self.mix(torch.cat([read, y], dim=1)), y], dim=1)).chunk(2, dim=1)
-        return mu, logvar.clamp(-8.0, 4.0)
-
-    def fit(self, x: Tensor, seen: Tensor) -> None:
-        given = _given(x, seen).flatten(0, 1)
-        self.mean.copy_(given.mean(dim=0))
-        self.spread.copy_(given.std(dim=0) + 0.02)
+    def forward(self, numbers: Tensor, y: Tensor, style: Style) -> tuple[Tensor, Tensor]:
+        """mu and logvar (N, latent) of what the basis reads (N, latent) under labels y (N, Y)."""
+        plain = (numbers - style.shift) / style.scale
+        read = self.layers(torch.cat([numbers.clamp(-5.0, 5.0), y], dim=1))
+        mu, logvar = self.out(torch.cat([read, y], dim=1)).chunk(2, dim=1)
+        return plain + mu, logvar.clamp(-8.0, 2.0)
 
 
 class Decoder(nn.Module):
-    """[z, y] at every step → moves. A step also knows where in its window it is."""
+    """[z, y] at every step → moves: what the basis makes of z in the way of y, and what a recurrent network adds.
+
+    A step also knows where in its window it is. A state (N, size) is the network's, the last two moves, and whether
+    there were any: zeros are a beginning.
+    """
 
     def __init__(self, config: Config) -> None:
         super().__init__()
-        given = config.latent + sum(config.sizes)
-        self.window = config.window
-        self.cell = nn.GRU(given + 2 * HARMONICS, config.state, batch_first=True)
-        self.lift = nn.Sequential(nn.Linear(config.state + given + 2 * HARMONICS, config.hidden), nn.SiLU())
+        labels = sum(config.sizes)
+        self.window, self.inner = config.window, config.state
+        self.size = config.state + 2 * pose.WIDTH + 1
+        self.basis = Basis(config.window, config.latent)
+        self.scale = nn.Parameter(torch.zeros(labels, config.latent))  # logarithms
+        self.shift = nn.Parameter(torch.zeros(labels, config.latent))
+        given = config.code + labels + 2 * HARMONICS
+        self.code = nn.Linear(config.latent, config.code)
+        self.cell = nn.GRU(given, config.state, batch_first=True)
+        self.lift = nn.Sequential(nn.Linear(config.state + given, config.hidden), nn.SiLU())
         self.out = nn.Linear(config.hidden, pose.WIDTH)
-        self.register_buffer("mean", torch.zeros(pose.WIDTH))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
         self.register_buffer("spread", torch.ones(pose.WIDTH))
 
-    def forward(self, z: Tensor, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """A window of moves (N, T, WIDTH) from z (N, latent), y (N, Y) and a state (N, S); and the state after it."""
-        steps = torch.arange(self.window, device=z.device, dtype=z.dtype)
-        given = torch.cat([z, y], dim=1)[:, None].expand(-1, self.window, -1)
-        given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
-        passed, after = self.cell(given, state[None].contiguous())
-        return self.head(passed, given), after[0]
+    def style(self, y: Tensor) -> Style:
+        """What labels y (N, Y) do to the basis's numbers; between two labels, what lies between."""
+        return Style((y @ self.scale).exp(), y @ self.shift)
 
-    def step(self, z: Tensor, y: Tensor, number: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """One move (N, WIDTH), the `number`th (N,) of its window, and the state after it."""
-        given = torch.cat([z, y, clock(number, self.window)], dim=1)
+    def forward(self, z: Tensor, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """A window of moves (N, T, WIDTH) from z (N, latent), y (N, Y) and a state; and the state after it."""
+        inner, last, before, alive = self.parts(state)
+        steps = torch.arange(self.window, device=z.device, dtype=z.dtype)
+        given = torch.cat([self.code(z), y], dim=1)[:, None].expand(-1, self.window, -1)
+        given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
+        passed, after = self.cell(given, inner[None].contiguous())
+        more, numbers = self.head(passed, given), self.numbers(z, y)
+        made = self.basis.write(numbers + self.going_on(numbers, more[:, 0], last, before, alive)) + more
+        return made, torch.cat([after[0], made[:, -1], made[:, -2], torch.ones_like(alive)], dim=1)
+
+    def step(self, z: Tensor, y: Tensor, number: Tensor, on: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One move (N, WIDTH), the `number`th (N, 1) of its window; `on` and the state after it.
+
+        on (N, latent): of `going_on`, found at a window's first move and kept throughout it.
+        """
+        inner, last, before, alive = self.parts(state)
+        given = torch.cat([self.code(z), y, clock(number[:, 0], self.window)], dim=1)
+        after = self._next(given, inner)
+        more, numbers = self.head(after, given), self.numbers(z, y)
+        on = torch.where(number < 0.5, self.going_on(numbers, more, last, before, alive), on)
+        waves = self.basis.waves[number[:, 0].long()]
+        move = self.basis.mean + ((numbers + on) * waves) @ self.basis.shapes + more
+        return move, on, torch.cat([after, move, torch.where(alive > 0.5, last, move), torch.ones_like(alive)], dim=1)
+
+    def _next(self, given: Tensor, inner: Tensor) -> Tensor:
+        """One step of the GRU, in operations that every runtime has."""
         into = F.linear(given, self.cell.weight_ih_l0, self.cell.bias_ih_l0)
-        own = F.linear(state, self.cell.weight_hh_l0, self.cell.bias_hh_l0)
+        own = F.linear(inner, self.cell.weight_hh_l0, self.cell.bias_hh_l0)
         (reset, keep, new), (reset_own, keep_own, new_own) = into.chunk(3, dim=1), own.chunk(3, dim=1)
-        keep = torch.sigmoid(keep + keep_own)
         new = torch.tanh(new + torch.sigmoid(reset + reset_own) * new_own)
-        after = new + keep * (state - new)
-        return self.head(after, given), after
+        return new + torch.sigmoid(keep + keep_own) * (inner - new)
+
+    def going_on(self, numbers: Tensor, more: Tensor, last: Tensor, before: Tensor, alive: Tensor) -> Tensor:
+        """What a window's numbers (N, latent) lack to go on; more: what the network adds to its first move."""
+        first = self.basis.at(0)
+        begins, speed = self.basis.mean + numbers @ first + more, numbers @ (self.basis.at(1) - first)
+        return alive * self.basis.going_on(begins, speed, last, before)
+
+    def numbers(self, z: Tensor, y: Tensor) -> Tensor:
+        """z in the way of y."""
+        style = self.style(y)
+        return z * style.scale + style.shift
+
+    def parts(self, state: Tensor) -> tuple[Tensor, ...]:
+        """The network's state, the last move, the one before, and 1 where there were any."""
+        return state.split([self.inner, pose.WIDTH, pose.WIDTH, 1], dim=1)
 
     def head(self, passed: Tensor, given: Tensor) -> Tensor:
-        """Moves of states and what made them."""
-        return self.mean + self.spread * self.out(self.lift(torch.cat([passed, given], dim=-1)))
+        """What the network adds, of its states and what made them."""
+        return self.spread * self.out(self.lift(torch.cat([passed, given], dim=-1)))
 
-    def fit(self, x: Tensor, seen: Tensor) -> None:
-        moves = x.flatten(0, 1)
-        self.mean.copy_(moves.mean(dim=0))
-        self.spread.copy_(moves.std(dim=0) + 0.01)
+    @torch.no_grad()
+    def fit(self, x: Tensor, labels: Tensor, sizes: Sequence[int]) -> None:
+        """The basis from all windows; how labels scale it from those (N, sets) that are known."""
+        self.basis.fit(x)
+        self.spread.copy_((x - self.basis.mean).std(dim=(0, 1)))
+        numbers, row = self.basis.read(x), 0
+        for known, size in zip(labels.unbind(1), sizes, strict=True):
+            for label in range(size):
+                own = numbers[known == label].square().sum(dim=0)
+                whole = (own + PRIOR_WINDOWS) / (int((known == label).sum()) + PRIOR_WINDOWS)
+                self.scale[row] = 0.5 * whole.log() / len(sizes)
+                row += 1
+
+
+class Style(NamedTuple):
+    """What labels do to the basis's numbers, (N, latent) each."""
+
+    scale: Tensor
+    shift: Tensor
 
 
 class Classifier(nn.Module):
@@ -345,15 +419,6 @@ class Classifier(nn.Module):
         felt = _felt(x, seen).flatten(0, 1)
         self.mean.copy_(felt.mean(dim=0))
         self.spread.copy_(felt.std(dim=0) + 0.02)
-
-
-_SEEN = 6 * pose.JOINTS + pose.CARRIAGE
-
-
-def _given(x: Tensor, seen: Tensor) -> Tensor:
-    """Joints, their steps and the carriage, (B, T, _SEEN)."""
-    steps = F.pad(seen.diff(dim=1), (0, 0, 0, 0, 1, 0)) * FPS
-    return torch.cat([seen.flatten(2), steps.flatten(2), x[..., -pose.CARRIAGE :]], dim=-1)
 
 
 def _felt(x: Tensor, seen: Tensor) -> Tensor:

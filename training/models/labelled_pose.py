@@ -25,6 +25,7 @@ from training.mirror import opposite_joints
 CARRIAGE = 4
 JOINTS = len(HUMANOID)
 WIDTH = 6 * JOINTS + CARRIAGE
+ACCELERATION = 2 * JOINTS + 1  # where the whole body's is among qualities
 
 
 def moves(root: Array, rotations: Array, fps: float) -> Tensor:

@@ -1,0 +1,114 @@
+"""The labelled partner as it runs live: it dances on by itself, as labels say, near the dancer.
+
+The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, at
+most twice, and what is shown lies between its last two moves. Every window it draws a new z; labels count from the
+moment on that they change. State is a vector for each thing that is kept, zeros are a beginning.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from exporters.graphs import ports
+from motion.manifest import Manifest, Param
+from training import kinematics
+from training.models import labelled_pose as pose
+from training.models.labelled import Labelled
+from training.models.labelled_takes import FPS
+
+MOVES = 2  # of the model in one frame, at most: a show of 15 frames a second still keeps its time
+ROOM = 0.7  # metres around their place in which partners go where they like
+PULL = 0.8  # how much of what is beyond that they come back in a second
+APART = 1.5  # metres between dancer and partner
+HALF_LIFE = 0.25  # seconds of a label's way
+
+
+class LabelledStep(nn.Module):
+    """dancer (B, 3J), dt (B, 1), noise (B, latent), labels' dials (B, 1) each, variety, distance (B, 1), and states ->
+    partner (B, 3 + 6J) and the states after.
+    """
+
+    def __init__(self, model: Labelled) -> None:
+        super().__init__()
+        self.model, self.config, self.skeleton = model, model.config, model.skeleton
+
+    def label(self, name: str) -> Manifest:
+        """The manifest, all but where the model comes from. Labels stand evenly on their dial, from 0 to 1."""
+        dials = tuple(
+            Param(
+                f"label/{of_set}",
+                0.5 if len(labels) > 1 else 0.0,
+                0.0,
+                1.0,
+                HALF_LIFE,
+                " .. ".join(labels),
+                names=labels,
+            )
+            for of_set, labels in self.config.label_sets
+        )
+        params = (
+            *dials,
+            Param("variety", 1.0, 0.0, 1.5, 0.3, "how far from the middle of all movements what is danced is drawn"),
+            Param("distance", APART, -4.0, 4.0, 0.5, "metres along +X from the dancer to the partner's place"),
+        )
+        latent = self.config.latent
+        inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
+        states = {"clock": (3,), "z": (latent,), "on": (latent,), "mind": (self.model.decoder.size,), "place": (3,)}
+        return ports.frame_by_frame(name, self.skeleton, (inputs, states), params)
+
+    def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        dials, (variety, distance, clock, z, on, mind, place) = rest[: len(self.config.sizes)], rest[-7:]
+        y = self.between(dials, noise)
+        home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # of the hips: a joint of the root
+
+        # 1. Is it time for a move? The first frame makes one, too.
+        alive, number, elapsed = clock.split(1, dim=1)
+        at, yaw = torch.where(alive > 0.5, place[:, :2], home), place[:, 2:]
+        elapsed = torch.where(alive > 0.5, elapsed + dt * FPS, torch.ones_like(elapsed))
+
+        # 2. The model's moves; the place is that of the move before the last.
+        for _ in range(MOVES):
+            due = elapsed >= 1.0
+            drawn = torch.where(number < 0.5, noise * variety, z)
+            _, on_next, mind_next = self.model.decoder.step(drawn, y, number, on, mind)
+            _, last, _, _ = self.model.decoder.parts(mind)
+            at_last, yaw_last = _advanced(at, yaw, last, torch.ones_like(elapsed) * (alive > 0.5))
+            z, on, mind = (torch.where(due, new, old) for new, old in ((drawn, z), (on_next, on), (mind_next, mind)))
+            at, yaw = torch.where(due, at_last, at), torch.where(due, yaw_last, yaw)
+            number = torch.where(due, torch.where(number > self.config.window - 1.5, 0.0, number + 1.0), number)
+            elapsed = torch.where(due, elapsed - 1.0, elapsed)
+            alive = torch.ones_like(alive)
+        elapsed = elapsed.clamp(max=0.999)
+
+        # 3. Whoever goes too far comes back.
+        away = home - at
+        far = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
+        at = at + away / far * (far - ROOM).clamp(min=0.0) * (1.0 - torch.exp(-PULL * dt))
+
+        # 4. What is shown.
+        _, last, before, _ = self.model.decoder.parts(mind)
+        shown_at, shown_yaw = _advanced(at, yaw, last, elapsed)
+        shown = torch.lerp(before, last, elapsed)
+        root = torch.stack([shown_at[:, 0], shown[:, -pose.CARRIAGE], shown_at[:, 1]], dim=1)
+        turns = kinematics.matrices_from_6d(shown[:, : -pose.CARRIAGE].unflatten(1, (pose.JOINTS, 6)))
+        left = torch.cat([shown_yaw.cos(), -shown_yaw.sin()], dim=1)
+        turns = torch.cat([(kinematics.heading_matrix(left) @ turns[:, 0])[:, None], turns[:, 1:]], dim=1)
+        partner = torch.cat([root, kinematics.sixd_from_matrices(turns).flatten(1)], dim=1)
+        return partner, torch.cat([alive, number, elapsed], dim=1), z, on, mind, torch.cat([at, yaw], dim=1)
+
+    def between(self, dials: tuple[Tensor, ...], like: Tensor) -> Tensor:
+        """Labels as the networks are given them (B, Y): where a dial stands between two, so much of each."""
+        parts = [like[:, :0]]
+        for dial, size in zip(dials, self.config.sizes, strict=True):
+            parts.append(F.relu(1.0 - (dial * (size - 1) - torch.arange(size, dtype=like.dtype)).abs()))
+        return torch.cat(parts, dim=1)
+
+
+def _advanced(at: Tensor, yaw: Tensor, move: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Where a share (B, 1) of a move's carriage leads from a place (B, 2) and a yaw (B, 1)."""
+    cos, sin = yaw.cos(), yaw.sin()
+    side, ahead = move[:, -3:-2] * share / FPS, move[:, -2:-1] * share / FPS
+    step = torch.cat([cos * side + sin * ahead, cos * ahead - sin * side], dim=1)
+    return at + step, yaw + move[:, -1:] * share / FPS
