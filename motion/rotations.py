@@ -11,13 +11,17 @@ import numpy as np
 from motion.skeleton import Array
 
 IDENTITY: Array = np.array([0.0, 0.0, 0.0, 1.0])
+_NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 
 
 def normalize(q: Array) -> Array:
     """Unit quaternions (..., 4). A zero or non-finite quaternion becomes the identity."""
     q = np.asarray(q, dtype=np.float64)
-    length = np.linalg.norm(q, axis=-1, keepdims=True)
+    length = np.sqrt(np.einsum("...i,...i->...", q, q))[..., None]
     good = np.isfinite(length) & (length > 1e-9)
+    if good.all():
+        result: Array = q / length
+        return result
     return np.where(good, q / np.where(good, length, 1.0), IDENTITY)
 
 
@@ -39,8 +43,14 @@ def rotate(q: Array, vectors: Array) -> Array:
     """Vectors (..., 3) turned by q (..., 4)."""
     q, vectors = np.asarray(q, dtype=np.float64), np.asarray(vectors, dtype=np.float64)
     axis, w = q[..., :3], q[..., 3:]
-    twice = 2.0 * np.cross(axis, vectors)
-    return vectors + w * twice + np.cross(axis, twice)
+    twice = 2.0 * cross(axis, vectors)
+    return vectors + w * twice + cross(axis, twice)
+
+
+def cross(a: Array, b: Array) -> Array:
+    """The vector product along the last axis, (..., 3): numpy's own takes five times as long for a few vectors."""
+    product: Array = a[..., _NEXT] * b[..., _LAST] - a[..., _LAST] * b[..., _NEXT]
+    return product
 
 
 def to_matrix(q: Array) -> Array:
@@ -172,11 +182,12 @@ def between(a: Array, b: Array) -> Array:
     a = a / np.linalg.norm(a, axis=-1, keepdims=True)
     b = b / np.linalg.norm(b, axis=-1, keepdims=True)
     cosine = np.sum(a * b, axis=-1, keepdims=True)
-    q = np.concatenate([np.cross(a, b), 1.0 + cosine], axis=-1)
-    # Opposite directions: any axis across a serves.
-    other_axis = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-    half_turn = np.concatenate([np.cross(a, other_axis), np.zeros_like(cosine)], axis=-1)
-    return normalize(np.where(cosine < -1.0 + 1e-9, half_turn, q))
+    q = np.concatenate([cross(a, b), 1.0 + cosine], axis=-1)
+    opposite = cosine < -1.0 + 1e-9
+    if opposite.any():  # any axis across a serves
+        other_axis = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
+        q = np.where(opposite, np.concatenate([cross(a, other_axis), np.zeros_like(cosine)], axis=-1), q)
+    return normalize(q)
 
 
 def yaw(angles: Array | float) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 from motion import kinematics, pose_vectors, posing, sampling
 from motion import rotations as rot
 from motion.conditions import Space
-from motion.limbs import ARMS, LEGS, reach
+from motion.limbs import ARMS, LEGS, bent
 from motion.manifest import Param
 from motion.reach import polish
 from motion.reach_goals import Goals, Pin
@@ -37,7 +37,6 @@ LOOSE = 0.05
 KEPT, POLISH_STEPS = 8, 6
 STANDING, BALANCE = 0.5, 0.1  # weights beside a pin's
 CALM = 0.1  # metres of a pin's error that a metre of every joint's way from the pose that is shown counts as
-_LEAST_SHIFT = 5e-4  # metres
 _LIMBS = {limb.end: limb for limb in (*ARMS, *LEGS)}
 _FEET = tuple(limb.end for limb in LEGS)
 
@@ -97,7 +96,7 @@ class Sample:
         self._held = dict.fromkeys(_LIMBS, 0.0)  # how firmly, 0 to 1
         self._places: dict[str, Array] = {}  # where limbs were held last
         self._kept, self._push = 0.0, _NOTHING.root  # how firmly circles are kept, and what they took
-        self._shown: Array | None = None
+        self._shown: tuple[Array, Array] | None = None
         self._dancer: PoseFrame | None = None
 
     @property
@@ -124,19 +123,20 @@ class Sample:
         danced, root = danced + away, frame.root_position + away
         held: dict[str, Array] = {}
         if wanted:
-            goals = self.wishes.goals(danced, dancer)
-            held = {joint: goals.wanted[place] for place, joint in enumerate(goals.joints)}
-            self._question(root, frame.rotations, danced, goals)
+            pins = self.wishes.pins(dancer)
+            held = {pin.joint: np.asarray(pin.position) for pin in pins}
+            if self._is_due():
+                self._question(root, frame.rotations, danced, Goals(pins, self.wishes.half_spaces(danced, dancer)))
         else:
             self.answer = _NOTHING
         self._take(wanted)
         self._ease(share if wanted else 0.0, dt)
         root, rotations = root + self._root, rot.multiply(frame.rotations, self._turns)
         rotations = self._limbs(root, rotations, held, danced, share, dt)
-        self._shown = kinematics.global_positions(HUMANOID, root, rotations)
         if self._kept == 1.0:
-            rest = share * self.wishes.pushed(self._shown, dancer, np.zeros(3))
-            root, self._shown = root + rest, self._shown + rest
+            positions = kinematics.global_positions(HUMANOID, root, rotations)
+            root = root + share * self.wishes.pushed(positions, dancer, np.zeros(3))
+        self._shown = root, rotations
         return replace(frame, root_position=root, rotations=rotations)
 
     def _is_at_rest(self) -> bool:
@@ -153,16 +153,17 @@ class Sample:
             return None
         return kinematics.global_positions(HUMANOID, self._dancer.root_position, self._dancer.rotations)
 
-    def _question(self, root: Array, rotations: Array, danced: Array, goals: Goals) -> None:
-        """Gives the worker one, unless it is still busy with the last or none is due."""
+    def _is_due(self) -> bool:
+        """Whether the worker is to be asked now; it may still be busy with the last question."""
         self._frames += 1
         if self._frames < self._every and self.answer is not _NOTHING:
-            return
-        if self._asked is not None:
-            self.counts["late_samples"] += self._frames == self._every
-            return
+            return False
+        self.counts["late_samples"] += self._asked is not None and self._frames == self._every
+        return self._asked is None
+
+    def _question(self, root: Array, rotations: Array, danced: Array, goals: Goals) -> None:
         self._frames = 0
-        shown = danced if self._shown is None else self._shown
+        shown = danced if self._shown is None else kinematics.global_positions(HUMANOID, *self._shown)
         job = _Job(root, rotations, danced, shown, goals, tuple(self.wishes.priors()))
         self._asked = self._run(lambda: self._ask(job))
 
@@ -201,20 +202,23 @@ class Sample:
     ) -> Array:
         """The rotations with pinned hands and feet at their places, and feet that nobody pins where they dance."""
         step = dt / HOLD_SECONDS
+        for end in _LIMBS:
+            self._held[end] = min(max(self._held[end] + (step if end in held else -step), 0.0), 1.0)
+        if not any(self._held.values()):
+            return rotations
+        body = kinematics.forward(HUMANOID, root, rotations)
+        moved, shifts = [], []
         for end, limb in _LIMBS.items():
-            firm = self._held[end] = min(max(self._held[end] + (step if end in held else -step), 0.0), 1.0)
-            stands = end in _FEET and any(self._held.values())
-            if not (firm or stands):
+            firm, joint = self._held[end], HUMANOID.index(end)
+            if not firm and end not in _FEET:
                 continue
-            joint = HUMANOID.index(end)
-            wanted = danced[joint] if stands else kinematics.global_positions(HUMANOID, root, rotations)[joint]
+            wanted = danced[joint] if end in _FEET else body[0][joint]
             if firm:
                 self._places[end] = held.get(end, self._places.get(end, wanted))
                 wanted = wanted + share * _smooth(firm) * (self._places[end] - wanted)
-            shift = wanted - kinematics.global_positions(HUMANOID, root, rotations)[joint]
-            if float(shift @ shift) > _LEAST_SHIFT**2:
-                rotations = reach(HUMANOID, root, rotations, limb, shift)
-        return rotations
+            moved.append(limb)
+            shifts.append(wanted - body[0][joint])
+        return bent(HUMANOID, body, rotations, tuple(moved), np.array(shifts))
 
 
 class Watch:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from motion.reach_goals import PINS, Goals, HalfSpace, Pin
+from motion.reach_goals import PINS, HalfSpace, Pin
 from motion.skeleton import HUMANOID, Array
 
 PLACE = "sample/"
@@ -216,10 +216,6 @@ class Wishes:
         """Points and where they had better be: x, y, z and the deviation, metres."""
         told = ((wish.partition("/"), numbers) for wish, numbers in self.told.items())
         return [(point, numbers) for (kind, _, point), numbers in told if kind == "prior"]
-
-    def goals(self, positions: Array, dancer: Array | None, balance: float = 0.0) -> Goals:
-        """Everything that is about points, for a body at global positions (22, 3)."""
-        return Goals(self.pins(dancer), self.half_spaces(positions, dancer), balance)
 
 
 _ENDS = ("LeftHand", "RightHand", "LeftFoot", "RightFoot")  # what may go through a floor
