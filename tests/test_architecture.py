@@ -150,6 +150,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.onnx_model", "server.pipeline", "server.preset", "server.protocols", "server.show"},
         {"matplotlib", "numpy"},
     ),
+    "training/scorecards/drmm": (
+        {"exporters", "motion", "server.onnx_model", "training"},
+        {"numpy", "torch"},
+    ),
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),

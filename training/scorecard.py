@@ -2,6 +2,7 @@
 
     python -m training.scorecard duet MODEL --lead A.bvh [B.bvh ...] --follow C.bvh [D.bvh ...] --json figures.json
     python -m training.scorecard upsampler MODEL --takes A.bvh [B.bvh ...] --json figures.json
+    python -m training.scorecard drmm MODEL --takes A.bvh [B.bvh ...] --json figures.json
 
 What each figure means is said where it is computed, in motion.metrics; each kind of model has its file in scorecards/.
 """
@@ -12,9 +13,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.scorecards import duet, present, upsampler
+from training.scorecards import drmm, duet, present, upsampler
 
-SCORECARDS = {"duet": duet, "upsampler": upsampler}
+SCORECARDS = {"duet": duet, "upsampler": upsampler, "drmm": drmm}
 
 
 def main(arguments: list[str] | None = None) -> int:
