@@ -44,6 +44,7 @@ class DancerLine:
         self.forecast = next((stage for stage in stages if isinstance(stage, Forecast)), None)
         self.upsample = upsample
         self._stages = stages
+        self._last: PoseFrame | None = None  # the newest pose of a beat
         self._timer, self._key_timer = FrameTimer(1.0 / fps), FrameTimer(1.0 / fps)
 
     def key(self, frame: PoseFrame) -> None:
@@ -51,24 +52,41 @@ class DancerLine:
         if self.upsample is None:
             return
         seen = self._seen(frame, self._key_timer.step(frame), {})
-        if seen is not None:
+        if seen is None:
+            return
+        try:
             self.upsample.key(seen)
+        except Exception as error:  # the beats go on with the keys before
+            self._note(error)
 
     def step(self, frame: PoseFrame, params: Knobs) -> Seen:
         """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
         dt = self._timer.step(frame)
         if self.upsample is not None and len(self.upsample.keys):
-            return replace(self.upsample.at(frame), actor=self.name), dt
+            pose = self._of_beat(self.upsample, frame)
+            return None if pose is None else (pose, dt)
         seen = self._seen(frame, dt, params)
         return None if seen is None else (seen, dt)
+
+    def _of_beat(self, upsample: Upsample, frame: PoseFrame) -> PoseFrame | None:
+        """The dancer at a beat between keys; the last good pose where that fails, None while there has been none."""
+        try:
+            self._last = replace(upsample.at(frame), actor=self.name)
+        except Exception as error:  # one dancer's fault is not everybody's
+            self._note(error)
+            self._last = None if self._last is None else _at_the_time_of(self._last, frame)
+        return self._last
+
+    def _note(self, error: Exception) -> None:
+        self.faults += 1
+        self.last_fault = f"{type(error).__name__}: {error}"
 
     def _seen(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame | None:
         try:
             for stage in self._stages:
                 frame = stage.step(frame, dt, params)
         except Exception as error:  # whatever a suit sends, the show goes on
-            self.faults += 1
-            self.last_fault = f"{type(error).__name__}: {error}"
+            self._note(error)
             return None
         self.last_fault = ""
         return replace(frame, actor=self.name)
@@ -134,7 +152,11 @@ class PartnerLine:
         if self._last is None:
             return None
         self.state = "holding"
-        return replace(self._last, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
+        return _at_the_time_of(self._last, frame)
+
+
+def _at_the_time_of(pose: PoseFrame, frame: PoseFrame) -> PoseFrame:
+    return replace(pose, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
 
 
 class _Crossing:

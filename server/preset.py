@@ -85,6 +85,9 @@ class Preset(Section):
         for name, dancer in self.dancers.items():
             if dancer.upsample and self.clock.follow:
                 faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
+            for key in ("upsample", "forecast"):
+                if getattr(dancer, key) and "retarget" not in dancer.stages:
+                    faults.append(f"dancers.{name}.{key}: needs the standard body: put `retarget` among the stages")
             if dancer.upsample and dancer.forecast:
                 faults.append(f"dancers.{name}.forecast: upsample with delay: 0 looks ahead itself; use one of both")
         if self.clock.follow and self.clock.delay_ms:

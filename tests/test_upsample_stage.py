@@ -200,6 +200,49 @@ def test_a_forecast_is_nearer_than_the_last_pose_and_says_how_far_off_it_was(mod
     assert 1e3 * stage.surprise == pytest.approx(error_mm(dance, told[-120:]), rel=0.5)
 
 
+def travelling(number: int, fps: float, speed: float = 2.0) -> PoseFrame:
+    """A dancer who slides evenly, in a pose."""
+    pose = beat(number / fps)
+    return replace(pose, root_position=np.array([speed * number / fps, 1.0, 0.0]), number=number)
+
+
+@pytest.mark.parametrize("fps", [50.0, 119.88])
+@pytest.mark.parametrize("ms", [10, 33, 50, 100])
+def test_a_forecaster_who_is_always_right_is_never_surprised(model, monkeypatch, fps, ms):
+    stage = Forecast(model, ms / 1000)
+    off = np.zeros(3)
+
+    def right(_, shown):
+        there = 2.0 * (stage._keys.newest - 50.0 + ms / 1000)
+        return np.concatenate([off + [there, 1.0, 0.0], rot.to_6d(beat(0.0).rotations).ravel()])[None]
+
+    monkeypatch.setattr("server.stages.forecast.ask", right)
+    for number in range(90):
+        stage.step(travelling(number, fps), 1 / fps, {})
+    assert 1e3 * stage.surprise < 0.01  # float rounding of moments
+    off[2] = 0.02
+    for number in range(90, 690):
+        stage.step(travelling(number, fps), 1 / fps, {})
+    assert 1e3 * stage.surprise == pytest.approx(20.0, abs=0.2)  # an average of a second, after five
+
+
+def test_no_forecast_is_judged_by_frames_that_did_not_come(model):
+    stage = Forecast(model, 0.05)
+    for number in range(60):
+        stage.step(travelling(number, 120.0), 1 / 120, {})
+    before = stage.surprise
+    stage.step(replace(travelling(90, 120.0), root_position=np.array([9.0, 1.0, 0.0])), 1 / 120, {})
+    assert stage.surprise == before
+
+
+def test_a_forecaster_whose_model_raises_goes_on_the_plain_way(file, monkeypatch):
+    stage = Forecast(OnnxModel(file), 0.05)
+    monkeypatch.setattr(stage._model, "step", lambda: [].pop())
+    poses = [stage.step(travelling(number, 120.0), 1 / 120, {}) for number in range(30)]
+    assert stage.counts["model_faults"] == 29
+    assert 2.0 * 29 / 120 < poses[-1].root_position[0] < 2.0 * 29 / 120 + 0.11
+
+
 def test_another_model_is_refused_with_what_it_is():
     partner = OnnxModel(ROOT / "presets/models/salsa_duet.onnx")
     with pytest.raises(ModelError, match=r"salsa_duet\.onnx is a duet of 22 joints, no upsampler"):
@@ -241,6 +284,11 @@ OTHER = {"model": "models/salsa_duet.onnx"}
             {"dancer": {"upsample": None, "forecast": OTHER | {"ms": 200}}},
             "forecast.ms: 200",
         ),
+        ({"dancer": {"stages": ["deglitch"]}}, "dancers.dancer1.upsample: needs the standard body: put `retarget`"),
+        (
+            {"dancer": {"upsample": None, "forecast": OTHER, "stages": []}},
+            "dancers.dancer1.forecast: needs the standard body: put `retarget`",
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused_before_the_show(file, changes, says):
@@ -272,3 +320,32 @@ def test_without_keys_frames_are_danced_as_they_are(model, dance):
     pose = frame(dance, 5, 0.0)
     *_, seen = Pipeline([line], []).step("dancer1", pose)
     np.testing.assert_array_equal(seen.rotations, pose.rotations)
+
+
+def test_a_beat_that_fails_holds_its_dancer_and_nobody_else(model, dance, monkeypatch):
+    lines = [DancerLine(name, [Retarget()], 120.0, Upsample(model, 1, 120.0)) for name in ("one", "two")]
+    pipeline = Pipeline(lines, [])
+    for number in range(0, 12, 4):
+        for line in lines:
+            pipeline.key(line.name, frame(dance, number, number / 120))
+    (good,) = pipeline.step("one", beat(0.1))
+
+    def broken(*_):
+        raise IndexError("no such joint")
+
+    monkeypatch.setattr(lines[0].upsample._footing, "plant", broken)
+    (held,) = pipeline.step("one", beat(0.2))
+    (other,) = pipeline.step("two", beat(0.2))
+    np.testing.assert_array_equal(held.rotations, good.rotations)
+    assert (held.actor, held.receive_time, other.actor) == ("one", 50.2, "two")
+    assert (lines[0].faults, lines[0].last_fault) == (1, "IndexError: no such joint")
+    assert lines[1].faults == 0
+
+
+def test_a_key_that_fails_costs_no_beat(model, dance, monkeypatch):
+    line = DancerLine("dancer1", [Retarget()], 120.0, Upsample(model, 1, 120.0))
+    line.key(frame(dance, 0, 0.0))
+    monkeypatch.setattr(line.upsample, "key", lambda _: 1 / 0)
+    line.key(frame(dance, 4, 1 / 30))
+    assert line.last_fault == "ZeroDivisionError: division by zero"
+    assert line.step(beat(0.05), {}) is not None
