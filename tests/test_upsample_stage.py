@@ -214,7 +214,7 @@ def test_a_forecaster_who_is_always_right_is_never_surprised(model, monkeypatch,
 
     def right(_, shown):
         there = 2.0 * (stage._keys.newest - 50.0 + ms / 1000)
-        return np.concatenate([off + [there, 1.0, 0.0], rot.to_6d(beat(0.0).rotations).ravel()])[None]
+        return np.concatenate([off + np.array([there, 1.0, 0.0]), rot.to_6d(beat(0.0).rotations).ravel()])[None]
 
     monkeypatch.setattr("server.stages.forecast.ask", right)
     for number in range(90):

@@ -1,7 +1,7 @@
 """The dancer as they will be: a pose some tens of milliseconds ahead, told from raw frames by the upsampler's model.
 
 It hides the suit's and the server's latency from whoever sees the dancer, and from the partner. How far the forecasts
-were off is measured against what then came, between two frames on their line: `surprise`, in metres, over about a second.
+were off is measured against what then came, between two frames on their line: `surprise`, metres over about a second.
 """
 
 from __future__ import annotations
