@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from exporters.whole import write_whole
 from motion.skeleton import Array
 from motion.upsampling import Bools
 
@@ -79,17 +78,24 @@ def read_folder(folder: Path) -> Keypoints:
             row[places[name]] = rows
     confidences = np.where(table[..., 2] > 0.0, np.minimum(table[..., 2], 1.0), 0.0)
     stem = paths[0].stem.removesuffix("_keypoints").rstrip("0123456789")
-    return Keypoints(fields, np.where(confidences[..., None] > 0.0, table[..., :2], 0.0), confidences, stem)
+    read = Keypoints(fields, np.where(confidences[..., None] > 0.0, table[..., :2], 0.0), confidences, stem)
+    body = places[FIELDS[0]]
+    if not read.valid[:, body].any():
+        surest = confidences[:, body].max()
+        raise FolderError(
+            f"{folder}: nobody in any of {len(paths)} files: no keypoint of a body is surer than {surest:.2g}, "
+            f"it takes {SURE:g}"
+        )
+    return read
 
 
 def write_folder(folder: Path, keypoints: Keypoints) -> None:
-    """A file a picture, named as OpenPose names them. Each is there whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """A file a picture, named as OpenPose names them, into a folder that is there."""
     for number, (points, confidences) in enumerate(zip(keypoints.points, keypoints.confidences, strict=True)):
         numbers = np.concatenate([points, confidences[:, None]], axis=-1).round(4)
         person = {name: numbers[place].ravel().tolist() for name, place in keypoints.places.items()}
         text = json.dumps({"version": 1.3, "people": [{"person_id": [-1], **person}]})
-        write_whole(folder / f"{keypoints.stem}{number:012d}_keypoints.json", [text])
+        (folder / f"{keypoints.stem}{number:012d}_keypoints.json").write_text(text, encoding="utf-8")
 
 
 def _places(fields: Iterable[tuple[str, int]]) -> dict[str, slice]:

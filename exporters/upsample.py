@@ -28,27 +28,33 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         kind, jobs = _jobs(options.source, options.out)
+        requests = [
+            Request(
+                source=source,
+                target=target,
+                rate=options.rate,
+                method=options.method,
+                model=options.model,
+                compare=options.compare,
+                film=options.gif if number == 0 else None,
+                scale=options.scale,
+                fps=options.fps,
+            )
+            for number, (source, target) in enumerate(jobs)
+        ]
+        _check_places(kind, requests)
+        if kind == ".bvh" and options.source.is_dir():
+            options.out.mkdir(parents=True, exist_ok=True)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     refused = 0
-    for number, (source, target) in enumerate(jobs):
-        request = Request(
-            source=source,
-            target=target,
-            rate=options.rate,
-            method=options.method,
-            model=options.model,
-            compare=options.compare,
-            film=options.gif if number == 0 else None,
-            scale=options.scale,
-            fps=options.fps,
-        )
+    for request in requests:
         try:
-            print(f"{target}: {CONVERT[kind](request)}")
+            print(f"{request.target}: {CONVERT[kind](request)}")
         except (ValueError, OSError) as error:
             text = str(error)
-            print(f"error: {text if source.name in text else f'{source}: {text}'}", file=sys.stderr)
+            print(f"error: {text if request.source.name in text else f'{request.source}: {text}'}", file=sys.stderr)
             refused += 1
     return 2 if refused else 0
 
@@ -63,8 +69,8 @@ def _jobs(source: Path, out: Path) -> tuple[str, list[tuple[Path, Path]]]:
             raise ValueError(f"{source} is no .bvh file and no folder of .bvh or of OpenPose's .json")
         if out.is_dir():
             raise ValueError(f"{out} is a folder; name a file for one recording, such as {out / source.name}")
-        if out.exists() and out.samefile(source):
-            raise ValueError(f"{out} is the recording itself")
+        if out.suffix.lower() != ".bvh":
+            raise ValueError(f"{out}: a recording is written as .bvh; name it {out.with_suffix('.bvh')}")
         return ".bvh", [(source, out)]
     kinds = {kind: sorted(path for path in source.iterdir() if path.suffix.lower() == kind) for kind in CONVERT}
     found = [kind for kind, paths in kinds.items() if paths]
@@ -74,9 +80,30 @@ def _jobs(source: Path, out: Path) -> tuple[str, list[tuple[Path, Path]]]:
         )
     if out.exists() and (not out.is_dir() or out.samefile(source)):
         raise ValueError(f"{out} must be another folder than {source}, or not be there yet")
-    out.mkdir(parents=True, exist_ok=True)
     (kind,) = found
     return kind, [(source, out)] if kind == ".json" else [(path, out / path.name) for path in kinds[kind]]
+
+
+def _check_places(kind: str, requests: list[Request]) -> None:
+    """Raises ValueError where a source or another result would be written over, and for a film that cannot be made."""
+    taken = {request.source.resolve(): "the recording itself" for request in requests}
+    for request in requests:
+        for path in [*request.results, *([request.film] if request.film else [])]:
+            what = f"the film of {request.source.name}" if path == request.film else f"made of {request.source.name}"
+            if (before := taken.setdefault(path.resolve(), what)) is not what:
+                raise ValueError(f"{path} would be {what}, and is {before}; give another --out or --gif")
+        for path in request.results:
+            if kind == ".bvh" and path.is_dir():
+                raise ValueError(f"{path} is a folder; a file of that name was to be written")
+            if kind == ".json" and path.exists() and (not path.is_dir() or any(path.glob("*.json"))):
+                raise ValueError(f"{path} has .json files already, or is a file; empty it, or name another folder")
+    film = requests[0].film
+    if film is None:
+        return
+    if film.suffix.lower() != ".gif":
+        raise ValueError(f"{film}: a film is written as .gif")
+    if not film.parent.is_dir() or film.is_dir():
+        raise ValueError(f"{film}: {'that is a folder' if film.is_dir() else f'there is no folder {film.parent}'}")
 
 
 def _parser() -> argparse.ArgumentParser:

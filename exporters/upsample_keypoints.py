@@ -8,6 +8,7 @@ all where there is no model, go by a plain way.
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import binary_dilation
@@ -15,6 +16,7 @@ from scipy.ndimage import binary_dilation
 from exporters import gif
 from exporters.openpose_folder import FIELDS, Keypoints, read_folder, write_folder
 from exporters.upsampling import COMPARED, MODELS, SPLINE, PointsUpsampler, Request, frames
+from exporters.whole import together
 from motion import key_window
 from motion.skeleton import Array
 from motion.upsampling import Bools, fill_points, points_at
@@ -35,7 +37,7 @@ _BONES = (
 
 
 def convert(request: Request) -> str:
-    """Write what is asked for; says what it was. Raises ValueError and OSError."""
+    """Write what is asked for; says what it was. Raises ValueError and OSError, and then nothing is written."""
     read = read_folder(request.source)
     keys = bridged(read)
     count = frames(len(keys.points), request.rate)
@@ -44,11 +46,12 @@ def convert(request: Request) -> str:
     made = at(keys, queries, SPLINE if request.method == "model" else request.method)
     if model is not None:
         made = corrected(made, read, queries, model, request.fps)
-    write_folder(request.target, made)
-    for kind, other in COMPARED.items() if request.compare else ():
-        write_folder(request.beside(kind), at(keys, queries, other))
-    if request.film:
-        _film(request, keys, made)
+    with together() as places:
+        write_folder(places.folder(request.target), made)
+        for kind, other in COMPARED.items() if request.compare else ():
+            write_folder(places.folder(request.beside(kind)), at(keys, queries, other))
+        if request.film:
+            _film(request, places.file(request.film), keys, made)
     return f"{count} pictures from {len(keys.points)}, by {name}"
 
 
@@ -116,7 +119,7 @@ def at(keys: Keypoints, queries: Array, method: str) -> Keypoints:
     return replace(keys, points=points, confidences=points_at("linear", times, keys.confidences, queries))
 
 
-def _film(request: Request, keys: Keypoints, made: Keypoints) -> None:
+def _film(request: Request, path: Path, keys: Keypoints, made: Keypoints) -> None:
     """The body of the keys, each held until the next, and what was made of them, beside each other."""
     found = keys.points[:, :25][keys.confidences[:, :25] > 0.0]
     low, high = found.min(axis=0), found.max(axis=0)
@@ -132,4 +135,4 @@ def _film(request: Request, keys: Keypoints, made: Keypoints) -> None:
         f"{fps:g} fps": gif.Sticks(seen(keys.points, 0.0), fps, there),
         f"{more:g} fps": gif.Sticks(seen(made.points, width), more, there),
     }
-    gif.write_sticks(request.film, sticks, FILM_SECONDS)
+    gif.write_sticks(path, sticks, FILM_SECONDS)

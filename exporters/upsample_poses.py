@@ -7,12 +7,13 @@ plain ways serve it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 
 from exporters import gif
 from exporters.upsampling import COMPARED, MODELS, SPLINE, Request, Upsampler, Way, frames, pieces, plain
-from exporters.whole import write_whole
+from exporters.whole import together, write_text
 from motion import bvh_write
 from motion.clip import Clip
 from motion.load import load_clip, on_skeleton
@@ -30,11 +31,12 @@ def convert(request: Request) -> str:
     keys = _keys(request)
     way, name = chosen(request, keys)
     count = frames(len(keys), request.rate)
-    write_whole(request.target, _text(keys, request.rate, count, way))
-    for kind, method in COMPARED.items() if request.compare else ():
-        write_whole(request.beside(kind), _text(keys, request.rate, count, plain(method)))
-    if request.film:
-        _film(request, keys, way)
+    with together() as places:
+        write_text(places.file(request.target), _text(keys, request.rate, count, way))
+        for kind, method in COMPARED.items() if request.compare else ():
+            write_text(places.file(request.beside(kind)), _text(keys, request.rate, count, plain(method)))
+        if request.film:
+            _film(request, places.file(request.film), keys, way)
     return f"{count} frames at {keys.fps * request.rate:g} fps from {len(keys)} at {keys.fps:g}, by {name}"
 
 
@@ -69,9 +71,9 @@ def _text(keys: Clip, rate: float, count: int, way: Way) -> Iterator[str]:
         yield bvh_write.rows(keys.skeleton, piece.root_positions, piece.rotations)
 
 
-def _film(request: Request, keys: Clip, way: Way) -> None:
+def _film(request: Request, path: Path, keys: Clip, way: Way) -> None:
     """The keys, each held until the next, and what was made of them, beside each other."""
     before = keys[: int(FILM_SECONDS * keys.fps) + 2]
     (after, *_) = pieces(before, request.rate, way)
     moved = Clip(keys.skeleton, after.fps, after.root_positions + BESIDE, after.rotations)
-    gif.write_gif(request.film, {f"{keys.fps:g} fps": before, f"{after.fps:g} fps": moved}, FILM_SECONDS)
+    gif.write_gif(path, {f"{keys.fps:g} fps": before, f"{after.fps:g} fps": moved}, FILM_SECONDS)

@@ -49,6 +49,11 @@ class Request:
         """Where a plain way's result goes: NAME.linear.bvh beside NAME.bvh, NAME.linear beside a folder."""
         return self.target.with_name(f"{self.target.stem}.{name}{self.target.suffix}")
 
+    @property
+    def results(self) -> list[Path]:
+        """The files that will be written, or the folders of pictures; the film is no result."""
+        return [self.target, *(self.beside(name) for name in COMPARED if self.compare)]
+
 
 def plain(method: str) -> Way:
     """One of the ways of motion.upsampling."""

@@ -148,6 +148,48 @@ def test_a_run_that_fails_leaves_what_was_there(take, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made.bvh", "take.bvh"]
 
 
+def test_nothing_is_written_over_a_recording_or_another_result(take, tmp_path, capsys):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.bvh", "a.linear.bvh"):
+        (folder / name).write_bytes(take.read_bytes())
+    beside = tmp_path / "made.linear.bvh"
+    beside.write_bytes(take.read_bytes())
+    (tmp_path / "link.gif").symlink_to(take)
+    before = take.read_bytes()
+    for source, out, options in (
+        (beside, tmp_path / "made.bvh", ["--compare"]),
+        (folder, tmp_path / "out", ["--compare"]),
+        (take, tmp_path / "x.bvh", ["--gif", str(tmp_path / "link.gif")]),
+    ):
+        assert run(source, out, "--method", "linear", *options) == 2
+        assert "give another --out or --gif" in capsys.readouterr().err
+    assert beside.read_bytes() == take.read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "link.gif", "made.linear.bvh", "take.bvh"]
+
+
+@pytest.mark.parametrize(
+    ("out", "film", "said"),
+    [
+        ("made.bvh", "no/film.gif", "there is no folder"),
+        ("made.bvh", "film.mp4", "film.mp4: a film is written as .gif"),
+        ("made.bvh", "take.bvh", "give another --out or --gif"),
+        ("made.bvh", "made.bvh", "give another --out or --gif"),
+        ("made.txt", "film.gif", "a recording is written as .bvh"),
+    ],
+)
+def test_places_that_will_not_do_are_refused_before_anything_is_written(take, tmp_path, capsys, out, film, said):
+    assert run(take, tmp_path / out, "--method", "linear", "--gif", str(tmp_path / film)) == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["take.bvh"]
+
+
+def test_a_film_that_fails_leaves_nothing(take, tmp_path, monkeypatch):
+    monkeypatch.setattr("exporters.gif.write_gif", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    assert run(take, tmp_path / "made.bvh", "--method", "linear", "--compare", "--gif", str(tmp_path / "f.gif")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["take.bvh"]
+
+
 # ---- OpenPose
 
 
@@ -213,6 +255,35 @@ def test_a_film_of_pictures(pictures, tmp_path):
     assert run(pictures, tmp_path / "out", "--method", "linear", "--gif", str(film), "--fps", "7.5") == 0
     with Image.open(film) as opened:
         assert opened.n_frames > 10
+
+
+def test_pictures_of_an_earlier_run_do_not_stay_among_new_ones(pictures, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run(pictures, out, "--method", "linear", rate=8) == 0
+    assert run(pictures, out, "--method", "linear", rate=2) == 2
+    assert "out has .json files already" in capsys.readouterr().err
+    (tmp_path / "other.spline").mkdir()
+    picture(tmp_path / "other.spline", 0)
+    assert run(pictures, tmp_path / "other", "--method", "linear", "--compare", rate=2) == 2
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_run_that_fails_leaves_no_pictures(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr("exporters.gif.write_sticks", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    assert run(pictures, tmp_path / "out", "--method", "linear", "--gif", str(tmp_path / "f.gif")) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures"]
+
+
+@pytest.mark.parametrize("method", ["model", "cubic", "linear"])
+def test_somebody_who_was_never_seen_surely_is_nobody(tmp_path, capsys, method):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(3):
+        hand = body(number)[:63]
+        picture(folder, number, {"pose_keypoints_2d": body(number, sure=0.15), "hand_left_keypoints_2d": hand})
+    assert run(folder, tmp_path / "out", "--method", method, rate=2) == 2
+    assert "nobody in any of 3 files" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_keypoint_that_is_never_found_stays_so(tmp_path):
