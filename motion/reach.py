@@ -24,6 +24,7 @@ STEPS = 12
 _DONE = 1e-10  # squared metres: 0.01 mm
 _BIAS = 1e-6  # of the damping, where nothing is missing
 _FIRM = 30.0  # a half-space beside a pin of weight 1: it gives way by a thousandth of what the pin misses
+MET = 2e-3  # metres that nobody sees
 _INSIDE = 1e-3  # metres within a half-space that a point is brought
 _ROOT_MOVES, _ROOT_TURNS = 0.3, 0.5  # beside a limb's joint: a hand is reached with the arm first
 _TRUNK = {"Spine": 0.3, "Chest": 0.3, "UpperChest": 0.3, "Neck": 0.3}
@@ -40,9 +41,10 @@ class Reached:
     beyond: Array
 
     def best(self) -> int:
-        """The candidate that misses least: half-spaces first, then pins."""
+        """The first candidate that misses nothing by more than MET; if there is none, the one that misses least."""
         missed = np.square(self.errors).sum(axis=-1) + np.square(_FIRM * self.beyond).sum(axis=-1)
-        return int(np.argmin(missed))
+        met = (self.errors <= MET).all(axis=-1) & (self.beyond <= MET).all(axis=-1)
+        return int(np.argmax(met)) if met.any() else int(np.argmin(missed))
 
 
 def polish(

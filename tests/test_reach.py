@@ -129,6 +129,15 @@ def test_balance_brings_the_weight_over_the_feet_and_gives_way_to_pins():
     assert reached.errors.max() < 1e-3
 
 
+def test_of_candidates_that_miss_nothing_the_first_is_the_best():
+    root, rotations = some_poses(7, 3)
+    root[0] += [50.0, 0.0, 0.0]
+    aim = kinematics.global_positions(HUMANOID, root[2:], rotations[2:])[0, HUMANOID.index("Head")]
+    reached = reach.polish(root, rotations, Goals([Pin("Head", aim)]), 4)
+    assert reached.errors[1] > reached.errors[2]  # it was there from the start
+    assert reached.best() == 1
+
+
 def test_the_best_candidate_is_the_one_that_misses_least():
     root, rotations = some_poses(7, 3)
     root[:2] += [50.0, 0.0, 0.0]

@@ -42,14 +42,8 @@ KEYS = (
     *("candidates32_ms", "index_agreement_percent"),
 )
 MORE = (
-    *(
-        "ik_met_percent",
-        "joint_limits_percent",
-        "gmm_best_cond_loglik",
-        "gmm_inside_cond_loglik",
-        "gmm_components",
-        "question_ms",
-    ),
+    *("ik_met_percent", "joint_limits_percent", "ik_pose_mm", "neutral_pose_mm"),
+    *("gmm_best_cond_loglik", "gmm_inside_cond_loglik", "gmm_components", "question_ms"),
     *("takes", "takes_seen", "takes_judged"),
 )
 MODEL = "model"
