@@ -92,7 +92,7 @@ def draw(
     """As Drawer, of normalised values."""
     limits, wishes = (torch.nonzero(rows.amax(dim=0) > 0.0)[:, 0] for rows in (w, pull.amax(dim=1)))
     limit, wish = a.index_select(1, limits), a.index_select(1, wishes)  # (N, I, D) each
-    room, weight = b.index_select(1, limits)[:, :, None], w.index_select(1, limits)[:, :, None, None]  # (N, I, 1)
+    room, weight = (each.index_select(1, limits)[:, None] for each in (b, w))  # (N, 1, I) each
     off, pull = b.index_select(1, wishes)[:, None], pull.index_select(2, wishes)  # (N, 1, I), (N, L, I)
     rest, drawn, log_q = x[:, None], 0.0, 0.0  # (N, 1, D); from the second layer on (N, C, D)
     chosen: list[Tensor] = []
@@ -100,10 +100,10 @@ def draw(
     for layer, means in enumerate(tables.means):
         given = precision[:, layer, None]  # (N, 1, D)
         score = (given * rest) @ means.T - 0.5 * (given @ means.square().T) + tables.log_weights[layer]
-        deviation = (limit.square() * (tables.log_variance[layer].exp() * 2.0)).sum(dim=2, keepdim=True)
+        deviation = (limit.square() * (tables.log_variance[layer].exp() * 2.0)).sum(dim=2)[:, None]
         deviation = deviation.clamp(min=1e-20).sqrt()
-        inside = (room / deviation)[..., None] - ((limit @ means.T) / deviation)[:, :, None]  # (N, I, C, K)
-        score = score + (weight * _log_inside(inside)).sum(dim=1)
+        inside = (room / deviation)[..., None] - ((limit @ means.T)[:, None] / deviation[..., None])  # (N, C, I, K)
+        score = score + (weight[:, :, None] @ _log_inside(inside))[:, :, 0]
         there, strength = wish @ means.T, pull[:, layer, None]  # (N, I, K), (N, 1, I)
         score = score + (strength * off) @ there - 0.5 * (strength @ there.square())
         for number, component in enumerate(chosen):
@@ -122,7 +122,7 @@ def draw(
         else:
             log_q = log_q + kept.softmax(dim=2).gather(2, component[:, :, None])[:, :, 0].log()
             rest = rest - mean
-            room, off = room - limit @ mean.transpose(1, 2), off - mean @ wish.transpose(1, 2)
+            room, off = room - mean @ limit.transpose(1, 2), off - mean @ wish.transpose(1, 2)
         drawn = drawn + mean
         chosen.append(component)
     return drawn, log_weights, torch.stack(chosen, dim=2).to(x.dtype)
