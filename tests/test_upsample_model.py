@@ -152,6 +152,6 @@ def test_a_model_of_poses_is_refused_for_pictures_and_the_other_way(points_model
         (tmp_path / "in", model, "is no upsampler of OpenPose's points"),
         (take, points_model, "is no upsampler of the standard body's poses"),
     ):
-        out = tmp_path / f"{source.name} out"
+        out = tmp_path / f"out {source.name}"
         assert upsample.main([str(source), "--out", str(out), "--rate", "2", "--model", str(wrong)]) == 2
         assert said in capsys.readouterr().err
