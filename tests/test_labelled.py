@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Normal, kl_divergence
 
+from labelled_models import fitted, small_batch, small_model
 from made_up_takes import made_up_clip
 from motion import kinematics
 from motion import rotations as rot
@@ -14,35 +15,8 @@ from motion.skeleton import HUMANOID
 from training.labels import NONE
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
-from training.models.labelled import SCALES, Config, Labelled
+from training.models.labelled import SCALES
 from training.models.labelled_basis import metres_per_unit
-
-SETS = (("space", ("in", "out")), ("time", ("low", "medium", "high")))
-SMALL = {"window": 16, "latent": 24, "code": 8, "state": 12, "hidden": 16, "encoder": 8, "classifier": 8}
-
-
-def _model(**more: object) -> Labelled:
-    torch.manual_seed(0)
-    return Labelled(Config(**{"label_sets": SETS, **SMALL, **more}), HUMANOID)
-
-
-def _fitted(**more: object) -> Labelled:
-    model = _model(**more)
-    batch = _batch(model, 40, torch.stack([torch.randint(size, (40, 2)) for size in (2, 3)], dim=2))
-    model.fit_statistics(batch)
-    return model.eval()
-
-
-def _batch(model: Labelled, count: int, labels: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-    clip = made_up_clip(6.0, 30.0)
-    random = np.random.default_rng(0)
-    pace, begin = random.uniform(2.0, 12.0, (21, 3)), random.uniform(0.0, 6.0, (21, 3))
-    clip.rotations[:, 1:] = rot.from_euler("ZXY", 0.4 * np.sin(pace * np.arange(180)[:, None, None] / 30.0 + begin))
-    whole = pose.moves(clip.root_positions, clip.rotations, 30.0)
-    given = torch.stack([whole[start : start + 2 * model.config.window] for start in range(count)])
-    none = torch.full((count, 2, len(model.config.label_sets)), NONE)
-    return {"moves": given, "positions": pose.positions(given), "labels": none if labels is None else labels}
-
 
 # ---- closed forms
 
@@ -157,7 +131,7 @@ def test_a_mirrored_movement_is_the_mirror_image() -> None:
 
 
 def test_windows_are_decoded_step_by_step_as_they_are_at_once() -> None:
-    model = _fitted()
+    model = fitted()
     y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
     at_once = step_by_step = torch.zeros(3, model.decoder.size)
     on = torch.zeros(3, 24)
@@ -173,7 +147,7 @@ def test_windows_are_decoded_step_by_step_as_they_are_at_once() -> None:
 
 @torch.no_grad()
 def test_a_window_goes_on_where_another_ended() -> None:
-    model = _fitted(latent=300)
+    model = fitted(latent=300)
     y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
     one, state = model.decoder(torch.randn(3, 300), y, torch.zeros(3, model.decoder.size))
     z = torch.randn(3, 300)
@@ -186,14 +160,14 @@ def test_a_window_goes_on_where_another_ended() -> None:
 
 
 def test_numbers_of_a_basis_write_what_they_read() -> None:
-    model = _fitted()
+    model = fitted()
     numbers = torch.randn(5, 24)
     basis = model.decoder.basis
     torch.testing.assert_close(basis.read(basis.write(numbers)), numbers, atol=1e-4, rtol=1e-4)
 
 
 def test_an_encoder_begins_as_the_inverse_of_its_decoder() -> None:
-    model = _fitted()
+    model = fitted()
     x = model.decoder.basis.write(torch.randn(6, 24))
     labels = torch.tensor([[0, 2], [1, 1], [1, 0]]).repeat(2, 1)
     mu, _ = model.encode(x, labels)
@@ -202,9 +176,9 @@ def test_an_encoder_begins_as_the_inverse_of_its_decoder() -> None:
 
 @pytest.mark.parametrize("labelled", [0.0, 0.5, 1.0])
 def test_any_share_of_labels_trains(labelled: float) -> None:
-    model = _model()
+    model = small_model()
     labels = torch.stack([torch.randint(size, (12, 2)) for _, size in (("space", 2), ("time", 3))], dim=2)
-    batch = _batch(model, 12, torch.where(torch.rand(12, 2, 1) < labelled, labels, NONE))
+    batch = small_batch(model, 12, torch.where(torch.rand(12, 2, 1) < labelled, labels, NONE))
     model.fit_statistics(batch)
     total, parts = model.loss(batch)
     total.backward()
@@ -214,8 +188,8 @@ def test_any_share_of_labels_trains(labelled: float) -> None:
 
 
 def test_without_labels_it_is_a_plain_autoencoder() -> None:
-    model = _model(label_sets=(), scale_factor=2.0, free_bits=0.0)
-    batch = _batch(model, 8)
+    model = small_model(label_sets=(), scale_factor=2.0, free_bits=0.0)
+    batch = small_batch(model, 8)
     model.fit_statistics(batch)
     total, parts = model.loss(batch)
     assert "quality" not in parts
@@ -223,8 +197,8 @@ def test_without_labels_it_is_a_plain_autoencoder() -> None:
 
 
 def test_learned_scales_end_where_they_pay_most() -> None:
-    model = _model(scale="learned")
-    batch = _batch(model, 4)
+    model = small_model(scale="learned")
+    batch = small_batch(model, 4)
     x, seen = batch["moves"][:, :16], batch["positions"][:, :16]
     made = x + 0.3 * torch.randn_like(x)
     optimizer = torch.optim.LBFGS([model.scales], max_iter=60)
@@ -243,7 +217,7 @@ def test_learned_scales_end_where_they_pay_most() -> None:
 
 
 def test_the_divergence_comes_to_count_little_by_little() -> None:
-    model = _model(warm_up=0.5, beta=2.0)
+    model = small_model(warm_up=0.5, beta=2.0)
     model.epochs = 8
     seen = []
     for epoch in range(8):

@@ -1,8 +1,8 @@
 """The labelled partner as it runs live: it dances on by itself, as labels say, near the dancer.
 
-The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, at
-most twice, and what is shown lies between its last two moves. Every window it draws a new z; labels count from the
-moment on that they change. State is a vector for each thing that is kept, zeros are a beginning.
+The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, and
+what is shown lies between its last two moves. In a show of fewer than 30 frames a second it moves at every one, and so
+dances more slowly. Every window it draws a new z; labels count from the moment on that they change.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from training.models import labelled_pose as pose
 from training.models.labelled import Labelled
 from training.models.labelled_takes import FPS
 
-MOVES = 2  # of the model in one frame, at most: a show of 15 frames a second still keeps its time
+MOVES = 1  # of the model in one frame, at most: a show of 15 frames a second still keeps its time
 ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 0.8  # how much of what is beyond that they come back in a second
 APART = 1.5  # metres between dancer and partner
@@ -64,23 +64,21 @@ class LabelledStep(nn.Module):
         home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # of the hips: a joint of the root
 
         # 1. Is it time for a move? The first frame makes one, too.
-        alive, number, elapsed = clock.split(1, dim=1)
-        at, yaw = torch.where(alive > 0.5, place[:, :2], home), place[:, 2:]
-        elapsed = torch.where(alive > 0.5, elapsed + dt * FPS, torch.ones_like(elapsed))
+        moves, number, elapsed = clock.split(1, dim=1)  # moves made so far, up to two
+        at, yaw = torch.where(moves > 0.5, place[:, :2], home), place[:, 2:]
+        elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, torch.ones_like(elapsed))
 
-        # 2. The model's moves; the place is that of the move before the last.
-        for _ in range(MOVES):
-            due = elapsed >= 1.0
-            drawn = torch.where(number < 0.5, noise * variety, z)
-            _, on_next, mind_next = self.model.decoder.step(drawn, y, number, on, mind)
-            _, last, _, _ = self.model.decoder.parts(mind)
-            at_last, yaw_last = _advanced(at, yaw, last, torch.ones_like(elapsed) * (alive > 0.5))
-            z, on, mind = (torch.where(due, new, old) for new, old in ((drawn, z), (on_next, on), (mind_next, mind)))
-            at, yaw = torch.where(due, at_last, at), torch.where(due, yaw_last, yaw)
-            number = torch.where(due, torch.where(number > self.config.window - 1.5, 0.0, number + 1.0), number)
-            elapsed = torch.where(due, elapsed - 1.0, elapsed)
-            alive = torch.ones_like(alive)
-        elapsed = elapsed.clamp(max=0.999)
+        # 2. The move; the place is that of the move before the last.
+        due = elapsed >= 1.0
+        drawn = torch.where(number < 0.5, noise * variety, z)
+        _, on_next, mind_next = self.model.decoder.step(drawn, y, number, on, mind)
+        _, last, _, _ = self.model.decoder.parts(mind)
+        at_next, yaw_next = _advanced(at, yaw, last, (moves > 1.5).to(last))
+        number_next = torch.where(number > self.config.window - 1.5, torch.zeros_like(number), number + 1.0)
+        after = ((drawn, z), (on_next, on), (mind_next, mind), (at_next, at), (yaw_next, yaw), (number_next, number))
+        z, on, mind, at, yaw, number = (torch.where(due, new, old) for new, old in after)
+        moves = (moves + due.to(moves)).clamp(max=2.0)
+        elapsed = torch.where(due, elapsed - 1.0, elapsed).clamp(max=0.999)
 
         # 3. Whoever goes too far comes back.
         away = home - at
@@ -96,7 +94,8 @@ class LabelledStep(nn.Module):
         left = torch.cat([shown_yaw.cos(), -shown_yaw.sin()], dim=1)
         turns = torch.cat([(kinematics.heading_matrix(left) @ turns[:, 0])[:, None], turns[:, 1:]], dim=1)
         partner = torch.cat([root, kinematics.sixd_from_matrices(turns).flatten(1)], dim=1)
-        return partner, torch.cat([alive, number, elapsed], dim=1), z, on, mind, torch.cat([at, yaw], dim=1)
+        clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
+        return partner, clock, z, on, mind, place
 
     def between(self, dials: tuple[Tensor, ...], like: Tensor) -> Tensor:
         """Labels as the networks are given them (B, Y): where a dial stands between two, so much of each."""
