@@ -163,6 +163,8 @@ class Desk:
             return
         if (fault := check(PLACE + wish, numbers)) is not None:
             raise ValueError(fault)
+        if stays := [why for wishes in asked if (why := wishes.stays(PLACE + wish))]:
+            raise ValueError(stays[0])
         if full := [wishes for wishes in asked if not wishes.room(wish)]:
             raise ValueError(full[0].full(wish))
         self.changes.put(ControlChange(f"{partner}{PLACE}{wish}", numbers))

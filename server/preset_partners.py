@@ -49,7 +49,7 @@ class Sampling(Section):
     @field_validator("wishes")
     @classmethod
     def _can_be_wished(cls, wishes: dict[str, Numbers]) -> dict[str, Numbers]:
-        told = Wishes()
+        told = Wishes(moves=True)  # that a model draws motion is known when it is opened
         for name, value in wishes.items():
             numbers = several(value)
             if (fault := check(PLACE + name, numbers)) is not None:

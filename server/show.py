@@ -13,7 +13,7 @@ from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import Preset, PresetError
 from server.preset_dancers import DancerStages
 from server.preset_partners import Sampling
-from server.stages import Stage
+from server.stages import Stage, sample_wishes
 from server.stages.anticipation import Anticipation
 from server.stages.calibrate import Calibrate
 from server.stages.deglitch import Deglitch
@@ -24,6 +24,7 @@ from server.stages.partner import Partner
 from server.stages.retarget import Retarget
 from server.stages.safety import Safety
 from server.stages.sample import Sample
+from server.stages.sampled_partner import SampledPartner
 from server.stages.sides import Sides
 from server.stages.smooth import Smooth
 from server.stages.stillness import Stillness
@@ -48,10 +49,12 @@ def partner_stages(model: Stage) -> list[Stage]:
     return [model if "anticipation" in own else Anticipation(model), *after]
 
 
-def sample_stage(asked: Sampling, seed: tuple[int, ...], worker: Worker = inline) -> Sample:
+def sample_stage(
+    asked: Sampling, wishes: sample_wishes.Wishes, seed: tuple[int, ...], worker: Worker = inline
+) -> Sample:
     """A partner's. Raises ModelError when the model draws no poses."""
     model = None if asked.model is None else OnnxModel(asked.model)
-    return Sample(model, (*seed, 1), asked.every, asked.start(), worker)
+    return Sample(model, (*seed, 1), asked.every, wishes, worker)
 
 
 def calibrate_stage(dancer: DancerStages, calibration: Calibration | None = None) -> Calibrate:
@@ -96,19 +99,30 @@ def build_pipeline(
     start: dict[str, Setting] = {}
     for place, (name, settings) in enumerate(preset.partners.items()):
         try:
-            partner = model_stage(OnnxModel(settings.model, settings.device), (seed, place), worker)
+            model = OnnxModel(settings.model, settings.device)
+            moves = model.manifest.kind == "sampler"
+            wishes = sample_wishes.Wishes() if settings.sample is None else settings.sample.start()
+            wishes.moves = moves
+            partner: Stage
+            if moves:
+                partner = SampledPartner(model, (seed, place), wishes, worker)
+            else:
+                partner = model_stage(model, (seed, place), worker)
         except ModelError as error:
             faults.append(f"{path}: partners.{name}.model: {error}")
             continue
         before: list[Stage] = []
         after: list[Stage] = []
-        if settings.sample is not None:
+        if settings.sample is not None or moves:
             try:
-                sample = sample_stage(settings.sample, (seed, place), worker)
+                sample = sample_stage(settings.sample or Sampling(pins={}, wishes={}), wishes, (seed, place), worker)
             except ModelError as error:
                 faults.append(f"{path}: partners.{name}.sample.model: {error}")
                 continue
             before, after = [sample.watch], [sample]
+        faults += [
+            f"{path}: partners.{name}.sample.wishes.{why}" for wish in wishes.told if (why := wishes.stays(wish))
+        ]
         limits = settings.safety
         line = PartnerLine(
             name,

@@ -28,7 +28,10 @@ _ABOUT = {  # what comes after the point, or after the kind where there is no po
     "keep_away": ("x z radius", ""),
     "apart": ("distance", ""),
     "floor": ("height", ""),
+    "goto": ("x z", ""),
+    "facing": ("degrees", ""),
 }
+WAYS = ("goto", "facing")  # what only a sampler of motion can do
 _OF_POINTS = ("pin", "limit", "prior")
 
 
@@ -115,14 +118,19 @@ class Circle(NamedTuple):
 
 @dataclass
 class Wishes:
-    """One partner's. Everything by name without `sample/`; `follow`: pins to joints of the dancer, by point."""
+    """One partner's. Everything by name without `sample/`; follow: pins to joints of the dancer, by point; moves:
+    whether the partner can be told where to go.
+    """
 
     told: dict[str, tuple[float, ...]] = field(default_factory=dict)
     follow: Mapping[str, str] = field(default_factory=dict)
+    moves: bool = False
 
     def obey(self, name: str, numbers: Sequence[float]) -> bool:
         """Takes a wish in or back; False for one that cannot be, or for which there is no more room."""
         if check(name, numbers) is not None:
+            return False
+        if self.stays(name) is not None:
             return False
         wish = name.removeprefix(PLACE)
         kind, _, rest = wish.partition("/")
@@ -136,6 +144,15 @@ class Wishes:
         else:
             return False
         return True
+
+    def stays(self, name: str) -> str | None:
+        """Why the partner cannot be told so, in words; None when they can."""
+        kind = name.removeprefix(PLACE)
+        if kind in WAYS and not self.moves:
+            return (
+                f"{kind}: only a partner whose model draws motion goes where they are told (kind `sampler`, of motion)"
+            )
+        return None
 
     def room(self, wish: str) -> bool:
         """Whether there are slots for a wish that is told without `sample/`."""
@@ -165,17 +182,31 @@ class Wishes:
 
     def half_spaces(self, positions: Array, dancer: Array | None) -> list[HalfSpace]:
         """Limits as planes: a circle's at the side where the body is. positions: global (22, 3), of the body."""
-        found: list[HalfSpace] = []
-        for wish, numbers in self.told.items():
-            kind, _, point = wish.partition("/")
-            if kind == "limit":
-                found.append(HalfSpace(point, (numbers[0], numbers[1], numbers[2]), numbers[3]))
-            elif kind == "floor":
-                found += [HalfSpace(end, (0.0, -1.0, 0.0), -numbers[0]) for end in _ENDS]
+        found = [HalfSpace(*limit) for limit in self.limits]
+        if "floor" in self.told:
+            found += [HalfSpace(end, (0.0, -1.0, 0.0), -self.told["floor"][0]) for end in _ENDS]
         for circle in self.circles(dancer):
             normal, limit = circle.tangent(positions[0])
             found += [HalfSpace(point, tuple(normal.tolist()), limit) for point in circle.points]
         return found
+
+    @property
+    def goto(self) -> tuple[float, float] | None:
+        """Where on the floor the partner is to go, x and z."""
+        told = self.told.get("goto")
+        return None if told is None else (told[0], told[1])
+
+    @property
+    def facing(self) -> float | None:
+        """Where the partner is to look, radians from +Z to +X."""
+        told = self.told.get("facing")
+        return None if told is None else math.radians(told[0])
+
+    @property
+    def limits(self) -> list[tuple[str, tuple[float, float, float], float]]:
+        """Points and the half-spaces, normal and distance, that they are to stay in."""
+        told = ((wish.partition("/"), numbers) for wish, numbers in self.told.items())
+        return [(point, (n[0], n[1], n[2]), n[3]) for (kind, _, point), n in told if kind == "limit"]
 
     @property
     def about_dancer(self) -> bool:

@@ -1,0 +1,179 @@
+"""A partner whose every next half second is drawn anew, by a model that can be told where to go and what to keep to.
+
+The dancer's frames and what was shown of the partner are kept at the model's rate. Every HOP frames a worker is asked
+for a plan (`motion_plan`), which is taken up DUE frames later, however early it was ready, so that a show repeats;
+what differs between two plans melts away (`motion.inertia`), and a foot that stands is held where it stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from concurrent.futures import Future
+from dataclasses import replace
+
+import numpy as np
+
+from motion import kinematics
+from motion import rotations as rot
+from motion.ground_frames import facing
+from motion.inertia import Inertia, Moving
+from motion.limbs import LEGS, bent
+from motion.manifest import Param
+from motion.motion_layout import GROUPS, RATE
+from motion.motion_vectors import Track
+from motion.skeleton import HUMANOID, Array
+from server.onnx_model import OnnxModel
+from server.params import Knobs
+from server.protocols.frames import PoseFrame
+from server.stages.motion_plan import Asked, Plan, Planner
+from server.stages.sample_wishes import Wishes
+from server.stages.worker import Worker, inline
+
+HOP, DUE = 4, 1  # frames at RATE
+MEMORY = 1 - GROUPS[0][0]  # frames of the past that a question has
+BESIDE = 0.9  # metres in front of a dancer where a partner begins
+SLOW, QUICK, LOW = 0.45, 0.9, 0.05  # m/s at which a foot is held, and let go; metres over the lowest toe
+HOLD_SECONDS, LONGEST = 0.1, 0.15  # of taking hold of a foot; metres it is held back
+_FEET = [HUMANOID.index(limb.end) for limb in LEGS]
+_TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
+_EARLY = 1e-4  # of a frame
+
+
+class SampledPartner:
+    """wishes: what is told over /sample, shared with the partner's `Sample`. Raises ModelError as `Planner`."""
+
+    params: tuple[Param, ...] = (
+        Param("variety", 0.2, 0.0, 1.5, 0.3, "how far the partner strays from what is most to be expected"),
+    )
+
+    def __init__(self, model: OnnxModel, seed: int | tuple[int, ...], wishes: Wishes, worker: Worker = inline) -> None:
+        self.model, self.wishes, self.counts = model, wishes, Counter[str]()
+        self.infeasible: tuple[str, ...] = ()
+        self._plan_of, self._run = Planner(model, seed), worker()
+        self._inertia, self._feet = Inertia(), _Feet()
+        self._asked: tuple[int, Future[Plan]] | None = None
+        self._plan: Plan | None = None
+        self._last: PoseFrame | None = None
+        self._time, self._grid = 0.0, 0
+        self._dancer: list[tuple[Array, Array]] = []
+        self._partner: list[tuple[Array, Array]] = []
+        self._shown: list[tuple[Array, Array]] = []  # the newest two
+
+    def reset(self) -> None:
+        """Starts over beside the dancer's next frame, with the same chances as the first time."""
+        self._plan_of.reset()
+        self._inertia.reset()
+        self._asked, self._plan, self._last = None, None, None
+
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        if self._last is None:
+            self._begin(frame)
+        else:
+            self._hear(self._last, frame, dt, params)
+        self._last = frame
+        assert self._plan is not None
+        root, rotations = self._inertia.step(*self._plan.at(self._time * RATE), dt)
+        rotations = self._feet.hold(root, rotations, dt)
+        self._shown = [*self._shown[-1:], (root, rotations)]
+        return replace(frame, skeleton=HUMANOID, root_position=root, rotations=rotations)
+
+    def _begin(self, frame: PoseFrame) -> None:
+        """The partner stands before the dancer, as if both had always stood like this."""
+        yaw = float(facing(frame.rotations[0]))
+        ahead = np.array([math.sin(yaw), 0.0, math.cos(yaw)])
+        if self._shown:
+            here = self._shown[-1]
+        else:
+            root = frame.root_position * [1.0, 0.0, 1.0] + BESIDE * ahead + [0.0, HUMANOID.offsets[0, 1], 0.0]
+            rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
+            rotations[0] = rot.yaw(yaw + math.pi)
+            here = root, rotations
+        self._time, self._grid = 0.0, 0
+        self._dancer = [(frame.root_position, frame.rotations)] * MEMORY
+        self._partner = [here] * MEMORY
+        self._plan = Plan(0, np.repeat(here[0][None], 2, axis=0), np.repeat(here[1][None], 2, axis=0))
+
+    def _hear(self, last: PoseFrame, frame: PoseFrame, dt: float, params: Knobs) -> None:
+        """Puts the time since the last frame on the grid; asks, and takes what is due, where a frame of it has come."""
+        before, self._time = self._time, self._time + dt
+        newest = math.floor(self._time * RATE + _EARLY)
+        for number in range(self._grid + 1, min(newest, self._grid + 2 * MEMORY) + 1):
+            share = min(max((number / RATE - before) / dt, 0.0), 1.0)
+            root = last.root_position + share * (frame.root_position - last.root_position)
+            self._dancer = [*self._dancer[1 - MEMORY :], (root, rot.slerp(last.rotations, frame.rotations, share))]
+            self._partner = [*self._partner[1 - MEMORY :], self._shown[-1]]
+            self._grid = number
+            self._take(dt)
+            if number % HOP == 0:
+                self._ask(params)
+        self._grid = newest
+
+    def _ask(self, params: Knobs) -> None:
+        if self._asked is not None:
+            self.counts["left_out_plans"] += 1
+            return
+        wishes, dancer = self.wishes, _track(self._dancer)
+        asked = Asked(
+            self._grid,
+            _track(self._partner),
+            dancer,
+            float(params["variety"]),
+            wishes.goto,
+            wishes.facing,
+            tuple(wishes.circles(dancer.positions[-1])),
+            tuple(wishes.limits),
+        )
+        self._asked = self._grid, self._run(lambda: self._plan_of(asked))
+
+    def _take(self, dt: float) -> None:
+        """A plan that is due takes over; what was shown until now melts into it. Raises what the worker raised."""
+        if self._asked is None or self._plan is None:
+            return
+        asked, future = self._asked
+        if self._grid < asked + DUE:
+            return
+        if not future.done():
+            self.counts["late_plans"] += self._grid == asked + DUE
+            return
+        self._asked = None
+        plan = future.result()
+        now = self._time * RATE
+        if len(self._shown) == 2:
+            coming = Moving.of(plan.at(now - dt * RATE), plan.at(now), dt)
+            self._inertia.seam(Moving.of(self._shown[0], self._shown[1], dt), coming)
+        self._plan, self.infeasible = plan, plan.infeasible
+
+
+class _Feet:
+    """Feet that stand are held where they stand, and let go when the dance takes them away."""
+
+    def __init__(self) -> None:
+        self._held, self._places = np.zeros(2), np.zeros((2, 3))
+        self._last: Array | None = None
+        self._stands = np.zeros(2, dtype=bool)
+
+    def hold(self, root: Array, rotations: Array, dt: float) -> Array:
+        """The rotations with held feet at their places."""
+        body = kinematics.forward(HUMANOID, root, rotations)
+        feet, toes = body[0][_FEET], body[0][_TOES]
+        last, self._last = self._last, feet
+        if last is None or dt <= 0.0:
+            return rotations
+        speed = np.hypot(*(feet - last)[:, [0, 2]].T) / dt
+        high = toes[:, 1] - toes[:, 1].min()
+        far = np.hypot(*(feet - self._places)[:, [0, 2]].T) > LONGEST
+        begins = ~self._stands & (speed < SLOW) & (high < LOW)
+        self._places = np.where(begins[:, None] & (self._held == 0.0)[:, None], feet, self._places)
+        ends = self._stands & ((speed > QUICK) | (high > 2.0 * LOW) | far)
+        self._stands = (self._stands | begins & ((self._held == 0.0) | ~far)) & ~ends
+        self._held = np.clip(self._held + np.where(self._stands, dt, -dt) / HOLD_SECONDS, 0.0, 1.0)
+        if not self._held.any():
+            return rotations
+        eased = self._held * self._held * (3.0 - 2.0 * self._held)
+        shifts = eased[:, None] * (self._places - feet) * [1.0, 0.0, 1.0]
+        return bent(HUMANOID, body, rotations, LEGS, shifts)
+
+
+def _track(poses: list[tuple[Array, Array]]) -> Track:
+    return Track(np.array([root for root, _ in poses]), np.array([rotations for _, rotations in poses]))
