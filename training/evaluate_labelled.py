@@ -1,0 +1,270 @@
+"""What a labelled partner can do, measured on takes that it has not seen and on what it makes up.
+
+Everything about labels is judged by training.evaluate_judge and, where labels are proxies, by the figure that they are
+tertiles of. Figures that cannot be had are NaN. Keys are those of a scorecard; see docs/labelled.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from motion.metrics import distributions
+from training import labels_proxy
+from training.evaluate_judge import Judge
+from training.labels import NONE
+from training.models import labelled_losses as losses
+from training.models import labelled_pose as pose
+from training.models.labelled import Labelled
+from training.models.labelled_takes import FPS, Labelling, Take
+
+Array = NDArray[np.float64]
+Row = dict[str, float]
+DRAWN = 600  # windows made from the prior
+PAIRS, SAME_PAIRS = 200, 70  # as PirouNet has them: of any labels, and of each label
+CHANGES, SECONDS_AFTER = 48, 1.0  # changes of a label on stage, and how long after each steps are watched
+TILES = ((0.1, 3, 0.80), (0.2, 3, 0.75), (0.4, 1, 0.75))  # PirouNet's: size, windows more than, share of the label
+
+
+@dataclass(frozen=True)
+class Real:
+    """Windows of recordings: moves (N, T, WIDTH), labels (N, sets), and which take (N,) each is of."""
+
+    moves: Tensor
+    labels: Tensor
+    takes: Tensor
+
+    @classmethod
+    def of(cls, takes: Sequence[Take], labelling: Labelling, stride: int) -> Real:
+        """Every `stride`th window of takes."""
+        moves, labels, places = [], [], []
+        for place, take in enumerate(takes):
+            for dancer in take.dancers:
+                if len(dancer) >= labelling.window:
+                    given = pose.moves(dancer.root, dancer.rotations, FPS).unfold(0, labelling.window, stride)
+                    moves.append(given.transpose(1, 2))
+                    labels.append(torch.from_numpy(labelling.windows(dancer)[::stride]))
+                    places.append(torch.full((len(given),), place))
+        if not moves:
+            raise ValueError(f"no take is as long as a window of {labelling.window} frames")
+        return cls(torch.cat(moves), torch.cat(labels), torch.cat(places))
+
+
+def figures(model: Labelled, judge: Judge, real: Real, seed: int) -> Row:
+    """All figures for one seed."""
+    random = torch.Generator().manual_seed(seed)
+    drawn = draw(model, random)
+    row = reading(model, real) | ceiling(judge, real) | recognised(model, judge, drawn)
+    row |= {f"tile_{key}": value for key, value in recognised(model, judge, tiles(model, real, random)).items()}
+    row |= spread(judge, real, drawn) | same_z(model, random)
+    return row | {"label_change_step_ratio": label_change(model, real, random)}
+
+
+# ---- what is read of recordings
+
+
+def reading(model: Labelled, real: Real) -> Row:
+    """Of unseen windows: the classifier's accuracy and macro-F1, how much has the commonest label, the divergence, and
+    how far joints are from where they were when mu is danced under the labels that the classifier says.
+    """
+    predicted = classified(model, real.moves)
+    mu, logvar = model.encode(real.moves, predicted)
+    made, _ = model.generate(mu, predicted)
+    off = (pose.positions(made) - pose.positions(real.moves)).norm(dim=-1)
+    row = {"kl_nats": losses.divergence(mu, logvar).mean().item(), "reconstruction_mm": 1000.0 * off.mean().item()}
+    scores = [_scores(predicted[:, column], real.labels[:, column]) for column in range(real.labels.shape[1])]
+    return row | {key: float(np.mean([score[key] for score in scores])) for key in (scores[0] if scores else ())}
+
+
+@torch.no_grad()
+def classified(model: Labelled, moves: Tensor) -> Tensor:
+    """The labels' numbers (N, sets) that the model's own classifier says."""
+    said = model.classifier(moves, pose.positions(moves))
+    return (
+        torch.stack([each.argmax(dim=1) for each in said], dim=1) if said else model.choices[:1].expand(len(moves), 0)
+    )
+
+
+def confusion(predicted: Tensor, truth: Tensor, size: int) -> Array:
+    """Counts (size, size): a row a true label, a column what was said; without what nobody has labelled."""
+    known = truth != NONE
+    counts = np.zeros((size, size))
+    np.add.at(counts, (truth[known].numpy(), predicted[known].numpy()), 1.0)
+    return counts
+
+
+def _scores(predicted: Tensor, truth: Tensor) -> Row:
+    counts = confusion(predicted, truth, int(max(predicted.max(), truth.max())) + 1)
+    total, right = max(counts.sum(), 1.0), np.diag(counts)
+    f1 = 2.0 * right / np.maximum(counts.sum(axis=0) + counts.sum(axis=1), 1.0)
+    return {
+        "accuracy_percent": 100.0 * right.sum() / total,
+        "macro_f1": 100.0 * float(f1.mean()),
+        "majority_f1": 100.0 * counts.sum(axis=1).max() / total,
+    }
+
+
+def ceiling(judge: Judge, real: Real) -> Row:
+    """How often the judge is right about recordings."""
+    said, _ = judge.judge(real.moves)
+    known = real.labels != NONE
+    right = (said == real.labels)[known]
+    return {"classifier_ceiling_percent": 100.0 * right.float().mean().item() if len(right) else float("nan")}
+
+
+# ---- what is made up
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Windows that were made up, moves (N, T, WIDTH), and the labels (N, sets) that were asked for."""
+
+    moves: Tensor
+    labels: Tensor
+
+
+def draw(model: Labelled, random: torch.Generator, count: int = DRAWN) -> Drawn:
+    """From the prior: z ~ N(0, 1), as many windows of every label; half of them go on where another ended."""
+    labels = model.choices[torch.arange(count) % len(model.choices)]
+    first, second = (torch.randn(count, model.config.latent, generator=random) for _ in range(2))
+    before = model.choices[torch.randint(len(model.choices), (count,), generator=random)]
+    _, state = model.generate(first, before)
+    state = torch.where((torch.arange(count) // len(model.choices) % 2 == 0)[:, None], torch.zeros_like(state), state)
+    return Drawn(model.generate(second, labels, state)[0], labels)
+
+
+def tiles(model: Labelled, real: Real, random: torch.Generator, each: int = 100) -> Drawn:
+    """As PirouNet draws: from tiles of the plane of a label's two largest components in which many recordings of that
+    label lie, and few of others. Only of the first label set.
+    """
+    made, asked = [], []
+    if not real.labels.shape[1]:
+        return Drawn(real.moves[:0], real.labels[:0])
+    known = (real.labels != NONE).all(dim=1)
+    mu, _ = model.encode(real.moves[known], real.labels[known])
+    truth = real.labels[known]
+    for label, (size, least, share) in enumerate(TILES[: model.config.sizes[0]]):
+        own = mu[truth[:, 0] == label]
+        if len(own) < 3:
+            continue
+        middle = own.mean(dim=0)
+        _, _, axes = torch.linalg.svd(own - middle, full_matrices=False)
+        place = torch.floor((mu - middle) @ axes[:2].T / size).long()  # (N, 2)
+        found, which = torch.unique(place, dim=0, return_inverse=True)
+        every = torch.bincount(which, minlength=len(found))
+        of_label = torch.bincount(which[truth[:, 0] == label], minlength=len(found))
+        good = found[(of_label > least) & (of_label > share * every)]
+        if len(good):
+            chosen = good[torch.randint(len(good), (each,), generator=random)]
+            plane = (chosen + torch.rand(each, 2, generator=random)) * size
+            made.append(middle + plane @ axes[:2])
+            rest = model.choices[torch.randint(len(model.choices), (each,), generator=random)].clone()
+            rest[:, 0] = label
+            asked.append(rest)
+    if not made:
+        return Drawn(real.moves[:0], real.labels[:0])
+    labels = torch.cat(asked)
+    return Drawn(model.generate(torch.cat(made), labels)[0], labels)
+
+
+def recognised(model: Labelled, judge: Judge, drawn: Drawn) -> Row:
+    """How much of what was asked for the judge sees, and how much has its figure in the tertile asked for."""
+    if not drawn.labels.numel():
+        return {"label_recognised_percent": float("nan"), "requested_tertile_percent": float("nan")}
+    said, _ = judge.judge(drawn.moves)
+    tertile = [
+        labels_proxy.labelled(_figure(name, drawn.moves), model.config.thresholds[name])
+        == drawn.labels[:, column].numpy()
+        for column, (name, _) in enumerate(model.config.label_sets)
+        if name in model.config.thresholds
+    ]
+    return {
+        "label_recognised_percent": 100.0 * (said == drawn.labels).float().mean().item(),
+        "requested_tertile_percent": 100.0 * float(np.mean(tertile)) if tertile else float("nan"),
+    }
+
+
+def spread(judge: Judge, real: Real, drawn: Drawn) -> Row:
+    """Distances in what the judge knows of windows: of made to real ones (FID), and how far apart made ones are, of any
+    labels and of one, over how far apart real ones are.
+    """
+    known = (real.labels != NONE).all(dim=1)
+    (_, truth), (_, made) = judge.judge(real.moves[known]), judge.judge(drawn.moves)
+    of_takes = [truth[real.takes[known] == take].numpy().astype(np.float64) for take in real.takes[known].unique()]
+    floor = distributions.floor([each for each in of_takes if len(each) > 1])
+    apart = _apart(made, drawn.labels), _apart(truth, real.labels[known])
+    return {
+        "fid": distributions.fid(truth.double().numpy(), made.double().numpy()),
+        "fid_floor": floor.median,
+        "diversity_ratio": apart[0][0] / apart[1][0],
+        "multimodality_ratio": apart[0][1] / apart[1][1],
+    }
+
+
+def _apart(known: Tensor, labels: Tensor, seed: int = 0) -> tuple[float, float]:
+    """Mean distance of PAIRS pairs, and of SAME_PAIRS pairs of every combination of labels."""
+    random = np.random.default_rng(seed)
+    values = known.double().numpy()
+
+    def mean(places: NDArray[np.int64], count: int) -> float:
+        if len(places) < 2:
+            return float("nan")
+        pairs = random.choice(places, (count, 2))
+        return float(np.linalg.norm(values[pairs[:, 0]] - values[pairs[:, 1]], axis=1).mean())
+
+    _, which = torch.unique(labels, dim=0, return_inverse=True)
+    same = [mean(np.flatnonzero(which.numpy() == each), SAME_PAIRS) for each in range(int(which.max()) + 1)]
+    return mean(np.arange(len(values)), 5 * PAIRS), float(np.nanmean(same))
+
+
+def same_z(model: Labelled, random: torch.Generator, count: int = 200) -> Row:
+    """In how many of so many z the labels of a proxy's set, one after another, bring more and more of its figure."""
+    orders = []
+    for column, (name, of_set) in enumerate(model.config.label_sets):
+        if name in model.config.thresholds:
+            z = torch.randn(count, model.config.latent, generator=random)
+            labels = model.choices[torch.randint(len(model.choices), (count,), generator=random)].clone()
+            risen = []
+            for label in range(len(of_set)):
+                labels[:, column] = label
+                risen.append(_figure(name, model.generate(z, labels)[0]))
+            orders.append((np.diff(np.stack(risen), axis=0) > 0.0).all(axis=0).mean())
+    return {"same_z_order_percent": 100.0 * float(np.mean(orders)) if orders else float("nan")}
+
+
+@torch.no_grad()
+def label_change(model: Labelled, real: Real, random: torch.Generator, half_life: float = 0.25) -> float:
+    """The largest step of a joint in the second after labels change on stage, over the largest of recordings."""
+    if len(model.choices) < 2:
+        return float("nan")
+    frames, decoder = model.config.window, model.decoder
+    z = torch.randn(3, CHANGES, model.config.latent, generator=random)
+    chosen = torch.randint(len(model.choices), (2, CHANGES), generator=random)
+    old, new = (model.onehot(model.choices[each]) for each in chosen)
+    at = torch.randint(frames, (CHANGES,), generator=random)  # in the second window
+    on, state = torch.zeros(CHANGES, model.config.latent), torch.zeros(CHANGES, decoder.size)
+    moves, y = [], old
+    keep = 0.5 ** (1.0 / (FPS * half_life))
+    for step in range(3 * frames):
+        y = torch.where((step - frames >= at)[:, None], new + (y - new) * keep, y)
+        move, on, state = decoder.step(z[step // frames], y, torch.full((CHANGES, 1), float(step % frames)), on, state)
+        moves.append(move)
+    steps = _steps(torch.stack(moves, dim=1))  # (CHANGES, 3 · frames - 1)
+    since = torch.arange(3 * frames - 1)[None] - (frames + at[:, None])
+    watched = steps[(since >= -1) & (since < SECONDS_AFTER * FPS)]
+    return (watched.max() / _steps(real.moves).max()).item()
+
+
+def _steps(moves: Tensor) -> Tensor:
+    """The largest step of a joint, frame by frame (N, T - 1), in metres."""
+    return pose.on_stage(moves, pose.positions(moves), FPS).diff(dim=1).norm(dim=-1).amax(dim=-1)
+
+
+def _figure(name: str, moves: Tensor) -> Array:
+    world = pose.on_stage(moves, pose.positions(moves), FPS)
+    return labels_proxy.FIGURES[name](world.double().numpy(), FPS)

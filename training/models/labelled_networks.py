@@ -1,0 +1,193 @@
+"""The labelled partner's networks: encoder, decoder and classifier, and what labels do to a basis's numbers.
+
+Encoder and decoder begin as what the basis does in closed form; they learn what is missing.
+Shapes: B windows or N rows of them, T frames, J joints, Y numbers of labels.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from training.models import labelled_pose as pose
+from training.models.labelled_basis import Basis
+from training.models.labelled_takes import FPS
+
+if TYPE_CHECKING:
+    from training.models.labelled import Config
+
+HARMONICS = 6  # of where in a window a step is
+SURE = 0.3  # deviation of a z that encoding begins with
+PRIOR_WINDOWS = 40.0  # windows like any other that every label is thought to have, beside its own
+
+
+class Encoder(nn.Module):
+    """Windows, as the basis reads them, and labels → mu, logvar. It begins as the inverse of the decoder."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        size = sum(config.sizes)
+        self.layers = nn.Sequential(nn.Linear(config.latent + size, config.encoder), nn.SiLU())
+        self.out = nn.Linear(config.encoder + size, 2 * config.latent)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        with torch.no_grad():
+            self.out.bias[config.latent :] = 2.0 * math.log(SURE)
+
+    def forward(self, numbers: Tensor, y: Tensor, style: Style) -> tuple[Tensor, Tensor]:
+        """mu and logvar (N, latent) of what the basis reads (N, latent) under labels y (N, Y)."""
+        plain = (numbers - style.shift) / style.scale
+        read = self.layers(torch.cat([numbers.clamp(-5.0, 5.0), y], dim=1))
+        mu, logvar = self.out(torch.cat([read, y], dim=1)).chunk(2, dim=1)
+        return plain + mu, logvar.clamp(-8.0, 2.0)
+
+
+class Decoder(nn.Module):
+    """[z, y] at every step → moves: what the basis makes of z in the way of y, and what a recurrent network adds.
+
+    A step also knows where in its window it is. A state (N, size) is the network's, the last two moves, and whether
+    there were any: zeros are a beginning.
+    """
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        labels = sum(config.sizes)
+        self.window, self.inner = config.window, config.state
+        self.size = config.state + 2 * pose.WIDTH + 1
+        self.basis = Basis(config.window, config.latent)
+        self.scale = nn.Parameter(torch.zeros(labels, config.latent))  # logarithms
+        self.shift = nn.Parameter(torch.zeros(labels, config.latent))
+        given = config.code + labels + 2 * HARMONICS
+        self.code = nn.Linear(config.latent, config.code)
+        self.cell = nn.GRU(given, config.state, batch_first=True)
+        self.lift = nn.Sequential(nn.Linear(config.state + given, config.hidden), nn.SiLU())
+        self.out = nn.Linear(config.hidden, pose.WIDTH)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+        self.register_buffer("spread", torch.ones(pose.WIDTH))
+
+    def style(self, y: Tensor) -> Style:
+        """What labels y (N, Y) do to the basis's numbers; between two labels, what lies between."""
+        return Style((y @ self.scale).exp(), y @ self.shift)
+
+    def forward(self, z: Tensor, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """A window of moves (N, T, WIDTH) from z (N, latent), y (N, Y) and a state; and the state after it."""
+        inner, last, before, alive = self.parts(state)
+        steps = torch.arange(self.window, device=z.device, dtype=z.dtype)
+        given = torch.cat([self.code(z), y], dim=1)[:, None].expand(-1, self.window, -1)
+        given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
+        passed, after = self.cell(given, inner[None].contiguous())
+        more, numbers = self.head(passed, given), self.numbers(z, y)
+        made = self.basis.write(numbers + self.going_on(numbers, more[:, 0], last, before, alive)) + more
+        return made, torch.cat([after[0], made[:, -1], made[:, -2], torch.ones_like(alive)], dim=1)
+
+    def step(self, z: Tensor, y: Tensor, number: Tensor, on: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """One move (N, WIDTH), the `number`th (N, 1) of its window; `on` and the state after it.
+
+        on (N, latent): of `going_on`, found at a window's first move and kept throughout it.
+        """
+        inner, last, before, alive = self.parts(state)
+        given = torch.cat([self.code(z), y, clock(number[:, 0], self.window)], dim=1)
+        after = self._next(given, inner)
+        more, numbers = self.head(after, given), self.numbers(z, y)
+        on = torch.where(number < 0.5, self.going_on(numbers, more, last, before, alive), on)
+        waves = self.basis.waves[number[:, 0].long()]
+        move = self.basis.mean + ((numbers + on) * waves) @ self.basis.shapes + more
+        return move, on, torch.cat([after, move, torch.where(alive > 0.5, last, move), torch.ones_like(alive)], dim=1)
+
+    def _next(self, given: Tensor, inner: Tensor) -> Tensor:
+        """One step of the GRU, in operations that every runtime has."""
+        into = F.linear(given, self.cell.weight_ih_l0, self.cell.bias_ih_l0)
+        own = F.linear(inner, self.cell.weight_hh_l0, self.cell.bias_hh_l0)
+        (reset, keep, new), (reset_own, keep_own, new_own) = into.chunk(3, dim=1), own.chunk(3, dim=1)
+        new = torch.tanh(new + torch.sigmoid(reset + reset_own) * new_own)
+        return new + torch.sigmoid(keep + keep_own) * (inner - new)
+
+    def going_on(self, numbers: Tensor, more: Tensor, last: Tensor, before: Tensor, alive: Tensor) -> Tensor:
+        """What a window's numbers (N, latent) lack to go on; more: what the network adds to its first move."""
+        first = self.basis.at(0)
+        begins, speed = self.basis.mean + numbers @ first + more, numbers @ (self.basis.at(1) - first)
+        return alive * self.basis.going_on(begins, speed, last, before)
+
+    def numbers(self, z: Tensor, y: Tensor) -> Tensor:
+        """z in the way of y."""
+        style = self.style(y)
+        return z * style.scale + style.shift
+
+    def parts(self, state: Tensor) -> tuple[Tensor, ...]:
+        """The network's state, the last move, the one before, and 1 where there were any."""
+        return state.split([self.inner, pose.WIDTH, pose.WIDTH, 1], dim=1)
+
+    def head(self, passed: Tensor, given: Tensor) -> Tensor:
+        """What the network adds, of its states and what made them."""
+        return self.spread * self.out(self.lift(torch.cat([passed, given], dim=-1)))
+
+    @torch.no_grad()
+    def fit(self, x: Tensor, labels: Tensor, sizes: Sequence[int]) -> None:
+        """The basis from all windows; how labels scale it from those (N, sets) that are known."""
+        self.basis.fit(x)
+        self.spread.copy_((x - self.basis.mean).std(dim=(0, 1)))
+        numbers, row = self.basis.read(x), 0
+        for known, size in zip(labels.unbind(1), sizes, strict=True):
+            for label in range(size):
+                own = numbers[known == label].square().sum(dim=0)
+                whole = (own + PRIOR_WINDOWS) / (int((known == label).sum()) + PRIOR_WINDOWS)
+                self.scale[row] = 0.5 * whole.log() / len(sizes)
+                row += 1
+
+
+class Style(NamedTuple):
+    """What labels do to the basis's numbers, (N, latent) each."""
+
+    scale: Tensor
+    shift: Tensor
+
+
+class Classifier(nn.Module):
+    """Windows → log-probabilities of every set's labels. It sees where joints are, and how fast and sharp they move."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__()
+        width, numbers = config.classifier, 5 * pose.JOINTS
+        self.sizes = config.sizes
+        self.register_buffer("mean", torch.zeros(numbers))
+        self.register_buffer("spread", torch.ones(numbers))
+        self.layers = nn.Sequential(
+            *(nn.Dropout(0.5 * config.dropout), nn.Conv1d(numbers, width, 5, padding=2), nn.SiLU()),
+            *(nn.Dropout(config.dropout), nn.Conv1d(width, width, 5, stride=2, padding=2), nn.SiLU()),
+        )
+        self.out = nn.Sequential(nn.Dropout(config.dropout), nn.Linear(2 * width, max(sum(config.sizes), 1)))
+
+    def forward(self, x: Tensor, seen: Tensor) -> list[Tensor]:
+        """x (B, T, WIDTH), seen (B, T, J, 3) -> of every set (B, its labels)."""
+        if not self.sizes:
+            return []
+        read = self.layers(((felt(x, seen) - self.mean) / self.spread).transpose(1, 2))
+        said = self.out(torch.cat([read.mean(dim=2), read.amax(dim=2)], dim=1))
+        return [part.log_softmax(dim=1) for part in said.split(self.sizes, dim=1)]
+
+    def fit(self, x: Tensor, seen: Tensor) -> None:
+        given = felt(x, seen).flatten(0, 1)
+        self.mean.copy_(given.mean(dim=0))
+        self.spread.copy_(given.std(dim=0) + 0.02)
+
+
+def felt(x: Tensor, seen: Tensor) -> Tensor:
+    """Joints, and logarithms of their speeds and accelerations in the world, (B, T, 5J)."""
+    steps = pose.on_stage(x, seen, FPS).diff(dim=1)
+    speed = (steps.square().sum(-1) + 1e-10).sqrt() * FPS
+    bend = (steps.diff(dim=1).square().sum(-1) + 1e-10).sqrt() * FPS * FPS
+    return torch.cat(
+        [seen.flatten(2), F.pad((speed + 0.05).log(), (0, 0, 1, 0)), F.pad((bend + 0.5).log(), (0, 0, 2, 0))], dim=-1
+    )
+
+
+def clock(steps: Tensor, window: int) -> Tensor:
+    """Where in their window steps (...) are, (..., 2 · HARMONICS)."""
+    angle = steps[..., None] / window * math.pi * torch.arange(1, HARMONICS + 1, device=steps.device, dtype=steps.dtype)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1)
