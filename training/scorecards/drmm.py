@@ -155,9 +155,7 @@ def _speed(asked: Asked, seed: int) -> dict[str, float]:
 def _agreement(asked: Asked, model: Drmm, seed: int) -> float:
     """Of candidates, how many choose the same component in every layer in torch and onnxruntime, by the same chance."""
     random, same = np.random.default_rng(seed), []
-    config = model.config
     drawer = MotionDrawer(model) if isinstance(model, MotionDrmm) else Drawer(model)
-    drawer.config = config
     for number in range(8):
         values = _question(asked, seed + number).question().inputs(asked.space.slots)
         values["gumbel"] = chance(random, (1, *asked.shape))
