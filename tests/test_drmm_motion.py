@@ -133,8 +133,10 @@ def test_couples_give_vectors_of_two_and_singles_of_one():
     both = layout_of([couple, single])
     assert vectors([couple, single], both, 1, True).shape == (42, Layout().width)
     assert vectors([couple, single], both, 2, False).shape == (11, Layout().width)
-    with pytest.raises(ValueError, match="long enough"):
+    with pytest.raises(ValueError, match="none of the takes one has 40 frames"):
         vectors([single[:20]], ALONE, 1, True)
+    with pytest.raises(ValueError, match="none of the takes one has two people and 40 frames"):
+        vectors([single], both, 1, True)
 
 
 def test_any_mixture_model_s_file_is_the_whole_model(tmp_path):

@@ -124,7 +124,7 @@ class MotionDrmm(Drmm):
 
 def windows(run: Run, takes: Sequence[Take], augment: bool) -> Rows:
     """A row for each moment of each partner; in takes of two, each person is one in turn if roles are swapped."""
-    layout, c = layout_of(takes), run.data
+    layout, c = layout_of(run.trained), run.data
     rows = vectors(takes, layout, c.stride, c.swap_roles)
     if augment and c.mirror:
         rows = np.concatenate([rows, motion_vectors.mirrored(layout, rows)])
@@ -148,7 +148,11 @@ def vectors(takes: Sequence[Take], layout: Layout, stride: int, swap_roles: bool
         else:
             tracks += [(person, None) for person in people]
     if not tracks:
-        raise ValueError("no take is long enough for a vector of motion, which needs 40 frames at 30 a second")
+        people = "two people and " if layout.dancer else ""
+        raise ValueError(
+            f"none of the takes {', '.join(take.name for take in takes)} has {people}40 frames at 30 a second, "
+            "which a vector of motion needs"
+        )
     return motion_vectors.joined(layout, tracks, stride)
 
 
