@@ -155,6 +155,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"numpy", "torch"},
     ),
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
+    "training/evaluate": ({"exporters", "motion", "training"}, LEARNING),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
     "exporters/upsample_keypoints.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy", "scipy"}),

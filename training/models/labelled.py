@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -280,7 +280,8 @@ def train(run: Run) -> Path:
         model.epochs = run.training.epochs
         return model
 
-    return loop.by_gradient(replace(run, model=known, kind=replace(run.kind, build=build)))
+    about = {**run.about, "data": asdict(run.data)}  # for training.evaluate, which reads and labels alike
+    return loop.by_gradient(replace(run, model=known, about=about, kind=replace(run.kind, build=build)))
 
 
 def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:
