@@ -22,6 +22,7 @@ Run = Callable[[Values], Values]
 Places = NDArray[np.intp]
 How = Literal["best", "resample", "all"]
 KNOWN = "the known values"
+_SWEEPS = 6
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,10 @@ def draw(
     made = run(question.inputs(space.slots) | {"gumbel": gumbel})
     chosen = choose(made["log_weights"], random, how, keep)  # (N, M)
     samples = np.take_along_axis(made["samples"].astype(np.float64), chosen[..., None], axis=1)
-    samples = settle(space, question, samples, random, noise)
+    samples = settle(space, question, samples, random, noise, made.get("responses"))
     infeasible: tuple[Contradiction, ...] = ()
     if project:
-        samples, infeasible = keep_within(space, question, samples)
+        samples, infeasible = keep_within(space, question, samples, made.get("responses"))
     weights = np.take_along_axis(made["log_weights"].astype(np.float64), chosen, axis=1)
     components = np.take_along_axis(made["components"], chosen[..., None], axis=1).astype(np.intp)
     return Drawn(samples, weights, components, infeasible)
@@ -94,10 +95,18 @@ def choose(log_weights: NDArray[np.floating], random: np.random.Generator, how: 
     return random.permuted(chosen, axis=1)
 
 
-def settle(space: Space, question: Question, samples: Array, random: np.random.Generator, noise: float = 0.0) -> Array:
+def settle(
+    space: Space,
+    question: Question,
+    samples: Array,
+    random: np.random.Generator,
+    noise: float = 0.0,
+    responses: NDArray[np.floating] | None = None,
+) -> Array:
     """Samples (N, M, D) given their components: the last layer is a Gaussian around their mean, and conditioned as one.
 
     Without noise that Gaussian's mean; with it a draw (Matheron's rule: draw of all, then correct by what is given).
+    responses (N, I, D): covariances of all variables with every row's function, where they are not independent.
     """
     variance = space.variances[-1]
     precision = question.precision[:, -1]
@@ -110,15 +119,19 @@ def settle(space: Space, question: Question, samples: Array, random: np.random.G
     settled = settled + gain * (wish - settled)
     pull = question.pulls[:, -1]  # (N, I)
     if pull.any():
-        settled = _wished(question, settled, variance, (1.0 - gain[:, 0]) * variance, noise, random)
+        left = (1.0 - gain[:, 0]) * variance
+        settled = _wished(question, settled, variance, left, noise, random, responses)
     result: Array = np.where(question.exact[:, None], question.target[:, None], settled)
     return result
 
 
-def keep_within(space: Space, question: Question, samples: Array) -> tuple[Array, tuple[Contradiction, ...]]:
+def keep_within(
+    space: Space, question: Question, samples: Array, responses: NDArray[np.floating] | None = None
+) -> tuple[Array, tuple[Contradiction, ...]]:
     """Samples moved to the nearest points within all limits, exactly known values left where they are.
 
-    Where limits contradict each other, those that come first hold, and the pair is told.
+    Where limits contradict each other, those that come first hold, and the pair is told. responses: as for `settle`;
+    what is moved takes along what goes with it.
     """
     moved, told = samples.copy(), []
     for number, points in enumerate(samples):
@@ -126,6 +139,8 @@ def keep_within(space: Space, question: Question, samples: Array) -> tuple[Array
         a, b = question.rows[number, limits], question.bounds[number, limits]
         if not (half_spaces.violations(points, a, b) > 0.0).any():
             continue
+        if responses is not None:
+            points = _taken_along(points, a, b, np.where(question.exact[number], 0.0, responses[number, limits]))
         room = np.where(question.exact[number], 0.0, space.variances[-1])
         kept, pairs = half_spaces.compatible(points[0], a, b, room)
         moved[number] = half_spaces.project(points, a[kept], b[kept], room)
@@ -136,6 +151,18 @@ def keep_within(space: Space, question: Question, samples: Array) -> tuple[Array
     return moved, tuple(told)
 
 
+def _taken_along(points: Array, a: Array, b: Array, responses: Array) -> Array:
+    """Points (M, D) moved along `responses` (I, D) into half-spaces, one after the other, over and over."""
+    moved = points.copy()
+    for _ in range(_SWEEPS):
+        for row, bound, way in zip(a, b, responses, strict=True):
+            strength = float(row @ way)
+            if strength > 1e-12:
+                over = np.maximum(moved @ row - bound, 0.0)
+                moved -= (over / strength)[:, None] * way
+    return moved
+
+
 def _apart(precision: Array, variance: Array) -> Array:
     """What a given value's own variance is, when its precision was told with the layer's variance in it."""
     own: Array = np.maximum(1.0 / np.maximum(precision, 1e-12 / variance) - variance, 0.0)
@@ -143,7 +170,13 @@ def _apart(precision: Array, variance: Array) -> Array:
 
 
 def _wished(
-    question: Question, samples: Array, variance: Array, left: Array, noise: float, random: np.random.Generator
+    question: Question,
+    samples: Array,
+    variance: Array,
+    left: Array,
+    noise: float,
+    random: np.random.Generator,
+    responses: NDArray[np.floating] | None,
 ) -> Array:
     """Samples (N, M, D), conditioned on the wishes for linear functions; left (N, D): what is still open."""
     result = samples.copy()
@@ -151,11 +184,12 @@ def _wished(
         wishes = np.flatnonzero(question.pulls[number, -1] > 0.0)
         a, pull = question.rows[number, wishes], question.pulls[number, -1, wishes]
         own = _apart(pull, np.maximum((a**2 * variance).sum(axis=1), 1e-300))
-        spread = (a * left[number]) @ a.T + np.diag(own)
+        moved = a * left[number] if responses is None else responses[number, wishes].astype(np.float64)
+        spread = moved @ a.T + np.diag(own)
         wish = question.bounds[number, wishes] + noise * np.sqrt(own) * random.standard_normal(
             (samples.shape[1], len(wishes))
         )
         missing = wish - samples[number] @ a.T  # (M, I)
         ridge = 1e-9 * np.diag(np.diag(spread) + 1e-12)
-        result[number] += np.linalg.solve(spread + ridge, missing.T).T @ (a * left[number])
+        result[number] += np.linalg.solve(spread + ridge, missing.T).T @ moved
     return result

@@ -71,6 +71,14 @@ def test_the_same_seed_is_the_same_dance(file: Path) -> None:
     assert np.abs(one - other).max() > 1e-3
 
 
+def test_who_is_told_where_to_go_comes_nearer(file: Path) -> None:
+    free = danced(SampledPartner(OnnxModel(file), 1, Wishes(moves=True)))
+    goal = free[0, 0, [0, 2]] + [1.5, 0.0]
+    told = danced(SampledPartner(OnnxModel(file), 1, Wishes({"goto": tuple(goal)}, moves=True)))
+    off = [np.linalg.norm(places[:, 0][:, [0, 2]] - goal, axis=-1) for places in (free, told)]
+    assert off[1][-1] < off[0][-1] - 0.03  # a model that knows little of going anywhere
+
+
 def test_who_is_to_stay_in_a_circle_does(file: Path) -> None:
     free = danced(SampledPartner(OnnxModel(file), 1, Wishes(moves=True)))
     x, z = free[0, 0, [0, 2]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from exporters.graphs.drmm import DrmmStep
-from motion.manifest import Manifest
+from motion.manifest import Manifest, Port
 from training.models.drmm_motion_draw import MotionDrawer
 
 
@@ -18,4 +18,7 @@ class MotionStep(MotionDrawer, DrmmStep):
     def label(self, name: str) -> Manifest:
         label, c = super().label(name), self.config
         inside = {f"log_variance_{layer}": row for layer, row in enumerate(self.log_variance.tolist())}
+        rows = next(port.shape for port in label.inputs if port.name == "A")
+        responses = Port("responses", "constraint", rows)
+        label = replace(label, outputs=(*label.outputs, responses))
         return replace(label, vectors=label.vectors | inside | {"motion": [c.past_scale, c.freedom]})

@@ -26,6 +26,7 @@ DENSE = 4  # frames of a plan for one at RATE
 PACE, TURN = 0.8, math.radians(70.0)  # metres, and an angle, that a second's mean may be asked to go
 SURE = 0.05  # metres: the deviation of what the controls are asked to be
 FIRM = 3.0  # a limit's weight
+FASTEST = 5.0  # m/s: nobody dances so, and a past like that would be all the model sees
 KEPT, STEPS = 8, 6  # candidates that are looked at; steps of putting a pose on the bones
 _FEET = ("LeftFoot", "RightFoot")
 _STANDING = 0.12  # metres over the lowest foot
@@ -101,6 +102,11 @@ class Planner:
         )
         if not (np.isfinite(root).all() and np.isfinite(rotations).all()):
             raise ArithmeticError(f"{self._model.path}: non-finite poses after frame {asked.frame}")
+        steps = np.diff(np.concatenate([asked.partner.root[-1:], root]), axis=0) / (
+            np.diff([0, *FUTURE])[:, None] / RATE
+        )
+        if (fastest := float(np.linalg.norm(steps, axis=1).max())) > FASTEST:
+            raise ArithmeticError(f"{self._model.path}: a plan that goes {fastest:.1f} m/s")
         times = np.array([-1, 0, *FUTURE]) / RATE
         moments = np.arange(FUTURE[-1] * DENSE + 1) / (DENSE * RATE)
         roots = np.concatenate([asked.partner.root[-2:], root])
@@ -120,12 +126,12 @@ class Planner:
             far = math.hypot(way[0], way[2])
             way = way * min(1.0, PACE / max(far, 1e-9))
             for axis, place in (("x", 0), ("z", 2)):
-                wanted.prior(f"controls.root.{axis}", float(way[place]), SURE)
+                wanted.prior({f"controls.root.{axis}": 1.0}, float(way[place]), SURE, name=f"goto {axis}")
         if asked.facing is not None:
             turn = math.remainder(asked.facing - float(frame.yaw), math.tau)
             turn = min(max(turn, -TURN), TURN)
-            wanted.prior("controls.facing.x", FACING * math.sin(turn), SURE)
-            wanted.prior("controls.facing.z", FACING * math.cos(turn), SURE)
+            for axis, share in (("x", math.sin(turn)), ("z", math.cos(turn))):
+                wanted.prior({f"controls.facing.{axis}": 1.0}, FACING * share, SURE, name=f"facing {axis}")
 
     def _limit(self, wanted: Conditions, asked: Asked, frame: GroundFrame) -> None:
         """Circles hold at the end of the half second, and half-way; so do planes of points that the vector has."""

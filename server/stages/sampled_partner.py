@@ -34,9 +34,11 @@ HOP, DUE = 4, 1  # frames at RATE
 MEMORY = 1 - GROUPS[0][0]  # frames of the past that a question has
 BESIDE = 0.9  # metres in front of a dancer where a partner begins
 SLOW, QUICK, LOW = 0.45, 0.9, 0.05  # m/s at which a foot is held, and let go; metres over the lowest toe
+RISE_HALF_LIFE = 0.1  # seconds, of coming up from under the floor
 HOLD_SECONDS, LONGEST = 0.1, 0.15  # of taking hold of a foot; metres it is held back
 _FEET = [HUMANOID.index(limb.end) for limb in LEGS]
 _TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
+_FLOOR = float(HUMANOID.rest_positions[_TOES, 1].min() - HUMANOID.rest_positions[0, 1] + HUMANOID.offsets[0, 1])
 _EARLY = 1e-4  # of a frame
 
 
@@ -74,6 +76,7 @@ class SampledPartner:
         self._last = frame
         assert self._plan is not None
         root, rotations = self._inertia.step(*self._plan.at(self._time * RATE), dt)
+        root = root + np.array([0.0, self._feet.rise(root, rotations, dt), 0.0])
         rotations = self._feet.hold(root, rotations, dt)
         self._shown = [*self._shown[-1:], (root, rotations)]
         return replace(frame, skeleton=HUMANOID, root_position=root, rotations=rotations)
@@ -149,9 +152,16 @@ class _Feet:
     """Feet that stand are held where they stand, and let go when the dance takes them away."""
 
     def __init__(self) -> None:
-        self._held, self._places = np.zeros(2), np.zeros((2, 3))
+        self._held, self._places, self._lift = np.zeros(2), np.zeros((2, 3)), 0.0
         self._last: Array | None = None
         self._stands = np.zeros(2, dtype=bool)
+
+    def rise(self, root: Array, rotations: Array, dt: float) -> float:
+        """How far the body is lifted so that the lowest toe is not under the floor, metres, eased."""
+        lowest = float(kinematics.global_positions(HUMANOID, root, rotations)[_TOES, 1].min())
+        wanted = max(_FLOOR - lowest, 0.0)
+        self._lift += (1.0 - 0.5 ** (dt / RISE_HALF_LIFE)) * (wanted - self._lift)
+        return self._lift
 
     def hold(self, root: Array, rotations: Array, dt: float) -> Array:
         """The rotations with held feet at their places."""

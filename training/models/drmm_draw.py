@@ -9,6 +9,7 @@ share it; their choices differ by `gumbel` (N, L, C, K): chance is an input. mot
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,8 @@ class Drawer(nn.Module):
         self.variances = model.variances()
         self.eval()
 
+    outputs: ClassVar[tuple[str, ...]] = OUTPUTS
+
     def forward(
         self, x: Tensor, precision: Tensor, gumbel: Tensor, a: Tensor, b: Tensor, w: Tensor, pull: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -75,7 +78,7 @@ class Drawer(nn.Module):
     def run(self, values: Values) -> Values:
         """As the exported graph: inputs and outputs by name, for motion.sampling."""
         made = self(*(torch.from_numpy(values[name]) for name in INPUTS))
-        return {name: value.numpy() for name, value in zip(OUTPUTS, made, strict=True)}
+        return {name: value.numpy() for name, value in zip(self.outputs, made, strict=True)}
 
 
 def draw(

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from training.models.drmm import Tables
-from training.models.drmm_draw import Drawer, draw
+from training.models.drmm_draw import OUTPUTS, Drawer, draw
 from training.models.drmm_motion import MotionDrmm
 
 
 class MotionDrawer(Drawer):
     """As Drawer."""
+
+    outputs = (*OUTPUTS, "responses")
 
     def __init__(self, model: MotionDrmm) -> None:
         super().__init__(model)
@@ -34,7 +36,10 @@ class MotionDrawer(Drawer):
 
     def forward(
         self, x: Tensor, precision: Tensor, gumbel: Tensor, a: Tensor, b: Tensor, w: Tensor, pull: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Besides, responses (N, I, D): the covariance of every number to come with each row's function of them, within
+        what the last layer leaves open. Who has a wish fulfilled moves the rest along with it.
+        """
         unit, past = self.config.past_scale, self.past
         mean = self.mean[:past]
         known = precision[:, -1, :past] > 0.0
@@ -61,7 +66,10 @@ class MotionDrawer(Drawer):
         was = torch.where(known[:, None], was[:, None], samples[..., :past] / unit)  # (N, C, past)
         expected, spread = self._expected(was)
         coming = expected + spread * (samples[..., past:] @ self.factor.T)
-        return torch.cat([was + mean, coming], dim=-1), log_weights, components
+        open_variance = self.log_variance[-1].exp() * torch.ones(x.shape[1])
+        moved = (rows[:, coming.shape[-1] :] * open_variance[past:]) @ self.factor.T * turned
+        responses = torch.cat([torch.zeros_like(a[..., :past]), moved], dim=-1)
+        return torch.cat([was + mean, coming], dim=-1), log_weights, components, responses
 
     def _expected(self, was: Tensor) -> tuple[Tensor, Tensor]:
         """As MotionDrmm.expected, of any batch axes."""
