@@ -2,7 +2,8 @@
 
 The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, and
 what is shown lies between its last two moves. In a show of fewer than 30 frames a second it moves at every one, and so
-dances more slowly. Every window it draws a new z; labels count from the moment on that they change.
+dances more slowly. Every window it draws a new z; labels count from the moment on that they change. Rotations are of
+length one within a few percent, as the model makes them; whoever reads 6 numbers as a rotation makes it one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from torch.nn import functional as F
 
 from exporters.graphs import ports
 from motion.manifest import Manifest, Param
-from training import kinematics
 from training.models import labelled_pose as pose
 from training.models.labelled import Labelled
 from training.models.labelled_takes import FPS
@@ -61,12 +61,12 @@ class LabelledStep(nn.Module):
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         dials, (variety, distance, clock, z, on, mind, place) = rest[: len(self.config.sizes)], rest[-7:]
         y = self.between(dials, noise)
-        home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # of the hips: a joint of the root
+        home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # from under the dancer's hips
 
         # 1. Is it time for a move? The first frame makes one, too.
         moves, number, elapsed = clock.split(1, dim=1)  # moves made so far, up to two
         at, yaw = torch.where(moves > 0.5, place[:, :2], home), place[:, 2:]
-        elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, torch.ones_like(elapsed))
+        elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, 1.0)
 
         # 2. The move; the place is that of the move before the last.
         due = elapsed >= 1.0
@@ -74,7 +74,7 @@ class LabelledStep(nn.Module):
         _, on_next, mind_next = self.model.decoder.step(drawn, y, number, on, mind)
         _, last, _, _ = self.model.decoder.parts(mind)
         at_next, yaw_next = _advanced(at, yaw, last, (moves > 1.5).to(last))
-        number_next = torch.where(number > self.config.window - 1.5, torch.zeros_like(number), number + 1.0)
+        number_next = torch.where(number > self.config.window - 1.5, 0.0, number + 1.0)
         after = ((drawn, z), (on_next, on), (mind_next, mind), (at_next, at), (yaw_next, yaw), (number_next, number))
         z, on, mind, at, yaw, number = (torch.where(due, new, old) for new, old in after)
         moves = (moves + due.to(moves)).clamp(max=2.0)
@@ -89,11 +89,11 @@ class LabelledStep(nn.Module):
         _, last, before, _ = self.model.decoder.parts(mind)
         shown_at, shown_yaw = _advanced(at, yaw, last, elapsed)
         shown = torch.lerp(before, last, elapsed)
-        root = torch.stack([shown_at[:, 0], shown[:, -pose.CARRIAGE], shown_at[:, 1]], dim=1)
-        turns = kinematics.matrices_from_6d(shown[:, : -pose.CARRIAGE].unflatten(1, (pose.JOINTS, 6)))
-        left = torch.cat([shown_yaw.cos(), -shown_yaw.sin()], dim=1)
-        turns = torch.cat([(kinematics.heading_matrix(left) @ turns[:, 0])[:, None], turns[:, 1:]], dim=1)
-        partner = torch.cat([root, kinematics.sixd_from_matrices(turns).flatten(1)], dim=1)
+        cos, sin = shown_yaw.cos()[:, None], shown_yaw.sin()[:, None]
+        x, y, z_axis = shown[:, :6].unflatten(1, (2, 3)).split(1, dim=2)  # of the hips' two columns
+        hips = torch.cat([cos * x + sin * z_axis, y, cos * z_axis - sin * x], dim=2).flatten(1)
+        height = shown[:, -pose.CARRIAGE : 1 - pose.CARRIAGE]
+        partner = torch.cat([shown_at[:, :1], height, shown_at[:, 1:], hips, shown[:, 6 : -pose.CARRIAGE]], dim=1)
         clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
         return partner, clock, z, on, mind, place
 

@@ -67,7 +67,7 @@ class Config:
     alpha: float = 100.0
     smoothing: float = 0.05
     quality_loss: float = 300.0
-    recognised_loss: float = 8.0
+    recognised_loss: float = 15.0
 
     def __post_init__(self) -> None:
         for name in ("window", "latent", "code", "state", "hidden", "encoder", "classifier", "scale_factor"):
