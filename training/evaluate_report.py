@@ -49,13 +49,12 @@ def run(options: argparse.Namespace) -> str:
         raise ValueError(f"{options.checkpoint} was trained without labels: there is nothing to recognise")
     out = options.out or options.checkpoint.parent / "evaluation"
     out.mkdir(parents=True, exist_ok=True)
-    data = _data(stored, options.checkpoint)
+    data = data_of(stored, options.checkpoint)
     takes = load_takes(data, options.data, options.cache or out / "cache")
     names = {take["sha256"] for take in stored.get("about", {}).get("takes", ())}
     seen = [take for take in takes if any(file["sha256"] in names for file in take.files())]
     judged = [take for take in takes if take not in seen]
-    thresholds = {name: (float(low), float(high)) for name, (low, high) in model.config.thresholds.items()}
-    labelling = Labelling(model.config.label_sets, thresholds, model.config.window, data.spread, data.fill)
+    labelling = Labelling(model.config.label_sets, model.config.thresholds, model.config.window, data.spread, data.fill)
     real = Real.of(judged or takes, labelling, STRIDE)
     judge, told = _judge(options, seen or takes, judged, labelling, out)
     rows = [evaluate_labelled.figures(model, judge, real, options.seed + each) for each in range(options.seeds)]
@@ -72,6 +71,14 @@ def run(options: argparse.Namespace) -> str:
         evaluate_pictures.write(out, model, judge, real, random)
         blind(out / "blind", model, evaluate_labelled.draw(model, random, BLIND))
     return _told(out, about, row, options.json)
+
+
+def data_of(stored: dict[str, Any], path: Path) -> Config:
+    """How recordings were read and labelled when the model was trained."""
+    known, faults = config.section(Config, stored.get("about", {}).get("data", {}), f"{path}: data")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return known
 
 
 def merged(rows: Sequence[Row]) -> Row:
@@ -119,14 +126,6 @@ def _read(path: Path) -> dict[tuple[str, str], str]:
 
 def _returned(returned: Path, out: Path) -> float:
     return agreement(returned, out / "blind/key.csv")
-
-
-def _data(stored: dict[str, Any], path: Path) -> Config:
-    """How recordings were read and labelled when the model was trained."""
-    known, faults = config.section(Config, stored.get("about", {}).get("data", {}), f"{path}: data")
-    if faults:
-        raise ValueError("\n".join(faults))
-    return known
 
 
 def _judge(

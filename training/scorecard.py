@@ -1,6 +1,7 @@
 """Judge a model on recordings: a table for people, and with --json one flat object per subject for machines.
 
     python -m training.scorecard duet MODEL --lead A.bvh [B.bvh ...] --follow C.bvh [D.bvh ...] --json figures.json
+    python -m training.scorecard labelled CHECKPOINT --takes A.bvh [B.bvh ...] --json figures.json
     python -m training.scorecard upsampler MODEL --takes A.bvh [B.bvh ...] --json figures.json
     python -m training.scorecard drmm MODEL --takes A.bvh [B.bvh ...] --json figures.json
 
@@ -13,9 +14,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.scorecards import drmm, duet, present, upsampler
+from training.scorecards import drmm, duet, labelled, present, upsampler
 
-SCORECARDS = {"duet": duet, "upsampler": upsampler, "drmm": drmm}
+SCORECARDS = {"duet": duet, "upsampler": upsampler, "drmm": drmm, "labelled": labelled}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WATCHED_STRIDE = 8  # frames
 CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
-SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 1.0}
+SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Config:
     window: frames at 30 a second. latent: numbers of z; code: what the recurrent network is told of them. state,
     hidden: of the network; encoder, classifier: widths.
     scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
-    divergence, after `warm_up` (share of the epochs). free_bits: nats a number. *_loss: weights in nats; alpha is of
-    the classifier's cross-entropy; quality_loss and recognised_loss of what is made from the prior.
+    divergence, after `warm_up` (share of the epochs, by whole epochs). free_bits: nats a number. *_loss: weights in
+    nats; alpha is of the classifier's cross-entropy; quality_loss and recognised_loss of what is made from the prior.
     """
 
     label_sets: LabelSets = ()
@@ -172,7 +172,7 @@ class Labelled(nn.Module):
             "speeds": (positions - seen).diff(dim=1) * FPS,
             "rotations": made[..., : -pose.CARRIAGE] - x[..., : -pose.CARRIAGE],
             "carriage": made[..., 1 - pose.CARRIAGE :] - x[..., 1 - pose.CARRIAGE :],
-            "ways": 10.0 * (pose.path(made, FPS)[0] - pose.path(x, FPS)[0]),
+            "ways": pose.path(made, FPS)[0] - pose.path(x, FPS)[0],
         }
         total = made.new_zeros(len(made))
         for log_scale, (name, usual) in zip(self.scales, SCALES.items(), strict=True):
@@ -182,11 +182,11 @@ class Labelled(nn.Module):
 
     def _from_prior(self, count: int) -> tuple[Tensor, Tensor]:
         """How unlike recorded ones with their labels `count` made-up pieces move, and how badly they are recognised."""
-        chance, device = self.config, self.choices.device
+        c, device = self.config, self.choices.device
         labels = [self.choices[torch.randint(len(self.choices), (count,), device=device)] for _ in range(SEGMENTS)]
         stays = torch.rand(count, 1, device=device) < 0.5
         labels[1] = torch.where(stays, labels[0], labels[1])
-        z = torch.randn(SEGMENTS, count, chance.latent, device=device)
+        z = torch.randn(SEGMENTS, count, c.latent, device=device)
         made, state = [], torch.zeros(count, self.decoder.size, device=device)
         for segment in range(SEGMENTS):
             moved, state = self.decoder(z[segment], self.onehot(labels[segment]), state)
@@ -198,9 +198,7 @@ class Labelled(nn.Module):
         seen = pose.positions(x)
         moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
         unlike = [
-            losses.unlike(
-                moved, known, getattr(self, f"quality_mean_{number}"), getattr(self, f"quality_spread_{number}")
-            )
+            losses.unlike(moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")))
             for number, known in enumerate(wanted.unbind(1))
         ]
         still = {name: value.detach() for name, value in self.classifier.named_parameters()}
