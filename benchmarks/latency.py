@@ -2,6 +2,7 @@
 
     python -m benchmarks.latency --preset presets/live_vmc.yaml --fps 120 --seconds 60
     python -m benchmarks.latency --suits vmc mocopi --receivers 3
+    python -m benchmarks.latency --against presets/partner_follows_hand.yaml --seconds 20
 
 The frame is known by the float bits of `/VMC/Ext/T`, which the server echoes, whatever the suit. With several
 receivers a partner's packet is timed, and must arrive, at each of them. The clock starts before the client's
@@ -68,9 +69,13 @@ def main() -> None:
     parser.add_argument("--receivers", type=int, default=1, help="of each partner, over VMC")
     parser.add_argument("--jitter", type=float, default=0.0, help="standard deviation of the sending times, ms")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--against", type=Path, help="another preset, measured in turns with the first")
+    parser.add_argument("--rounds", type=int, default=5, help="of both presets; the medians are shown")
     options = parser.parse_args()
+    shows = [options.preset, *([options.against] if options.against else [])]
     try:
-        load(options.preset)
+        for show in shows:
+            load(show)
     except PresetError as error:
         parser.error(str(error))
 
@@ -78,15 +83,30 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         for _ in range(options.busy):
             stack.enter_context(_process(_spin))
+        rounds = options.rounds if options.against else 1
+        measured = [[_figures(show, frames, options) for show in shows] for _ in range(rounds)]
+    rows = {show.stem: _medians([turn[place] for turn in measured]) for place, show in enumerate(shows)}
+    if options.against:
+        one, other = rows.values()
+        rows["ratio"] = {
+            key: other[key] / one[key] if one[key] and other[key] is not None else None for key in ("p50_ms", "p99_ms")
+        }
+    suits = " + ".join(options.suits or ["vmc"] * options.dancers)
+    report.show(f"wire to wire, {suits} in -> VMC out", rows, options.json)
+
+
+def _figures(preset: Path, frames: list[PoseFrame], options: argparse.Namespace) -> dict[str, float | None]:
+    """One run of a preset and of its floor."""
+    with contextlib.ExitStack() as stack:
         floor = _floor(frames, options.fps)
-        model_us = _model_step_us(options.preset)
+        model_us = _model_step_us(preset)
         suits = options.suits or ["vmc"] * options.dancers
-        lanes = stack.enter_context(_server(options.preset, suits, options.receivers, options.fps))
+        lanes = stack.enter_context(_server(preset, suits, options.receivers, options.fps))
         result = _measure(frames, lanes, options.fps, options.seconds, options.jitter / 1e3)
     floor_ms = float(np.percentile(floor["latencies"], 50)) * 1e3 + model_us / 1e3
     latencies = np.array(result["latencies"]) * 1e3
     p50 = float(np.percentile(latencies, 50)) if len(latencies) else None
-    figures = {
+    return {
         "frames": result["sent"],
         "lost": result["sent"] * options.receivers - len(latencies),
         "p50_ms": p50,
@@ -97,7 +117,14 @@ def main() -> None:
         "floor_p50_ms": floor_ms,
         "ratio_to_floor": None if p50 is None else p50 / floor_ms,
     }
-    report.show(f"wire to wire, {' + '.join(suits)} in -> VMC out", {options.preset.stem: figures}, options.json)
+
+
+def _medians(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
+    """Of every figure that every run has."""
+    return {
+        key: None if any(run[key] is None for run in runs) else float(np.median([run[key] for run in runs]))  # type: ignore[misc]
+        for key in runs[0]
+    }
 
 
 def _floor(frames: list[PoseFrame], fps: float) -> dict[str, Any]:
@@ -217,7 +244,9 @@ def _server(preset: Path, suits: list[str], receivers: int, fps: float) -> Itera
     """The preset's show as a process of its own on free ports, with a dancer in each suit and a partner for each."""
     data = yaml.safe_load(preset.read_text())
     partner = next(iter(data["partners"].values()))
-    partner["model"] = str((preset.parent / partner["model"]).resolve())
+    for section in (partner, partner.get("sample", {})):
+        if "model" in section:
+            section["model"] = str((preset.parent / section["model"]).resolve())
     bind, control, *ports = _free_ports(2 + len(suits) * (1 + receivers))
     lanes = []
     for suit in suits:
