@@ -15,6 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from motion import rotations as rot
 from motion.skeleton import Array
 
+LIVE_KEYS = 6
+DECAY_SECONDS = 0.05  # of a movement that is carried on past the newest key
+
 Places = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
@@ -55,6 +58,18 @@ def checked_times(times: ArrayLike, keys: int) -> Array:
         at = int(late[0])
         raise ValueError(f"keys must be in rising order: key {at + 1} at {times[at + 1]:g} s follows {times[at]:g} s")
     return times
+
+
+def on_stage(times: Array, root: Array, rotations: Array, queries: Array) -> tuple[Array, Array]:
+    """What a live show does without a model, as `poses_at`: Catmull-Rom between keys, and past the newest on at its
+    speed, which dies away within DECAY_SECONDS.
+    """
+    made_root, made = poses_at("catmull_rom", times, root, rotations, np.minimum(queries, times[-1]))
+    beyond = queries > times[-1]
+    if beyond.any() and len(times) > 1:
+        on = times[-1] + DECAY_SECONDS * (1.0 - np.exp(-(queries[beyond] - times[-1]) / DECAY_SECONDS))
+        made_root[beyond], made[beyond] = poses_at("extrapolate", times, root, rotations, on)
+    return made_root, made
 
 
 def fill_points(times: Array, points: Array, valid: Bools) -> Array:

@@ -137,6 +137,45 @@ def test_a_dancer_who_stops_sending_comes_to_rest(model, dance):
     assert moves[int(120 * (BEYOND_SECONDS + 0.05)) + 2 :].max() < 1e-3
 
 
+def largest_step(places: list[np.ndarray]) -> float:
+    return float(np.linalg.norm(np.diff(places, axis=0), axis=-1).max())
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2])
+@pytest.mark.parametrize("silence", [10, 40, 180])
+def test_who_was_silent_goes_over_into_what_they_do_now(model, dance, delay, silence):
+    """What was missed is up to a metre; nobody is drawn there in a beat."""
+    stage, places = Upsample(model, delay, 120.0), []
+    for number in range(480):
+        if number % 4 == 0 and not 200 <= number < 200 + silence:
+            stage.key(frame(dance, number, number / 120))
+        places.append(joints(stage.at(beat(number / 120))))
+    truth = kinematics.global_positions(HUMANOID, dance.root_positions[:480], dance.rotations[:480])
+    assert largest_step(places[60:]) < largest_step(truth) + 0.05
+    np.testing.assert_allclose(places[470], truth[470 - 4 * delay], atol=0.02 if delay else 0.1)
+
+
+@pytest.mark.parametrize("delay", [0, 1, 2])
+def test_model_and_plain_way_take_turns_unseen(model, dance, delay):
+    stage, places, off = Upsample(model, delay, 120.0), [], np.array([0.05, 0.0, 0.0])
+    answers = stage._known
+
+    def another(moment):
+        known = answers(moment)
+        if int(moment * 3) % 2:
+            return known
+        return keep.setdefault(id(known), lambda moments: (known(moments)[0] + off, known(moments)[1]))
+
+    keep = {}
+    stage._known = another
+    for number in range(480):
+        if number % 4 == 0:
+            stage.key(frame(dance, number, number / 120))
+        places.append(joints(stage.at(beat(number / 120))))
+    plain = [joints(pose) for _, pose in danced(Upsample(model, delay, 120.0), dance[:480], 4)]
+    assert largest_step(places[120:]) < largest_step(plain) + 0.03  # of the 0.05 between them
+
+
 def test_an_answer_that_is_late_is_not_waited_for(model, dance):
     asked = []
 
@@ -186,6 +225,31 @@ def test_a_senders_clock_is_laid_on_ours_by_its_quickest_keys():
     assert 0.014 < keys.patience < 0.018
     keys.add(replace(beat(0.0), sender_time=0.0, receive_time=905.0))  # the app was started again
     assert (len(keys), keys.newest) == (1, 905.0)
+
+
+def test_one_bad_key_under_the_floor_lets_no_foot_go(dance):
+    keys, footing, root = Keys(), Footing(), dance.root_positions[0]
+    slid, off = root + np.array([0.015, 0.0, 0.01]), []
+    there = joints(PoseFrame(HUMANOID, root, dance.rotations[0], 0.0, 0.0, 0))[TOES]
+    for n in range(90):
+        low = np.array([0.0, 0.5 * (n == 30), 0.0])
+        keys.add(PoseFrame(HUMANOID, root - low, dance.rotations[0], n / 30, 50.0 + n / 30, n))
+        made = footing.plant(slid, dance.rotations[0], keys, keys.newest - 0.015, 1 / 30)
+        off.append(np.abs(joints(PoseFrame(HUMANOID, slid, made, 0.0, 0.0, 0))[TOES] - there).max(axis=-1).min())
+    assert max(off[10:29]) < 0.004
+    assert max(off[40:]) < 0.004
+
+
+def test_a_foot_that_goes_too_far_off_is_let_go_slowly(dance):
+    keys, footing, root = Keys(), Footing(), dance.root_positions[0]
+    for n in range(2):
+        keys.add(PoseFrame(HUMANOID, root, dance.rotations[0], n / 30, 50.0 + n / 30, n))
+    toes = []
+    for n in range(60):
+        slid = root + np.array([0.004 * n, 0.0, 0.0])
+        made = footing.plant(slid, dance.rotations[0], keys, keys.newest - 0.015, 1 / 120)
+        toes.append(joints(PoseFrame(HUMANOID, slid, made, 0.0, 0.0, 0))[TOES])
+    assert np.linalg.norm(np.diff(toes, axis=0), axis=-1).max() < 0.02  # 0.1 in 0.08 s, and the body's own 0.004
 
 
 @pytest.mark.parametrize(("seconds", "share"), [(0.033, 0.6), (0.05, 0.6), (0.1, 0.7)])

@@ -60,7 +60,7 @@ class Forecast:
             made_roots, made = key_window.poses(ask(self._model, shown))
         except Exception:  # whatever a model raises, the plain way is there
             self.counts["model_faults"] += 1
-            made_roots, made = self._keys.plain(np.array([moment]))
+            made_roots, made = self._keys.plain()(np.array([moment]))
         self._told.append((moment, kinematics.global_positions(HUMANOID, made_roots[0], made[0])))
         return replace(frame, root_position=made_roots[0], rotations=made[0])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from functools import partial
 from statistics import median
 
 import numpy as np
@@ -15,7 +16,6 @@ from server.stages.key_clock import KeyClock
 
 KEPT = 48  # 0.4 s at 120 keys a second
 USUAL_INTERVAL = 1.0 / 30.0
-DECAY_SECONDS = 0.05  # of a movement that is carried on past the newest key
 BEYOND_SECONDS = 0.1  # past the moment the next key was due
 GAP_SECONDS = 1.0  # keys from before a longer silence say nothing of now
 
@@ -42,6 +42,11 @@ class Keys:
     def patience(self) -> float:
         """Seconds by which one key in ten comes later than the quickest."""
         return self._clock.patience
+
+    @property
+    def gap(self) -> bool:
+        """Whether keys were missing before the newest, or all."""
+        return len(self) < 2 or self._times[-1] - self._times[-2] > 1.5 * self.interval
 
     def add(self, frame: PoseFrame) -> bool:
         """A key has come: its time is the sender's on our clock (`KeyClock`), its arrival where there is none.
@@ -74,16 +79,9 @@ class Keys:
         """Moments no further beyond the newest key than a movement is carried on."""
         return np.minimum(moments, self.newest + self.interval + BEYOND_SECONDS)
 
-    def plain(self, moments: Array) -> tuple[Array, Array]:
-        """Catmull-Rom between keys; past the newest on at its speed, dying away: roots (Q, 3), rotations (Q, J, 4)."""
-        times, roots, rotations = (values[-6:] for values in self.arrays())
-        past = np.minimum(moments, self.newest)
-        root, q = upsampling.poses_at("catmull_rom", times, roots, rotations, past)
-        beyond = moments > self.newest
-        if beyond.any() and len(times) > 1:
-            on = self.newest + DECAY_SECONDS * (1.0 - np.exp(-(moments[beyond] - self.newest) / DECAY_SECONDS))
-            root[beyond], q[beyond] = upsampling.poses_at("extrapolate", times, roots, rotations, on)
-        return root, q
+    def plain(self) -> partial[tuple[Array, Array]]:
+        """The plain way through the keys there are now, whichever come later: moments (Q,) -> roots and rotations."""
+        return partial(upsampling.on_stage, *(values[-upsampling.LIVE_KEYS :] for values in self.arrays()))
 
     def around(self, moment: float) -> tuple[int, int]:
         """Places of the keys on both sides of a moment; past the newest the last two; one key is both."""

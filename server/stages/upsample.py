@@ -1,8 +1,9 @@
 """A slow suit's keys in, a pose for every beat out, by a model that knows how bodies go from key to key.
 
 At every key a worker is asked for all beats until the next key and a tenth of a second more; a beat takes the newest
-answer that is there and never waits. Where there is none the plain way serves (`Keys.plain`), and where the model's own
-scorecard says that a spline is nearer, it serves always. Planted feet stay (`footing`).
+answer that is there and never waits. Where there is none the plain way serves (`motion.upsampling.on_stage`), and where
+the model's own scorecard says that a spline is nearer, it serves always. What was shown melts into what is known now
+(`seamless`), and planted feet stay (`footing`).
 delay: keys that are waited for. 0 goes on from the newest one; with 1 a beat lies between the newest two keys, with 2
 between the two before.
 """
@@ -23,10 +24,10 @@ from server.onnx_model import ModelError, OnnxModel
 from server.protocols.frames import PoseFrame
 from server.stages.footing import Footing
 from server.stages.keys import BEYOND_SECONDS, Keys, beats
+from server.stages.seamless import Known, Seamless
 from server.stages.worker import Worker, inline
 
 LAG_EASE = 0.02  # share of the way to its new length that the lag goes in a beat
-SETTLE_HALF_LIFE = 0.007  # seconds: of the step between two answers, taken back; shorter is nearer, longer calmer
 MOST_BEATS = 64
 
 
@@ -38,15 +39,16 @@ class _Answer:
     roots: Array
     rotations: Array
 
-    def at(self, moment: float) -> tuple[Array, Array] | None:
-        """The pose at a moment, None where the answer does not reach."""
-        moments = self.moments
-        if not moments[0] - 0.02 <= moment <= moments[-1] + 1e-6:
-            return None
-        place = int(np.clip(np.searchsorted(moments, moment) - 1, 0, len(moments) - 2))
-        share = (moment - moments[place]) / (moments[place + 1] - moments[place])
-        root = self.roots[place] + share * (self.roots[place + 1] - self.roots[place])
-        return root, rot.slerp(self.rotations[place], self.rotations[place + 1], share)
+    def reaches(self, moment: float) -> bool:
+        return bool(self.moments[0] - 0.02 <= moment <= self.moments[-1] + 1e-6)
+
+    def __call__(self, moments: Array) -> tuple[Array, Array]:
+        """Roots (M, 3) and rotations (M, J, 4) at any moments (M,); past the last, that."""
+        moments = np.minimum(moments, self.moments[-1])
+        place = np.clip(np.searchsorted(self.moments, moments) - 1, 0, len(self.moments) - 2)
+        share = (moments - self.moments[place]) / (self.moments[place + 1] - self.moments[place])
+        roots = self.roots[place] + share[:, None] * (self.roots[place + 1] - self.roots[place])
+        return roots, rot.slerp(self.rotations[place], self.rotations[place + 1], share[:, None])
 
 
 class Upsample:
@@ -69,7 +71,8 @@ class Upsample:
         self._asked: Future[_Answer] | None = None
         self._is_asked_for = False  # there are keys that no answer knows
         self._answer: _Answer | None = None
-        self._left_root, self._left_turn = np.zeros(3), np.tile(rot.IDENTITY, (len(HUMANOID), 1))
+        self._plain: Known | None = None  # for the keys there are
+        self._seamless = Seamless(between=delay > 0)
 
     @property
     def latency(self) -> float:
@@ -78,8 +81,9 @@ class Upsample:
 
     def key(self, frame: PoseFrame) -> None:
         """A frame of the suit has come, on HUMANOID."""
-        self.keys.add(frame)
-        self._is_asked_for = True
+        if not self.keys.add(frame):
+            return
+        self._plain, self._is_asked_for = self.keys.plain(), True
         self._ask_for_beats(frame.receive_time if self._beat is None else self._beat)
 
     def _ask_for_beats(self, start: float) -> None:
@@ -88,7 +92,9 @@ class Upsample:
             return
         self._is_asked_for = False
         moments = beats(start, self._fps, self.keys.interval + BEYOND_SECONDS, MOST_BEATS) - self.latency
-        moments = np.unique(self.keys.within_reach(np.concatenate([moments[:1] - 1.0 / self._fps, moments])))
+        moments = np.unique(
+            self.keys.within_reach(np.concatenate([moments[:1] - np.array([2.0, 1.0]) / self._fps, moments]))
+        )
         if len(moments) < 2:
             return
         times, roots, rotations = self.keys.arrays()
@@ -104,40 +110,32 @@ class Upsample:
         wanted = self._delay * self.keys.interval + (self.keys.patience if self._delay else 0.0)
         self._lag = wanted if self._lag is None else self._lag + LAG_EASE * (wanted - self._lag)
         moment = float(self.keys.within_reach(np.array([self._beat - self._lag]))[0])
-        root, rotations = self._pose(moment, dt)
+        self._hear()
+        root, rotations = self._seamless.step(self._known(moment), moment, dt, self.keys.gap)
         rotations = self._footing.plant(root, rotations, self.keys, moment, dt)
         return replace(frame, skeleton=HUMANOID, root_position=root, rotations=rotations)
 
-    def _pose(self, moment: float, dt: float) -> tuple[Array, Array]:
-        before = self._answer
-        if self._asked is not None and self._asked.done():
-            asked, self._asked = self._asked, None
-            try:
-                self._answer = asked.result()
-            except Exception:  # whatever a model raises, the plain way is there
-                self.counts["model_faults"] += 1
-            if self._is_asked_for and self._beat is not None:
-                self._ask_for_beats(self._beat)
-        pose = None if self._answer is None or self._is_better_plain() else self._answer.at(moment)
-        if pose is None:
-            self.counts["plain" if self._is_better_plain() else "late"] += 1
-            roots, rotations = self.keys.plain(np.array([moment]))
-            return roots[0], rotations[0]
-        self.counts["modelled"] += 1
-        old = before.at(moment) if before is not None and before is not self._answer else None
-        return self._settled(pose, old, dt)
+    def _known(self, moment: float) -> Known:
+        """Who says where the dancer is at a moment."""
+        answer, is_better_plain = self._answer, self._is_better_plain()
+        if answer is not None and answer.reaches(moment) and not is_better_plain:
+            self.counts["modelled"] += 1
+            return answer
+        self.counts["plain" if is_better_plain else "late"] += 1
+        assert self._plain is not None  # there has been a key
+        return self._plain
 
-    def _settled(self, pose: tuple[Array, Array], old: tuple[Array, Array] | None, dt: float) -> tuple[Array, Array]:
-        """A pose with the step between two answers, taken back within two beats or three."""
-        if self._delay:
-            return pose
-        keep = 0.5 ** (dt / SETTLE_HALF_LIFE)
-        if old is not None:  # what was shown goes on from where it was
-            self._left_root = self._left_root + old[0] - pose[0]
-            self._left_turn = rot.multiply(rot.multiply(self._left_turn, old[1]), rot.inverse(pose[1]))
-        self._left_root = keep * self._left_root
-        self._left_turn = rot.slerp(rot.IDENTITY, self._left_turn, keep)
-        return pose[0] + self._left_root, rot.multiply(self._left_turn, pose[1])
+    def _hear(self) -> None:
+        """Takes the worker's answer if it is there."""
+        if self._asked is None or not self._asked.done():
+            return
+        asked, self._asked = self._asked, None
+        try:
+            self._answer = asked.result()
+        except Exception:  # whatever a model raises, the plain way is there
+            self.counts["model_faults"] += 1
+        if self._is_asked_for and self._beat is not None:
+            self._ask_for_beats(self._beat)
 
     def _is_better_plain(self) -> bool:
         fps = 1.0 / max(self.keys.interval, 1e-3)
