@@ -156,6 +156,26 @@ def test_a_library_becomes_root_relative_joints_in_the_seeds_parts(library, tmp_
     np.testing.assert_allclose(again[:, 1:], train[1].joints, atol=1e-5)
 
 
+@pytest.mark.parametrize("inside", ["", "0005"])
+def test_a_subsets_own_folder_stays_a_subset(tmp_path, capsys, inside):
+    folder, out = tmp_path / "SFU" / inside, tmp_path / "amass.h5"
+    recording(tmp_path / "SFU" / "0005" / "walk_poses.npz")
+    assert prepare_amass.main([str(folder), str(out)]) == 0
+    said = capsys.readouterr()
+    assert "train 0 clips, 0 frames, test 1 clips" in said.out
+    assert said.err == ""
+    assert [clip.subset for clip in read_clips(out, "test")] == ["SFU"]
+
+
+def test_a_library_without_names_that_are_known_is_warned_of(tmp_path, capsys):
+    recording(tmp_path / "mine" / "a" / "walk_poses.npz")
+    assert prepare_amass.main([str(tmp_path / "mine"), str(tmp_path / "amass.h5")]) == 0
+    said = capsys.readouterr()
+    assert "train 1 clips" in said.out
+    assert said.err.startswith("warning: no folder in or around ")
+    assert "SFU" in said.err
+
+
 def test_everybody_can_get_the_same_bones(library, tmp_path):
     out = tmp_path / "amass.h5"
     assert prepare_amass.main([str(library), str(out), "--gender", "neutral"]) == 0

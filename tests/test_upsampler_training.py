@@ -84,6 +84,12 @@ def test_a_prepared_library_is_read_too(tmp_path: Path) -> None:
     assert len(Windows([take], 11, 2, False, (1.0, 1.0, 1.0, 1.0), 0.5).gather(torch.arange(50))["keys"]) == 50
 
 
+def test_takes_at_another_rate_than_the_tables_count_in_are_refused(recordings: Path) -> None:
+    takes = load_takes(upsampler_takes.Config(drop_first=0, scale=1.0, fps=60.0), recordings)
+    with pytest.raises(ValueError, match=r"data\.fps 60: .* at 120 frames"):
+        Windows(takes, 11, 2, True, (1.0, 1.0, 1.0, 1.0), 0.0)
+
+
 def test_windows_show_what_was_there(recordings: Path) -> None:
     takes = load_takes(upsampler_takes.Config(drop_first=0, scale=1.0), recordings)
     windows = Windows(takes, 11, 2, True, (1.0, 1.0, 1.0, 1.0), 0.0)

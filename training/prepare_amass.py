@@ -2,11 +2,11 @@
 
     python -m training.prepare_amass AMASS amass.h5 [--gender male] [--fps 60]
 
-The folder is laid out as AMASS is: SUBSET/SUBJECT/RECORDING_poses.npz. Render-In-Between's six test subsets become the
-part `test`, every other one `train`; the first and last tenth of each recording, where people get into position, is
-cut. The seed's builder left every recording at its own rate although its training took 60 fps for granted: here they
-are brought to --fps. AMASS has its own licence (https://amass.is.tue.mpg.de): neither it nor the file belongs in a
-repository.
+The folder is laid out as AMASS is: SUBSET/SUBJECT/RECORDING_poses.npz, or is one subset's own. Render-In-Between's six
+test subsets become the part `test`, every other one `train`; the first and last tenth of each recording, where people
+get into position, is cut. The seed's builder left every recording at its own rate although its training took 60 fps
+for granted: here they are brought to --fps. AMASS has its own licence (https://amass.is.tue.mpg.de): neither it nor the
+file belongs in a repository.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ from training.cache import digest
 TEST_SUBSETS = (
     *("Transitions", "Transitions_mocap", "SSM", "SSM_synced", "HumanEva", "HDM05", "MPI_HDM05"),
     *("SFU", "MoSh", "MPI_mosh"),
+)
+# The others that AMASS has had, as folders; to know which folder of a path is the subset.
+TRAIN_SUBSETS = (
+    *("ACCAD", "BMLhandball", "BMLmovi", "BMLrub", "BioMotionLab_NTroje", "CMU", "CNRS", "DFaust", "DFaust_67"),
+    *("DFaust_synced", "DanceDB", "EKUT", "EyesJapanDataset", "Eyes_Japan_Dataset", "GRAB", "HUMAN4D", "KIT"),
+    *("MPI_Limits", "PosePrior", "SOMA", "TCDHands", "TCD_handMocap", "TotalCapture", "WEIZMANN"),
 )
 CUT = 0.1  # of a recording, at either end
 SHORTEST = 10  # frames
@@ -63,6 +69,13 @@ def prepare(folder: Path, out: Path, gender: str = "file", fps: float = 60.0) ->
     paths = sorted(path for path in folder.rglob("*.npz") if is_recording(path))
     if not paths:
         raise ValueError(f"{folder} has no AMASS recordings (.npz with poses), at any depth")
+    subsets = {path: _subset(folder.resolve(), path.relative_to(folder)) for path in paths}
+    if not set(subsets.values()) & {*TEST_SUBSETS, *TRAIN_SUBSETS}:
+        print(
+            f"warning: no folder in or around {folder} has the name of one of AMASS's subsets: all is for training, "
+            f"nothing for the test. Subsets kept for the test: {', '.join(TEST_SUBSETS)}",
+            file=sys.stderr,
+        )
     counts: Counter[str] = Counter()
     number, name = tempfile.mkstemp(suffix=".part", dir=out.parent)
     os.close(number)
@@ -72,7 +85,7 @@ def prepare(folder: Path, out: Path, gender: str = "file", fps: float = 60.0) ->
             _begin(file)
             for path in paths:
                 try:
-                    _add(file, path, path.relative_to(folder), gender, fps, counts)
+                    _add(file, path, path.relative_to(folder), subsets[path], gender, fps, counts)
                 except (AmassError, OSError) as error:
                     print(f"left out: {error}", file=sys.stderr)
         if not any(counts[each] for each in PARTS):
@@ -90,7 +103,16 @@ def _begin(file: h5py.File) -> None:
         file.create_group(name)
 
 
-def _add(file: h5py.File, path: Path, place: Path, gender: str, fps: float, counts: Counter[str]) -> None:
+def _subset(folder: Path, place: Path) -> str:
+    """The subset of a recording at a place in a folder, which may be a subset's or a subject's own; else the first
+    folder's name."""
+    known = {*TEST_SUBSETS, *TRAIN_SUBSETS}
+    inside = place.parts[:-1]
+    around = (part for part in (*inside, folder.name, folder.parent.name) if part in known)
+    return next(around, inside[0] if inside else "")
+
+
+def _add(file: h5py.File, path: Path, place: Path, subset: str, gender: str, fps: float, counts: Counter[str]) -> None:
     recording = read_amass(path, gender)
     clip = _prepared(recording, fps)
     if len(clip) < SHORTEST:
@@ -98,7 +120,6 @@ def _add(file: h5py.File, path: Path, place: Path, gender: str, fps: float, coun
     body = recording.gender if gender == "file" else gender
     if body not in file["bodies"]:
         file["bodies"].create_dataset(body, data=clip.skeleton.offsets)
-    subset = place.parts[0] if len(place.parts) > 1 else ""
     part = "test" if subset in TEST_SUBSETS else "train"
     entry = file[part].create_group(f"{counts[part]:06d}")
     places = kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations)

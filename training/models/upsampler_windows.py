@@ -13,18 +13,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from motion import key_window
 from motion.skeleton import HUMANOID, Skeleton
 from training.mirror import opposite_joints
 from training.models.upsampler_corruption import corrupt
 from training.models.upsampler_takes import TRACKS, Dancer, Take
 
 QUERIES = 4
-SPARSE_KEYS = 5  # past ones where keys are no forecast's
+FPS = 120.0  # frames a second of takes: what the tables below and a forecast's lags count in
 # Frames of 120 a second from key to key, and how often.
 SPARSE = ((2, 0.05), (3, 0.08), (4, 0.37), (5, 0.05), (6, 0.05), (8, 0.3), (10, 0.04), (12, 0.06))
 WIDE = ((4, 0.18), (6, 0.05), (8, 0.12), (12, 0.05), (16, 0.35), (24, 0.05), (32, 0.2))
-LAGS = (36, 24, 16, 12, 8, 6, 4, 3, 2, 1, 0)
-HALF_LAGS = (36, 24, 20, 16, 12, 10, 8, 6, 4, 2, 0)  # of a suit at half the rate
 HORIZON = 0.1  # seconds
 
 
@@ -45,6 +44,8 @@ class Windows:
         dancers = [dancer for take in takes for dancer in take.dancers if len(dancer.raw) > 8]
         if not dancers:
             raise ValueError("no takes to make windows of")
+        if takes[0].fps != FPS:
+            raise ValueError(f"data.fps {takes[0].fps:g}: an upsampler is trained on takes at {FPS:g} frames a second")
         lengths = np.array([len(dancer.raw) for dancer in dancers])
         ends = lengths.cumsum()
         self._first = torch.from_numpy(np.repeat(ends - lengths, lengths))
@@ -73,14 +74,14 @@ class Windows:
         now = torch.maximum(torch.minimum(now, last - longest), first)[:, None]
         frames = now + offsets
         valid = (frames >= first[:, None]) & (frames <= last[:, None])
-        count = torch.where(dense, 11, SPARSE_KEYS)[:, None]
+        count = torch.where(dense, 11, key_window.SPARSE)[:, None]
         slots = torch.arange(self.past + self.ahead)
         valid &= (slots >= self.past - count) & (slots < self.past + torch.where(dense, 0, which)[:, None])
         few = (chance[:, 2] < 0.03)[:, None]  # just come on: one past key, or two
         valid &= ~few | (slots >= self.past - 1 - (chance[:, 3] < 0.5).long()[:, None])
         frames = torch.minimum(torch.maximum(frames, first[:, None]), last[:, None])
         noisy = torch.where(which == 0, 0.85, torch.where(dense, 0.95, 0.15)) > chance[:, 4]
-        near = slice(self.past - SPARSE_KEYS, None)  # the slots that may hold keys of rows that are made wrong
+        near = slice(self.past - key_window.SPARSE, None)  # the slots that may hold keys of rows that are made wrong
         filtered = (~noisy).long()[:, None]
         keys, turns = (
             self._tracks[filtered, frames],
@@ -131,9 +132,9 @@ class Windows:
         dropped = even + away * (slots != 0) * step[:, None]
         kind = chance[:, 6:7]
         sparse = torch.where(kind < 0.08, moved, torch.where(kind < 0.16, dropped, even))
-        lags = -torch.tensor([LAGS, HALF_LAGS])[(chance[:, 6] < 0.15).long()]
+        lags = -torch.tensor([key_window.LAGS, key_window.HALF_LAGS])[(chance[:, 6] < 0.15).long()]
         filler = torch.zeros(len(step), self.past + self.ahead, dtype=torch.long)
-        filler[:, self.past - len(LAGS) : self.past] = lags
+        filler[:, self.past - len(key_window.LAGS) : self.past] = lags
         return torch.where((which == 3)[:, None], filler, sparse)
 
     def _queries(self, offsets: Tensor, which: Tensor, chance: Tensor) -> Tensor:
