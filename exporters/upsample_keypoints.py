@@ -63,8 +63,8 @@ def _chosen(request: Request) -> tuple[PointsUpsampler | None, str]:
     if request.model is None and not path.is_file():
         return None, f"{SPLINE} (there is no {path.name})"
     model = PointsUpsampler(OnnxModel(path))
-    if model.spline_is_better(request.fps):
-        return None, f"{SPLINE} ({path.name} says it is better from {request.fps:g} fps)"
+    if (better := model.spline_is_better(request.fps)) is not None:
+        return None, f"{SPLINE} ({path.name} says it is better from {better:g} fps)"
     return model, path.name
 
 

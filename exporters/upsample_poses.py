@@ -60,8 +60,8 @@ def chosen(request: Request, keys: Clip) -> tuple[Way, str]:
     if request.model is None and not path.is_file():
         return plain(SPLINE), f"{SPLINE} (there is no {path.name})"
     upsampler = Upsampler(OnnxModel(path))
-    if upsampler.spline_is_better(keys.fps):
-        return plain(SPLINE), f"{SPLINE} ({path.name} says it is better from {keys.fps:g} fps)"
+    if (better := upsampler.spline_is_better(keys.fps)) is not None:
+        return plain(SPLINE), f"{SPLINE} ({path.name} says it is better from {better:g} fps)"
     return upsampler.way(), path.name
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from motion import key_window, upsampling
+from motion import key_window, spline_table, upsampling
 from motion.clip import Clip
 from motion.key_window import OPENPOSE_19, Places, Shown
 from motion.skeleton import HUMANOID, Array
@@ -72,10 +72,9 @@ class _Asked:
             raise ModelError(f"{model.path}: a {self.manifest.kind} model of other joints is no upsampler of {what}")
         self._models = [model, *(OnnxModel(model.path) for _ in range(1, os.cpu_count() or 1))]  # one session for all
 
-    def spline_is_better(self, fps: float, ahead: int = key_window.AHEAD) -> bool:
-        """Whether the model's own table says so of keys at this rate."""
-        table = self.manifest.scorecard.get("spline_is_better", ())
-        return any(row["ahead"] == ahead and row["from_fps"] <= fps <= row["to_fps"] for row in table)
+    def spline_is_better(self, fps: float, ahead: int = key_window.AHEAD) -> float | None:
+        """From which rate on the model's own table says so of keys at this one, offline; None where the model is."""
+        return spline_table.better_from(self.manifest.scorecard, fps, ahead, "offline")
 
     def _told(self, queries: Array, shown: Callable[[slice], Shown]) -> Values:
         """What it says at each of the queries (Q,), (Q, D). shown: what it is given for some of them."""

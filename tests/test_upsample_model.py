@@ -66,11 +66,14 @@ def test_a_model_that_is_asked_for_must_be_there(take, tmp_path, capsys):
 
 
 def test_where_the_models_table_says_so_the_spline_is_taken(take, model, tmp_path, capsys):
-    table = {"spline_is_better": [{"ahead": 2, "from_fps": 100.0, "to_fps": 1000.0}]}
-    humble = relabelled(model, tmp_path / "humble.onnx", scorecard=table)
+    row = {"ahead": 2, "from_fps": 100.0, "to_fps": 1000.0}
+    humble = relabelled(model, tmp_path / "humble.onnx", scorecard={"spline_is_better": [row]})
     arguments = [str(take), "--out", str(tmp_path / "made.bvh"), "--rate", "2", "--model", str(humble)]
     assert upsample.main(arguments) == 0
-    assert "by cubic (humble.onnx says it is better" in capsys.readouterr().out
+    assert "by cubic (humble.onnx says it is better from 100 fps)" in capsys.readouterr().out
+    live = relabelled(model, tmp_path / "live.onnx", scorecard={"spline_is_better": [row | {"where": "live"}]})
+    assert upsample.main([*arguments[:-1], str(live)]) == 0
+    assert "by live.onnx" in capsys.readouterr().out
 
 
 def test_a_forecast_is_told_from_frames_up_to_its_own(take, model):

@@ -27,7 +27,7 @@ from server.stages.keys import BEYOND_SECONDS, Keys
 from server.stages.retarget import Retarget
 from server.stages.upsample import Upsample
 from server.tick import Tick
-from untrained_upsamplers import of_poses
+from untrained_upsamplers import of_poses, relabelled
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = settings(deadline=None, database=None, max_examples=30)
@@ -187,6 +187,15 @@ def test_an_answer_that_is_late_is_not_waited_for(model, dance):
     assert len(asked) == 1  # work does not pile up
     assert stage.counts["modelled"] == 0
     assert error_mm(dance, poses) < 10.0
+
+
+@pytest.mark.parametrize(("where", "every", "plain"), [("live", 4, True), ("live", 8, False), ("offline", 4, False)])
+def test_where_the_models_table_says_so_the_plain_way_is_danced(file, dance, tmp_path, where, every, plain):
+    row = {"where": where, "ahead": 1, "from_fps": 20.0, "to_fps": 1000.0}
+    humble = relabelled(file, tmp_path / "humble.onnx", scorecard={"spline_is_better": [row]})
+    stage = Upsample(OnnxModel(humble), 1, 120.0)
+    danced(stage, dance[:240], every)
+    assert (stage.counts["plain"] > 200, stage.counts["modelled"] > 200) == (plain, not plain)
 
 
 def test_a_model_that_raises_costs_its_answer_only(file, dance, monkeypatch):

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from motion import key_window
+from motion import key_window, spline_table
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel
@@ -59,11 +59,6 @@ class Upsample:
         self.counts: Counter[str] = Counter()
         self._model, self._run = model, worker()
         self._delay, self._fps = delay, fps
-        self._better_plain = [
-            (each["from_fps"], each["to_fps"])
-            for each in model.manifest.scorecard.get("spline_is_better", ())
-            if each["ahead"] == delay
-        ]
         self.keys = Keys()
         self._footing = Footing()
         self._lag: float | None = None
@@ -139,7 +134,7 @@ class Upsample:
 
     def _is_better_plain(self) -> bool:
         fps = 1.0 / max(self.keys.interval, 1e-3)
-        return any(low <= fps <= high for low, high in self._better_plain)
+        return spline_table.better_from(self._model.manifest.scorecard, fps, self._delay, "live") is not None
 
 
 def check_upsampler(model: OnnxModel) -> None:

@@ -10,10 +10,12 @@ from exporters import upsample_poses
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
+from motion.spline_table import better_from
+from server.onnx_model import OnnxModel
 from training import scorecard
 from training.cache import digest
 from training.scorecards.upsampler import KEYS
-from training.scorecards.upsampler_tasks import BASELINES
+from training.scorecards.upsampler_tasks import BASELINES, TASKS
 from untrained_upsamplers import of_poses, relabelled
 
 CLOSE = 1e-4  # metres and radians: 6-D rotations in float32
@@ -102,6 +104,45 @@ def test_each_take_is_judged_by_the_fold_that_has_not_seen_it(takes, models, cap
     said = capsys.readouterr().out
     assert "the model of the fold that holds it out: slow | lively" in said
     assert "seen in training: none" in said
+
+
+def test_the_table_is_measured_by_folds_and_written_into_the_model_that_is_served(takes, models, tmp_path, capsys):
+    served = relabelled(models[0], tmp_path / "served.onnx", made_from={"takes": []})
+    arguments = [str(served), "--takes", *map(str, takes), "--no-speed", "--label", str(served)]
+    assert scorecard.main(["upsampler", *arguments, "--fold-models", *map(str, models[1:])]) == 0
+    said = capsys.readouterr().out
+    label = OnnxModel(served).manifest.scorecard
+    measured = {(row["ahead"], row["fps"]): row for row in label["spline_measured"]}
+    assert len(measured) == 30
+    for (ahead, fps), row in measured.items():
+        for where in ("live", "offline"):
+            better = better_from(label, fps, ahead, where) is not None
+            assert better == (row.get(f"{where}_mm", np.inf) < row["model_mm"])
+    assert measured[2, 30.0]["live_mm"] < measured[1, 30.0]["live_mm"] < measured[0, 30.0]["live_mm"]
+    assert "the label says where a spline is nearer: live" in said
+
+
+def test_the_models_rows_are_of_what_is_served(takes, models, tmp_path, capsys):
+    """A label that says that the spline is nearer changes those rows and no others."""
+    rows = [{"where": where, "ahead": 2, "from_fps": 1.0, "to_fps": 1000.0} for where in ("live", "offline")]
+    humble = relabelled(models[0], tmp_path / "humble.onnx", scorecard={"spline_is_better": rows})
+    found = []
+    for model in (models[0], humble):
+        out = tmp_path / "figures.json"
+        assert (
+            scorecard.main(["upsampler", str(model), "--takes", str(takes[0]), "--no-speed", "--json", str(out)]) == 0
+        )
+        found.append(json.loads(out.read_text())["model"])
+    own, served = found
+    assert "answers for the model, as it is served: two_keys_30_120_raw, clean_8x_2ahead" in capsys.readouterr().out
+    other = {task.name for task in TASKS if own[f"{task.name}_mm"] != served[f"{task.name}_mm"]}
+    assert other == {task.name for task in TASKS if task.ahead == 2}
+
+
+def test_a_table_is_not_measured_on_takes_that_were_seen(takes, models, capsys):
+    arguments = [str(models[1]), "--takes", str(takes[0]), "--no-speed", "--label", str(models[1])]
+    assert scorecard.main(["upsampler", *arguments]) == 1
+    assert "--label needs takes that the model has not seen" in capsys.readouterr().err
 
 
 def test_another_kind_of_model_is_refused(takes, capsys):

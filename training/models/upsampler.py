@@ -50,8 +50,7 @@ class Config:
     wrong. slow: how much more slow dancing counts, as a power of how lively it is. *_loss: weights beside that of
     positions; adversarial_loss is the seed's experiment, off.
 
-    spline: where a spline is nearer than the network on takes not trained on, as (keys ahead, lowest rate of the keys,
-    highest); the stage uses one there.
+    spline: (keys ahead, lowest rate of the keys, highest) for a label's table until the scorecard has measured one.
     """
 
     network: Literal["residual", "transformer"] = "residual"

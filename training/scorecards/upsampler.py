@@ -6,24 +6,28 @@ Every file is one dancer. The plain columns are of all takes that count; where s
 same figures stand with `lively_` and `slow_` before their names, because a way that serves salsa may harm slow dancing.
 A `_ratio` is to the baseline that its bar names, of the same run and group. A take that the model was trained on is
 marked `seen`; as soon as one is unseen, only unseen ones count. With --fold-models every take is judged by the model
-that has not seen it.
+that has not seen it. Where the label's table says that a spline is nearer, it answers for the model, as it does on
+stage and offline; --label measures that table and writes it into a model.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from exporters.labels import relabel
 from exporters.upsampling import Upsampler
+from motion import spline_table
 from server.onnx_model import OnnxModel
-from training.scorecards import table, upsampler_speed, upsampler_takes
+from training.scorecards import table, upsampler_speed, upsampler_table, upsampler_takes
 from training.scorecards.cast import Cast, cast_folds, cast_unseen
 from training.scorecards.upsampler_figures import MOVEMENT, Row, Sums, judged, pooled
-from training.scorecards.upsampler_model import Learned
+from training.scorecards.upsampler_model import Learned, spline_serves
 from training.scorecards.upsampler_takes import FPS, SLOW, Take
 from training.scorecards.upsampler_tasks import BASELINES, HORIZONS, LAG, TASKS, Subject, question
 
@@ -78,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-first", type=int, default=10, help="frames at the start of each take that are left out")
     parser.add_argument("--scale", default="auto", help="metres per unit of the files")
     parser.add_argument(
+        "--label",
+        type=Path,
+        metavar="MODEL",
+        help="measure where a spline is nearer, and write it into this model's label",
+    )
+    parser.add_argument(
         "--no-speed", action="store_true", help="leave out how long ten minutes take, and how much memory"
     )
 
@@ -87,10 +97,17 @@ def run(options: argparse.Namespace) -> Scorecard:
     if options.drop_first < 0:
         raise ValueError(f"--drop-first must be 0 or more, not {options.drop_first}")
     models = [OnnxModel(path) for path in (*options.model, *options.fold_models)]
-    upsamplers = {id(model): Learned(Upsampler(model)) for model in models}
     given = upsampler_takes.read_takes(options.takes, options.drop_first, options.scale)
     cast = cast_folds({MODEL: models[1:]}, given) if options.fold_models else cast_unseen({MODEL: models[0]}, given)
-    team = [upsamplers[id(model)] for model in cast.team(MODEL)]
+    upsamplers = {id(model): Upsampler(model) for model in models}
+    answering = [upsamplers[id(model)] for model in cast.team(MODEL)]
+    scorecard = models[0].manifest.scorecard
+    if options.label is not None:
+        if cast.seen_by(cast.judged[0]):
+            raise ValueError("--label needs takes that the model has not seen, or --fold-models")
+        scorecard = upsampler_table.measure(cast.takes, answering)
+        relabel(options.label, scorecard=scorecard)
+    team = [Learned(upsampler, scorecard) for upsampler in answering]
     sums = _judged(cast.takes, {MODEL: team, **{name: [way] * len(team) for name, way in BASELINES.items()}})
     rows = _rows(cast.takes, sums)
     if not options.no_speed:
@@ -100,7 +117,7 @@ def run(options: argparse.Namespace) -> Scorecard:
     rows[MODEL] |= {"takes": len(given), "takes_seen": seen, "takes_judged": len(cast.takes)}
     shown = [key for key in SHOWN if key in KEYS or any(key in row for row in rows.values())]
     rows = {name: dict.fromkeys(shown, np.nan) | row for name, row in rows.items()}
-    return Scorecard(rows, _about(options, cast), cast, sums)
+    return Scorecard(rows, [*_about(options, cast), *_served(scorecard)], cast, sums)
 
 
 def _judged(takes: Sequence[Take], subjects: dict[str, Sequence[Subject]]) -> dict[str, list[Sums]]:
@@ -152,3 +169,13 @@ def _about(options: argparse.Namespace, cast: Cast) -> list[str]:
     if not any(model.manifest.made_from.get("takes") for model in cast.teams[MODEL]):
         about.append("no manifest names its training takes: none can be known as seen")
     return about
+
+
+def _served(scorecard: Mapping[str, Any]) -> list[str]:
+    """What the label's table makes of the model's rows."""
+    rows = scorecard.get("spline_is_better", ())
+    by_spline = [task.name for task in TASKS if spline_serves(scorecard, task)]
+    return [
+        f"the label says where a spline is nearer: {'; '.join(spline_table.told(rows)) or 'nowhere'}",
+        f"there it answers for the model, as it is served: {', '.join(by_spline) or 'in no row'}",
+    ]
