@@ -1,6 +1,7 @@
 """The offline render: a recording through the very same pipeline, as fast as it can, without a socket.
 
-The same preset, seed and frames give the same poses bit for bit, here and live.
+The same preset, seed and frames give the same poses bit for bit, here and live. Where the preset upsamples, the
+recording's own frames are the suit's, and the poses are as late as they are on stage.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
+AT_ONCE = 1e-6  # seconds: a key and a beat of one moment
+
 
 def render(
     pipeline: Pipeline, take: Path, fps: float, partner_file: Path, dancer_file: Path | None = None
@@ -34,7 +37,14 @@ def render(
     dancer, partner = line.dancer, line.name
     poses: dict[str, list[PoseFrame]] = {dancer: [], partner: []}
     frames = list(BvhPlayer(clip, fps, loop=False).frames())
+    keys: Iterator[PoseFrame] = iter(())
+    if pipeline.dancers[dancer].upsample is not None:
+        keys = BvhPlayer(clip, clip.fps, loop=False).frames()
+    key = next(keys, None)
     for done, frame in enumerate(frames, start=1):
+        while key is not None and key.receive_time <= frame.receive_time + AT_ONCE:
+            pipeline.key(dancer, key)
+            key = next(keys, None)
         for pose in pipeline.step(dancer, frame):
             if pose.actor in poses:
                 poses[pose.actor].append(pose)

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from motion import kinematics
 from motion import rotations as rot
+from motion.bvh import write_bvh
 from motion.clean import resample
+from motion.clip import Clip
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
 from server import preset as presets
@@ -20,6 +22,7 @@ from server.onnx_model import ModelError, OnnxModel
 from server.pipeline import DancerLine, Pipeline
 from server.preset import PresetError
 from server.protocols.frames import PoseFrame
+from server.render import render
 from server.show import build_pipeline
 from server.stages.footing import Footing
 from server.stages.forecast import Forecast
@@ -422,3 +425,23 @@ def test_a_key_that_fails_costs_no_beat(model, dance, monkeypatch):
     line.key(frame(dance, 4, 1 / 30))
     assert line.last_fault == "ZeroDivisionError: division by zero"
     assert line.step(beat(0.05), {}) is not None
+
+
+@pytest.mark.parametrize("delay", [1, 2])
+def test_a_render_upsamples_as_the_show_does(file, dance, tmp_path, delay):
+    """A slow recording's frames are keys: what is rendered moves at every beat, and is what the tick danced."""
+    slow = Clip(HUMANOID, 30.0, dance.root_positions[:240:4], dance.rotations[:240:4])
+    write_bvh(tmp_path / "slow.bvh", slow, decimals=9)
+    show, path = preset(file, dancer={"upsample": {"model": str(file), "delay": delay}}), ROOT / "presets/show.yaml"
+    seen = tmp_path / "seen.bvh"
+    list(render(build_pipeline(show, path), tmp_path / "slow.bvh", 120.0, tmp_path / "partner.bvh", seen))
+    made = load_humanoid(seen).clip
+    clock = FakeClock()
+    tick = Tick(build_pipeline(show, path), [], [], None, clock, 120.0, follow=False)
+    for number in range(len(made)):
+        if number % 4 == 0 and number // 4 < len(slow):
+            tick.arrive("dancer1", frame(slow, number // 4, number / 120, late=clock.now() - 50.0 - number / 120))
+        tick.beat(clock.now(), number / 120)
+        np.testing.assert_allclose(made.root_positions[number], tick._latest["dancer1"].root_position, atol=1e-4)
+        clock.advance(1 / 120)
+    assert (np.linalg.norm(np.diff(made.root_positions[30:230], axis=0), axis=-1) > 0).all()
