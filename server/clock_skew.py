@@ -33,4 +33,6 @@ class ClockSkew:
         if len(least) < FEWEST:
             return None
         times, delays = np.array(least).T
+        if not np.ptp(times) > 0.0:  # a sender whose clock stands still
+            return None
         return float(1e6 * np.polyfit(times - times[0], delays - delays[0], 1)[0])

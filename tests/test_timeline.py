@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Skeleton
+from server.clock_skew import ClockSkew
 from server.protocols.frames import PoseFrame
 from server.timeline import DECAY_SECONDS, PATIENCE_SECONDS, FrameTimer, Timeline
 
@@ -103,6 +104,13 @@ def test_a_senders_clock_is_measured_through_the_networks_jitter(ppm: float) -> 
     for n in range(60 * 60):
         timeline.put(frame(n, n / 60, 1000.0 + n / 60 * (1.0 + 1e-6 * ppm) + delays[n]))
     assert timeline.skew.ppm() == pytest.approx(ppm, abs=10.0)
+
+
+def test_a_senders_clock_that_stands_still_has_no_skew():
+    skew = ClockSkew()
+    for second in range(30):
+        skew.note(0.0, 100.0 + second)
+    assert skew.ppm() is None
 
 
 def test_a_moment_between_two_frames_is_interpolated() -> None:
