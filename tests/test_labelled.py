@@ -127,17 +127,6 @@ def test_a_mirrored_movement_is_the_mirror_image() -> None:
     torch.testing.assert_close(other[:, :, 0], plain[:, :, 0] * mirror, atol=1e-4, rtol=0.0)
 
 
-def test_qualities_tell_of_feet_what_they_do() -> None:
-    standing = torch.tensor(HUMANOID.rest_positions, dtype=torch.float32).expand(1, 20, 22, 3)
-    floor = standing[0, 0, pose.FEET, 1].min()
-    sliding = standing + torch.arange(20.0)[:, None, None] / 30.0 * torch.tensor([0.6, 0.0, 0.8])
-    hopping = standing + 0.1 * (torch.arange(20) % 2)[:, None, None] * torch.tensor([0.0, 1.0, 0.0])
-    still, slid, hopped = (pose.qualities(each, 30.0)[0, pose.FLOOR] for each in (standing, sliding, hopping))
-    torch.testing.assert_close(still, torch.tensor([float(floor), 0.0, float(np.log(0.05))]), atol=1e-3, rtol=0.0)
-    torch.testing.assert_close(slid, torch.tensor([float(floor), 0.0, float(np.log(1.05))]), atol=1e-3, rtol=0.0)
-    assert hopped[1].item() == pytest.approx(0.05, abs=2e-3)
-
-
 # ---- the model
 
 

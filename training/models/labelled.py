@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 WATCHED_STRIDE = 8  # frames
 CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
-FLOOR_WEIGHT = 8.0  # of a quality of feet on the floor, against that of a joint's speed
 SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
 
 
@@ -85,7 +84,7 @@ class Config:
 class Training(loop.Config):
     """As training.loop."""
 
-    epochs: int = 6
+    epochs: int = 1
     batch_size: int = 32
     learning_rate: float = 2e-3
     clip_norm: float = 1e4
@@ -104,10 +103,11 @@ class Labelled(nn.Module):
         self.classifier = Classifier(config)
         self.scales = nn.Parameter(torch.zeros(len(SCALES)), requires_grad=config.scale == "learned")
         self.register_buffer("choices", losses.combinations(config.sizes))  # (C, sets)
+        count = 3 * (pose.JOINTS + 1)
         for number, size in enumerate(config.sizes):
             self.register_buffer(f"balance_{number}", torch.ones(size))
-            self.register_buffer(f"quality_mean_{number}", torch.zeros(size, pose.QUALITIES))
-            self.register_buffer(f"quality_spread_{number}", torch.ones(size, pose.QUALITIES))
+            self.register_buffer(f"quality_mean_{number}", torch.zeros(size, count))
+            self.register_buffer(f"quality_spread_{number}", torch.ones(size, count))
         self.beta, self.epochs = config.beta, 0  # epochs of the run, 0: not in a run
 
     def start_epoch(self, epoch: int) -> None:
@@ -197,12 +197,8 @@ class Labelled(nn.Module):
         wanted = torch.cat([*labels, labels[0][same]])
         seen = pose.positions(x)
         moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
-        weight = torch.ones(pose.QUALITIES, device=device)
-        weight[pose.FLOOR] = FLOOR_WEIGHT
         unlike = [
-            losses.unlike(
-                moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")), weight
-            )
+            losses.unlike(moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")))
             for number, known in enumerate(wanted.unbind(1))
         ]
         still = {name: value.detach() for name, value in self.classifier.named_parameters()}
@@ -225,8 +221,8 @@ class Labelled(nn.Module):
             for label in range(len(counts)):
                 own = moved[known == label]
                 if len(own) > 1:
-                    self._quality("mean", number)[label] = own.mean(dim=0)
-                    self._quality("spread", number)[label] = own.std(dim=0).clamp(min=0.02)
+                    getattr(self, f"quality_mean_{number}")[label] = own.mean(dim=0)
+                    getattr(self, f"quality_spread_{number}")[label] = own.std(dim=0).clamp(min=0.05)
         for _ in range(CALIBRATIONS):
             self._calibrate()
 
@@ -242,12 +238,9 @@ class Labelled(nn.Module):
                 z = torch.randn(CALIBRATED, self.config.latent, device=others.device)
                 made = self.decoder(z, self.onehot(others), z.new_zeros(CALIBRATED, self.decoder.size))[0]
                 moved = pose.qualities(pose.on_stage(made, pose.positions(made), FPS), FPS)[:, pose.ACCELERATION]
-                wanted = self._quality("mean", number)[label, pose.ACCELERATION]
+                wanted = getattr(self, f"quality_mean_{number}")[label, pose.ACCELERATION]
                 self.decoder.scale[first + label] += (wanted - moved.mean()).clamp(-0.5, 0.5)
             first += size
-
-    def _quality(self, part: str, number: int) -> Tensor:
-        return getattr(self, f"quality_{part}_{number}")
 
     def _balance(self) -> list[Tensor]:
         return [getattr(self, f"balance_{number}") for number in range(len(self.config.sizes))]

@@ -67,17 +67,15 @@ def classification(
     return torch.stack(losses).mean() if losses else labels.new_zeros((), dtype=torch.float32)
 
 
-def unlike(made: Tensor, labels: Tensor, mean: Tensor, spread: Tensor, weight: Tensor | None = None) -> Tensor:
+def unlike(made: Tensor, labels: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
     """How far what is made is from what was recorded under the same label, in mean and spread of its qualities.
 
-    made (N, F), labels (N,); mean, spread (K, F): of what was recorded; weight (F,): how much a quality counts. Labels
-    with fewer than four are left out.
+    made (N, F), labels (N,); mean, spread (K, F): of what was recorded. Labels with fewer than four are left out.
     """
-    share = torch.ones_like(mean[0]) if weight is None else weight / weight.mean()
     losses = []
     for label in range(len(mean)):
         own = made[labels == label]
         if len(own) >= 4:
             off = ((own - mean[label]) / spread[label]).clamp(-8.0, 8.0)
-            losses.append((share * (off.mean(dim=0).square() + (off.std(dim=0) - 1.0).square())).mean())
+            losses.append(off.mean(dim=0).square().mean() + (off.std(dim=0) - 1.0).square().mean())
     return torch.stack(losses).mean() if losses else made.new_zeros(())

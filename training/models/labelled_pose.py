@@ -25,10 +25,7 @@ from training.mirror import opposite_joints
 CARRIAGE = 4
 JOINTS = len(HUMANOID)
 WIDTH = 6 * JOINTS + CARRIAGE
-FEET = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Foot", "Toes")]
-QUALITIES = 3 * (JOINTS + 1) + 3
 ACCELERATION = 2 * JOINTS + 1  # where the whole body's is among qualities
-FLOOR = slice(-3, None)  # where those of feet on the floor are
 
 
 def moves(root: Array, rotations: Array, fps: float) -> Tensor:
@@ -104,19 +101,15 @@ def global_pose(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
 
 
 def qualities(world: Tensor, fps: float) -> Tensor:
-    """How a window (B, T, J, 3) moves, (B, QUALITIES): logarithms of every joint's mean speed, acceleration and jerk,
-    and of their means over the body; how high the lower foot is, how much that varies, and how fast it slides.
+    """How a window (B, T, J, 3) moves, (B, 3 · (J + 1)): logarithms of every joint's mean speed, acceleration and jerk,
+    and of their means over the body.
     """
     parts, moved = [], world
     for power, least in enumerate((0.05, 0.5, 10.0), start=1):
         moved = moved.diff(dim=1)
         size = (moved.square().sum(-1) + 1e-12).sqrt().mean(dim=1) * fps**power  # (B, J)
         parts += [(size + least).log(), (size.mean(dim=1, keepdim=True) + least).log()]
-    height, lower = world[:, 1:, FEET, 1].min(dim=2)  # (B, T - 1)
-    steps = (world[:, :, FEET, 0::2].diff(dim=1).square().sum(-1) + 1e-12).sqrt() * fps
-    slide = steps.gather(2, lower[..., None])[..., 0]
-    floor = [height.mean(dim=1), height.std(dim=1), (slide.mean(dim=1) + 0.05).log()]
-    return torch.cat([*parts, torch.stack(floor, dim=1)], dim=1)
+    return torch.cat(parts, dim=1)
 
 
 @lru_cache(maxsize=1)
