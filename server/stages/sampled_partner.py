@@ -35,6 +35,7 @@ MEMORY = 1 - GROUPS[0][0]  # frames of the past that a question has
 BESIDE = 0.9  # metres in front of a dancer where a partner begins
 SLOW, QUICK, LOW = 0.45, 0.9, 0.05  # m/s at which a foot is held, and let go; metres over the lowest toe
 RISE_HALF_LIFE = 0.1  # seconds, of coming up from under the floor
+CARRY, CARRY_SECONDS = 0.7, 0.05  # share of a standing foot's slide that the body makes up for, and how quickly
 HOLD_SECONDS, LONGEST = 0.1, 0.15  # of taking hold of a foot; metres it is held back
 _FEET = [HUMANOID.index(limb.end) for limb in LEGS]
 _TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
@@ -76,7 +77,7 @@ class SampledPartner:
         self._last = frame
         assert self._plan is not None
         root, rotations = self._inertia.step(*self._plan.at(self._time * RATE), dt)
-        root = root + np.array([0.0, self._feet.rise(root, rotations, dt), 0.0])
+        root = root + self._feet.carried(dt) + np.array([0.0, self._feet.rise(root, rotations, dt), 0.0])
         rotations = self._feet.hold(root, rotations, dt)
         self._shown = [*self._shown[-1:], (root, rotations)]
         return replace(frame, skeleton=HUMANOID, root_position=root, rotations=rotations)
@@ -146,6 +147,7 @@ class SampledPartner:
             coming = Moving.of(plan.at(now - dt * RATE), plan.at(now), dt)
             self._inertia.seam(Moving.of(self._shown[0], self._shown[1], dt), coming)
         self._plan, self.infeasible = plan, plan.infeasible
+        self._feet.put_down()
 
 
 class _Feet:
@@ -153,8 +155,21 @@ class _Feet:
 
     def __init__(self) -> None:
         self._held, self._places, self._lift = np.zeros(2), np.zeros((2, 3)), 0.0
+        self._carry, self._off = np.zeros(3), np.zeros((2, 3))  # of the body; of the feet from where they are held
         self._last: Array | None = None
         self._stands = np.zeros(2, dtype=bool)
+
+    def carried(self, dt: float) -> Array:
+        """How far the body is taken along by the feet that stand, (3,) metres, since the plan took over."""
+        stands = self._held > 0.0
+        if stands.any():
+            pull = (self._held[:, None] * self._off)[stands].mean(axis=0) * [1.0, 0.0, 1.0]
+            self._carry = self._carry + CARRY * min(dt / CARRY_SECONDS, 1.0) * pull
+        return self._carry
+
+    def put_down(self) -> None:
+        """A plan begins where the body is."""
+        self._carry = np.zeros(3)
 
     def rise(self, root: Array, rotations: Array, dt: float) -> float:
         """How far the body is lifted so that the lowest toe is not under the floor, metres, eased."""
@@ -177,6 +192,7 @@ class _Feet:
         self._places = np.where(begins[:, None] & (self._held == 0.0)[:, None], feet, self._places)
         ends = self._stands & ((speed > QUICK) | (high > 2.0 * LOW) | far)
         self._stands = (self._stands | begins & ((self._held == 0.0) | ~far)) & ~ends
+        self._off = self._places - feet
         self._held = np.clip(self._held + np.where(self._stands, dt, -dt) / HOLD_SECONDS, 0.0, 1.0)
         if not self._held.any():
             return rotations
