@@ -1,0 +1,87 @@
+"""The shipped labelled partner: its label is whole, its preset plays, and its dial does what its names say."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporters import inspect
+from motion import kinematics
+from motion.bvh import read_bvh, write_bvh
+from motion.clip import Clip
+from motion.load import load_humanoid
+from motion.manifest import Param
+from motion.skeleton import HUMANOID
+from server import preset, render
+from server.show import build_pipeline
+from training import evaluate_judge, labels_proxy
+from training.results.sequences import at_rate
+
+PRESETS = Path(__file__).resolve().parents[1] / "presets"
+MODEL = PRESETS / "models/labelled_partner.onnx"
+
+
+@pytest.fixture(scope="module")
+def dancer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six seconds of the demo dancer."""
+    clip = at_rate(load_humanoid(PRESETS / "clips/demo_dancer.bvh").clip, 60.0)
+    path = tmp_path_factory.mktemp("dancer") / "dancer.bvh"
+    write_bvh(path, clip[200:560])
+    return path
+
+
+def _danced(dancer: Path, out: Path, effort: float, seed: int) -> Clip:
+    path = PRESETS / "effort.yaml"
+    show = preset.load(path)
+    show.partners["partner1"].params["label/time"] = effort
+    for _ in render.render(build_pipeline(show, path, seed), dancer, 60.0, out):
+        pass
+    return read_bvh(out, scale=1.0)[0]
+
+
+def test_its_label_names_its_takes_and_its_dial() -> None:
+    manifest = inspect.read_manifest(MODEL)
+    assert len(manifest.made_from["takes"]) == 39
+    assert manifest.made_from["contains_recordings"] is False
+    assert "CMU" in manifest.made_from["licence"]
+    (dial,) = [param for param in manifest.params if param.names]
+    assert isinstance(dial, Param)
+    assert (dial.name, dial.names) == ("label/time", ("low", "medium", "high"))
+    assert MODEL.stat().st_size < 4e6
+
+
+def test_its_dial_goes_from_sustained_to_sudden(dancer: Path, tmp_path: Path) -> None:
+    made = []
+    for effort in (0.0, 0.5, 1.0):
+        clips = [_danced(dancer, tmp_path / f"{seed}.bvh", effort, seed) for seed in (1, 2)]
+        assert all(np.isfinite(clip.root_positions).all() for clip in clips)
+        bodies = [kinematics.global_positions(HUMANOID, clip.root_positions, clip.rotations)[::2] for clip in clips]
+        made.append(np.mean([labels_proxy.acceleration(body[15:], 30.0) for body in bodies]))
+    assert made[0] < 0.8 * made[1]
+    assert made[1] < 0.9 * made[2]
+
+
+def test_it_stays_near_its_place(dancer: Path, tmp_path: Path) -> None:
+    clip = _danced(dancer, tmp_path / "partner.bvh", 0.5, 3)
+    lead = read_bvh(dancer, scale=1.0)[0]
+    count = min(len(clip), len(lead))
+    away = clip.root_positions[:count, 0::2] - lead.root_positions[:count, 0::2] - np.array([1.5, 0.0])
+    assert np.linalg.norm(away, axis=1).max() < 2.5
+    assert 0.5 < clip.root_positions[:, 1].min() < clip.root_positions[:, 1].max() < 1.5
+
+
+def test_its_judge_lies_beside_it_and_knows_its_labels() -> None:
+    judge, about = evaluate_judge.load(PRESETS / "models/labelled_judge.ckpt")
+    assert judge.config.label_sets == (("time", ("low", "medium", "high")),)
+    assert about["takes"]
+
+
+def test_its_figures_lie_beside_it() -> None:
+    figures = json.loads(MODEL.with_suffix(".json").read_text())["model"]
+    assert figures["label_recognised_percent"] > 75.0
+    assert figures["requested_tertile_percent"] > 70.0
+    assert figures["same_z_order_percent"] > 85.0
+    assert figures["label_change_step_ratio"] <= 1.0
+    assert figures["reconstruction_mm"] < 35.0
+    assert 0.6 < figures["multimodality_ratio"] < 1.4
