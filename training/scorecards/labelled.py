@@ -62,11 +62,11 @@ def run(options: argparse.Namespace) -> Scorecard:
     real = evaluate_labelled.Real.of(judged, labelling, evaluate_report.STRIDE)
     seeds = range(options.seed, options.seed + options.seeds)
     row = evaluate_report.merged([evaluate_labelled.figures(model, judge, real, seed) for seed in seeds])
-    seen = [take.name for take in given if take not in unseen]
+    seen = _files([take for take in given if take not in unseen])
     about = [
-        f"{path.name}: {len(real.moves)} windows of {', '.join(take.name for take in judged)}",
+        f"{path.name}: {len(real.moves)} windows of {', '.join(_files(judged))}",
         f"seen in training: {', '.join(seen) or 'none'}",
-        f"seen by the judge, {options.judge.name}: {', '.join(_names(judged, judges)) or 'none'}",
+        f"seen by the judge, {options.judge.name}: {', '.join(_files([take for take in judged if _among(take, judges)])) or 'none'}",
         f"{options.seeds} seeds; ± is half of what lies between them",
     ]
     if not unseen:
@@ -79,5 +79,5 @@ def _among(take: Take, hashes: set[str]) -> bool:
     return any(file["sha256"] in hashes for file in take.files())
 
 
-def _names(takes: list[Take], hashes: set[str]) -> list[str]:
-    return [take.name for take in takes if _among(take, hashes)]
+def _files(takes: list[Take]) -> list[str]:
+    return [dancer.file for take in takes for dancer in take.dancers]
