@@ -63,10 +63,11 @@ def run(options: argparse.Namespace) -> Scorecard:
     seeds = range(options.seed, options.seed + options.seeds)
     row = evaluate_report.merged([evaluate_labelled.figures(model, judge, real, seed) for seed in seeds])
     seen = _files([take for take in given if take not in unseen])
+    judge_saw = _files([take for take in judged if _among(take, judges)])
     about = [
         f"{path.name}: {len(real.moves)} windows of {', '.join(_files(judged))}",
         f"seen in training: {', '.join(seen) or 'none'}",
-        f"seen by the judge, {options.judge.name}: {', '.join(_files([take for take in judged if _among(take, judges)])) or 'none'}",
+        f"seen by the judge, {options.judge.name}: {', '.join(judge_saw) or 'none'}",
         f"{options.seeds} seeds; ± is half of what lies between them",
     ]
     if not unseen:
