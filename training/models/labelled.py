@@ -46,7 +46,9 @@ class Config:
     hidden: of the network; encoder, classifier: widths.
     scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
     divergence, after `warm_up` (share of the epochs, by whole epochs). free_bits: nats a number. *_loss: weights in
-    nats; alpha is of the classifier's cross-entropy; quality_loss and recognised_loss of what is made from the prior.
+    nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it: what a label explains
+    of a window in hundreds of nats would shout down the few that are labelled. quality_loss and recognised_loss are of
+    what is made from the prior.
     """
 
     label_sets: LabelSets = ()
@@ -65,6 +67,7 @@ class Config:
     warm_up: float = 0.2
     free_bits: float = 0.02
     alpha: float = 100.0
+    pull: float = 0.02
     smoothing: float = 0.05
     quality_loss: float = 300.0
     recognised_loss: float = 15.0
@@ -136,7 +139,8 @@ class Labelled(nn.Module):
 
     def _window(self, x: Tensor, seen: Tensor, labels: Tensor, state: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """One window of every piece, (B, T, ...), from the decoder's state: the state after it, and parts."""
-        log_q = self.classifier(x, seen)
+        said = self.classifier(x, seen)
+        log_q = [each.detach() + self.config.pull * (each - each.detach()) for each in said]  # the same, taught less
         share = losses.shares(labels, log_q, self.choices)  # (B, C)
         rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
         y = self.onehot(self.choices[chosen])
@@ -150,15 +154,15 @@ class Labelled(nn.Module):
         place = torch.zeros_like(share, dtype=torch.long).index_put((rows, chosen), torch.arange(len(rows)).to(rows))
         taken = place.gather(1, likeliest[:, None])[:, 0]
         right = [
-            ((said.argmax(dim=1) == known).float() * (known != NONE)).sum() / (known != NONE).sum().clamp(min=1)
-            for said, known in zip(log_q, labels.unbind(1), strict=True)
+            ((each_q.argmax(dim=1) == known).float() * (known != NONE)).sum() / (known != NONE).sum().clamp(min=1)
+            for each_q, known in zip(log_q, labels.unbind(1), strict=True)
         ]
         parts = {
             "total": losses.marginal(each, share, labels, log_q).mean(),
             "error": error[taken].mean(),
             "divergence": losses.divergence(mu, logvar)[taken].mean(),
             "millimetres": millimetres[taken].mean(),
-            "classification": losses.classification(labels, log_q, self._balance(), self.config.smoothing),
+            "classification": losses.classification(labels, said, self._balance(), self.config.smoothing),
         }
         if right:
             parts["right"] = torch.stack(right).mean()
