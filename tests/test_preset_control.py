@@ -60,7 +60,7 @@ def test_a_partner_comes_to_rest_in_as_many_seconds_as_a_cue_says(seconds: dict[
         ({"control": {"oscquery": True}}, "control.oscquery: True: must be a port"),
         ({"control": {"reply_port": 0}}, "control.reply_port: 0: must be a port to send to"),
         ({"control": {"discover": True}}, "control.discover: unknown key; 'discover' is not one of host, port"),
-        ({"cues": [{}]}, "cues.0: {}: does nothing; give it params, freeze, still, reset or preset"),
+        ({"cues": [{}]}, "cues.0: {}: does nothing; give it params, sample, freeze, still, reset or preset"),
         ({"cues": [{"preset": "a", "still": True}]}, "cues.0: {'preset': 'a', 'still': True}: switches the preset and"),
         ({"cues": [{"name": "go", "still": True}]}, "cues.0.name: 'go': is an address of its own (/cue/go)"),
         ({"cues": [{"name": "4", "still": True}]}, "cues.0.name: '4': string should match pattern"),
