@@ -72,8 +72,9 @@ class Listener:
             self._process.stdin.close()
         try:
             self._process.wait(10.0)
-        except subprocess.TimeoutExpired:
+        except subprocess.TimeoutExpired:  # where we run in the background an interrupt is not heard
             self._process.kill()
+            self._process.wait()
         self._reader.join(5.0)
         assert self._process.stdout is not None
         self._process.stdout.close()
