@@ -105,15 +105,8 @@ def load_takes(
 def gathered(config: Config, paths: Sequence[Path], cache: str | Path | None = None) -> tuple[list[Take], list[str]]:
     """The takes of recordings, and a line for every file that cannot be read."""
     kept = caching.Cache(cache)
-    takes: dict[str, list[Dancer]] = {}
-    faults = []
-    for path in paths:
-        try:
-            takes.setdefault(upsampler_takes.take_of(config, path), []).append(_dancer(config, path, kept))
-        except (ValueError, OSError) as error:
-            said = " ".join(str(error).split())
-            faults.append(said if said.startswith(path.name) else f"{path.name}: {said}")
-    return [_trimmed(Take(name, tuple(dancers))) for name, dancers in sorted(takes.items()) if dancers], faults
+    takes, faults = upsampler_takes.by_take(config, paths, lambda path: _dancer(config, path, kept))
+    return [_trimmed(Take(name, tuple(dancers))) for name, dancers in takes if dancers], faults
 
 
 def write_set(path: Path, takes: Sequence[Take]) -> None:

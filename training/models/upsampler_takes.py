@@ -7,9 +7,10 @@ suit sent, `clean` its zero-phase low-pass: what is to be said of every moment.
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ from training import amass_data, reading
 from training import cache as caching
 
 Positions = NDArray[np.float32]
+Read = TypeVar("Read")
 TRACKS = ("raw", "clean", "raw_turns", "clean_turns")
 
 
@@ -94,19 +96,26 @@ def load_takes(
     """
     if Path(folder).suffix == ".h5":
         return _of_amass(config, Path(folder))
-    paths = find(config, Path(folder))
     kept = caching.Cache(cache)
-    takes: dict[str, list[Dancer]] = {}
+    takes, faults = by_take(config, find(config, Path(folder)), lambda path: _dancer(config, path, kept))
+    if faults:
+        raise ValueError("\n".join(faults))
+    return [Take(name, config.fps, tuple(dancers)) for name, dancers in takes]
+
+
+def by_take(
+    config: Config, paths: Sequence[Path], read: Callable[[Path], Read]
+) -> tuple[list[tuple[str, list[Read]]], list[str]]:
+    """Names of takes with what `read` made of their files, ordered, and a line for every file that it refuses."""
+    takes: dict[str, list[Read]] = {}
     faults = []
     for path in paths:
         try:
-            takes.setdefault(take_of(config, path), []).append(_dancer(config, path, kept))
+            takes.setdefault(take_of(config, path), []).append(read(path))
         except (ValueError, OSError) as error:
             said = " ".join(str(error).split())
             faults.append(said if said.startswith(path.name) else f"{path.name}: {said}")
-    if faults:
-        raise ValueError("\n".join(faults))
-    return [Take(name, config.fps, tuple(dancers)) for name, dancers in sorted(takes.items())]
+    return sorted(takes.items()), faults
 
 
 def find(config: Config, folder: Path) -> list[Path]:
