@@ -48,6 +48,13 @@ def test_where_nothing_is_wished_the_dance_is_not_touched() -> None:
     sample = Sample(None, 0)
     given_in = [frame(number) for number in range(20)]
     assert all(sample.step(pose, 1.0 / FPS, {"sampling": 1.0}) is pose for pose in given_in)
+    going = Sample(None, 0, wishes=Wishes({"goto": (1.0, 0.0), "facing": (180.0,)}, moves=True))  # not a pose's matter
+    assert all(going.step(pose, 1.0 / FPS, {"sampling": 1.0}) is pose for pose in given_in)
+
+
+@pytest.mark.parametrize("degrees", [180.0, -135.0, 360.0])
+def test_a_partner_may_look_anywhere(degrees: float) -> None:
+    assert Wishes(moves=True).obey("sample/facing", (degrees,))
 
 
 def test_a_pinned_hand_comes_to_its_place_stays_and_nothing_jumps() -> None:

@@ -113,7 +113,7 @@ class Sample:
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         share = params["sampling"]
-        wanted = bool(self.wishes) and share > 0.0
+        wanted = self.wishes.of_poses and share > 0.0
         if not wanted and self._asked is None and self._is_at_rest():
             self._shown = None
             return frame

@@ -81,7 +81,7 @@ def check(name: str, numbers: Sequence[float]) -> str | None:
 
 
 def _misfit(kind: str, numbers: tuple[float, ...]) -> str | None:
-    if max(map(abs, numbers[:3])) > _FARTHEST:
+    if kind != "facing" and max(map(abs, numbers[:3])) > _FARTHEST:
         return f"{max(numbers[:3], key=abs):g} is farther than {_FARTHEST:g} metres"
     if kind == "limit" and math.hypot(*numbers[:3]) < 1e-6:
         return "a plane's normal needs a length; 0 0 0 has none"
@@ -212,6 +212,11 @@ class Wishes:
     def about_dancer(self) -> bool:
         """Whether it matters where the dancer is."""
         return bool(self.follow) or "apart" in self.told
+
+    @property
+    def of_poses(self) -> bool:
+        """Whether anything is wished of a pose, and not only where to go."""
+        return bool(self.follow) or any(wish not in WAYS for wish in self.told)
 
     @property
     def has_circles(self) -> bool:
