@@ -1,11 +1,12 @@
-"""Clips -> one small film of stick figures (.gif): all dancers on one floor, seen by a camera that does not move."""
+"""Clips -> one small film of stick figures (.gif, .mp4): all on one floor, seen by a camera that does not move."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
@@ -18,7 +19,7 @@ from motion.clip import Clip
 from motion.skeleton import Array
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")  # Okabe and Ito 2008
-FPS = 12.5  # a GIF counts in hundredths of a second: 8 of them
+RATES = {".gif": 12.5, ".mp4": 25.0}  # frames a second; a GIF counts in hundredths of a second: 8 of them
 _SIZE, _DPI = (4.8, 3.2), 100
 _TILT, _PAN = np.radians(18.0), np.radians(25.0)  # the camera looks down, and a little from the side
 _SHADES = 64  # one palette for all pictures
@@ -37,16 +38,41 @@ class Sticks:
 
 
 def write_gif(path: str | Path, clips: Mapping[str, Clip], seconds: float = 10.0) -> Path:
-    """Write the first `seconds` of clips by their names, who begin together. Raises ValueError when there is none."""
-    return write_sticks(path, {name: _sticks(clip, seconds) for name, clip in clips.items()}, seconds)
+    """Write the first `seconds` of clips by their names, who begin together. Raises ValueError as `write_sticks`."""
+    fps = _rate(path, clips)
+    return write_sticks(path, {name: _sticks(clip, seconds, fps) for name, clip in clips.items()}, seconds)
 
 
 def write_sticks(path: str | Path, figures: Mapping[str, Sticks], seconds: float = 10.0) -> Path:
-    """The same of figures that are no clips. Raises ValueError when there is none."""
+    """The same of figures that are no clips. Raises ValueError when there is none, or the path ends otherwise."""
+    fps = _rate(path, figures)
+    bodies = [sticks.points[_chosen(len(sticks.points), sticks.fps, seconds, fps)] for sticks in figures.values()]
+    pictures = _pictures(figures, bodies)
+    if Path(path).suffix.lower() == ".mp4":
+        with imageio.imopen(path, "w", plugin="pyav") as film:
+            film.init_video_stream("libx264", fps=fps)
+            for picture in pictures:
+                film.write_frame(picture)
+        return Path(path)
+    shaded: list[Image.Image] = []
+    for picture in pictures:
+        palette = shaded[0] if shaded else None
+        shaded.append(Image.fromarray(picture).quantize(_SHADES, palette=palette, dither=Image.Dither.NONE))
+    shaded[0].save(path, "GIF", save_all=True, append_images=shaded[1:], duration=1000.0 / fps, loop=0)
+    return Path(path)
+
+
+def _rate(path: str | Path, figures: Mapping[str, object]) -> float:
     if not figures:
         raise ValueError(f"{path}: no clips to write")
-    bodies = [sticks.points[_chosen(len(sticks.points), sticks.fps, seconds)] for sticks in figures.values()]
-    frames = max(map(len, bodies))
+    suffix = Path(path).suffix.lower()
+    if suffix not in RATES:
+        raise ValueError(f"{path}: a film is written as {' or '.join(RATES)}")
+    return RATES[suffix]
+
+
+def _pictures(figures: Mapping[str, Sticks], bodies: Sequence[Array]) -> Iterator[NDArray[np.uint8]]:
+    """Pictures (height, width, 3) of bodies, whose frames are the film's; who ends early stands."""
     floor, low, high = _stage(bodies)
     figure = Figure(figsize=_SIZE, dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
@@ -61,30 +87,26 @@ def write_sticks(path: str | Path, figures: Mapping[str, Sticks], seconds: float
     axes.legend(loc="upper left", frameon=False, fontsize=8)
     canvas.draw()
     still = canvas.copy_from_bbox(figure.bbox)  # what does not move is drawn once
-    pictures = []
-    for frame in range(frames):
+    for frame in range(max(map(len, bodies))):
         canvas.restore_region(still)
         for (lines, bones), body in zip(drawn, bodies, strict=True):
             lines.set_segments(_seen(body[min(frame, len(body) - 1)])[bones])
             axes.draw_artist(lines)
-        picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
-        pictures.append(picture.quantize(_SHADES, palette=pictures[0] if pictures else None, dither=Image.Dither.NONE))
-    pictures[0].save(path, "GIF", save_all=True, append_images=pictures[1:], duration=1000.0 / FPS, loop=0)
-    return Path(path)
+        yield np.array(canvas.buffer_rgba())[..., :3]
 
 
-def _chosen(frames: int, fps: float, seconds: float) -> NDArray[np.intp]:
-    """The frames nearest to the film's."""
-    times = np.arange(0.0, min(seconds, frames / fps), 1.0 / FPS)
+def _chosen(frames: int, fps: float, seconds: float, rate: float) -> NDArray[np.intp]:
+    """The frames nearest to the film's, of that rate."""
+    times = np.arange(0.0, min(seconds, frames / fps), 1.0 / rate)
     return np.minimum(np.round(times * fps).astype(np.intp), frames - 1)
 
 
-def _sticks(clip: Clip, seconds: float) -> Sticks:
+def _sticks(clip: Clip, seconds: float, rate: float) -> Sticks:
     """A clip at the film's rate."""
-    chosen = _chosen(len(clip), clip.fps, seconds)
+    chosen = _chosen(len(clip), clip.fps, seconds, rate)
     points = kinematics.global_positions(clip.skeleton, clip.root_positions[chosen], clip.rotations[chosen])
     bones = [(joint, parent) for joint, parent in enumerate(clip.skeleton.parents) if parent >= 0]
-    return Sticks(points, FPS, bones)
+    return Sticks(points, rate, bones)
 
 
 def _seen(points: Array) -> Array:
@@ -96,7 +118,7 @@ def _seen(points: Array) -> Array:
     return np.stack([across, y * np.cos(_TILT) - towards * np.sin(_TILT)], axis=-1)
 
 
-def _stage(bodies: list[Array]) -> tuple[list[Array], Array, Array]:
+def _stage(bodies: Sequence[Array]) -> tuple[list[Array], Array, Array]:
     """Lines of a floor grid of one metre, and the corners of the picture."""
     points = np.concatenate([body.reshape(-1, body.shape[-1]) for body in bodies])
     seen = _seen(points)

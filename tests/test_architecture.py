@@ -162,7 +162,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "exporters/upsample_poses.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),
     "exporters/upsampling.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),
     "exporters/recording.py": ({"motion", "server.protocols", "server.recording", "server.records"}, {"numpy"}),
-    "exporters/gif.py": ({"motion"}, {"PIL", "matplotlib", "numpy"}),
+    "exporters/gif.py": ({"motion"}, {"PIL", "imageio", "matplotlib", "numpy"}),
     "exporters/gltf.py": ({"motion"}, {"numpy", "pygltflib"}),
     "exporters/fbx.py": ({"motion"}, {"bpy"}),
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),

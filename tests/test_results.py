@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import pygltflib
 import pytest
@@ -103,6 +104,16 @@ def test_a_gif_shows_both_dancers_move(tmp_path: Path) -> None:
         places = [np.abs(picture - colour).sum(axis=-1) < 60 for picture in pictures]
         assert min(place.sum() for place in places) > 100
         assert (places[0] != places[1]).sum() > 100
+
+
+def test_an_mp4_is_the_same_film_twice_as_smooth(tmp_path: Path) -> None:
+    path = write_gif(tmp_path / "x.mp4", {"ann": _clip(1.0), "ben": _clip(2.0, 1.0)}, seconds=1.6)
+    pictures = imageio.imread(path, plugin="pyav")
+    assert pictures.shape == (40, 320, 480, 3)
+    assert imageio.immeta(path, plugin="pyav")["fps"] == 25.0
+    assert (np.abs(pictures[0].astype(int) - pictures[-1]).sum(axis=-1) > 200).sum() > 200
+    with pytest.raises(ValueError, match=r"x\.avi: a film is written as \.gif or \.mp4"):
+        write_gif(tmp_path / "x.avi", {"ann": _clip()})
 
 
 @pytest.mark.parametrize("write", [write_gif, write_gltf])
