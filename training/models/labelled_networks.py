@@ -167,7 +167,11 @@ class Classifier(nn.Module):
         """x (B, T, WIDTH), seen (B, T, J, 3) -> of every set (B, its labels)."""
         if not self.sizes:
             return []
-        read = self.layers(((felt(x, seen) - self.mean) / self.spread).transpose(1, 2))
+        return self.judged(felt(x, seen))
+
+    def judged(self, given: Tensor) -> list[Tensor]:
+        """As `forward`, of what a window is `felt` to be (B, T, 5J)."""
+        read = self.layers(((given - self.mean) / self.spread).transpose(1, 2))
         said = self.out(torch.cat([read.mean(dim=2), read.amax(dim=2)], dim=1))
         return [part.log_softmax(dim=1) for part in said.split(self.sizes, dim=1)]
 
@@ -178,8 +182,13 @@ class Classifier(nn.Module):
 
 
 def felt(x: Tensor, seen: Tensor) -> Tensor:
-    """Joints, and logarithms of their speeds and accelerations in the world, (B, T, 5J)."""
-    steps = pose.on_stage(x, seen, FPS).diff(dim=1)
+    """What classifiers see of moves: `sensed`, wherever they lead."""
+    return sensed(pose.on_stage(x, seen, FPS), seen)
+
+
+def sensed(world: Tensor, seen: Tensor) -> Tensor:
+    """Joints seen from under the hips, and logarithms of their speeds and accelerations in the world, (B, T, 5J)."""
+    steps = world.diff(dim=1)
     speed = (steps.square().sum(-1) + 1e-10).sqrt() * FPS
     bend = (steps.diff(dim=1).square().sum(-1) + 1e-10).sqrt() * FPS * FPS
     return torch.cat(
