@@ -16,6 +16,7 @@ from torch import nn
 
 from motion.skeleton import HUMANOID, Skeleton
 from training import dataset, loop
+from training import split as splitting
 from training.loggers import Logger
 
 
@@ -44,6 +45,12 @@ def _load_pairs(*where: Any, **how: Any) -> list[Any]:
     return dataset.load_pairs(*where, **how)
 
 
+def _split(data: Any, takes: Sequence[Any], fold: tuple[int, int] | None, seed: int) -> tuple[list[Any], list[Any]]:
+    if fold is None:
+        return splitting.hold_out_share(takes, data.test_share, seed)
+    return dataset.split(takes, fold)
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of model.
@@ -57,7 +64,8 @@ class Kind:
     0 not at all), and `start_epoch(epoch)` (from 0) before each epoch, for weights that follow a cycle.
 
     A kind that is not trained on pairs brings `data`, the Config of its section, and `load`, which has the arguments of
-    dataset.load_pairs; its takes have a name, a length, slices, a skeleton and `files()`. partners: whether it makes
+    dataset.load_pairs; its takes have a name, a length, slices, a skeleton and `files()`. split(data, takes, fold,
+    seed) gives (training, held out), by fold or, where it is None, as `data` says. partners: whether it makes
     partners, who get sequences, a scorecard and a show after training.
     """
 
@@ -68,4 +76,5 @@ class Kind:
     training: type = loop.Config
     data: type = dataset.Config
     load: Callable[..., list[Any]] = _load_pairs
+    split: Callable[[Any, Sequence[Any], tuple[int, int] | None, int], tuple[list[Any], list[Any]]] = _split
     partners: bool = True

@@ -21,11 +21,10 @@ from lightning.fabric import Fabric
 from lightning.fabric.strategies import DDPStrategy
 
 from exporters.onnx import export
-from training import config, dataset, loggers, loop, results
+from training import config, loggers, loop, results
 from training.models import MODELS
 from training.run import Run
 from training.scorecards import after
-from training.split import hold_out_share
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -106,10 +105,7 @@ def prepare(
     with fabric.rank_zero_first():  # the others find the takes in the cache
         report = out if fabric.is_global_zero else None
         pairs = MODELS[options.kind].load(data, options.data, options.cache or out / "cache", report)
-    if fold is None:
-        trained, held_out = hold_out_share(pairs, data.test_share, options.seed)
-    else:
-        trained, held_out = dataset.split(pairs, fold)
+    trained, held_out = MODELS[options.kind].split(data, pairs, fold, options.seed)
     about = {
         "takes": [file for pair in trained for file in pair.files()],
         "licence": data.licence,

@@ -1,0 +1,110 @@
+"""Windows of takes of which it is known who moves and what is done; every cell of the two comes up equally often.
+
+What a frame is, the takes know: a move of a body, or a picture. Windows never cross the end of a take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from training.identity_takes import Names
+from training.labels import NONE
+from training.models import labelled_pose as pose
+
+
+class Sequences:
+    """Windows of `window` frames, `stride` apart. tracks: the frames (T, ...) of every sequence, none shorter than a
+    window; bytes come out as numbers from 0 to 1. cells: their (identity, action). mirrored: frames seen in a mirror,
+    where every window is to come in both ways.
+    """
+
+    def __init__(
+        self,
+        tracks: Sequence[Tensor],
+        files: Sequence[str],
+        cells: Sequence[tuple[str, str]],
+        names: Names,
+        window: int,
+        stride: int = 1,
+        mirrored: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        whole = torch.cat(list(tracks))
+        self._sides = [whole] if mirrored is None else [whole, mirrored(whole)]
+        self._files, self._cells, self._window = list(files), list(cells), window
+        lengths = np.array([len(track) for track in tracks])
+        firsts = lengths.cumsum() - lengths
+        self._firsts, self._lengths = torch.from_numpy(firsts), torch.from_numpy(lengths)
+        self._who = torch.tensor([[_place(names.identities, who), _place(names.actions, what)] for who, what in cells])
+        self._others = [self._same_identity(place) for place in range(len(cells))]
+        windows: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        for place, (first, length) in enumerate(zip(firsts.tolist(), lengths.tolist(), strict=True)):
+            starts = range(first, first + length - window + 1, stride)
+            windows.setdefault(cells[place], []).extend((place, start) for start in starts)
+        self._windows = [windows[cell] for cell in sorted(windows)]
+        self._most = max(map(len, self._windows))
+
+    def __len__(self) -> int:
+        return self._most * len(self._windows) * len(self._sides)
+
+    def gather(self, numbers: Tensor) -> dict[str, Tensor]:
+        """The windows with these numbers (B,) in 0..len: x (B, T, ...); pair (B, T, ...), a window of the same identity
+        drawn from another sequence, where there is one; identity (B,) and action (B,), places among the names, or
+        NONE.
+        """
+        side = numbers % len(self._sides)
+        place, start = torch.tensor([self._window_at(number) for number in numbers.tolist()]).unbind(1)
+        which, when = torch.rand(len(numbers)).tolist(), torch.rand(len(numbers))
+        others = [self._others[own] for own in place.tolist()]
+        other = torch.tensor([of_it[int(chance * len(of_it))] for of_it, chance in zip(others, which, strict=True)])
+        begin = self._firsts[other] + (when * (self._lengths[other] - self._window + 1)).long()
+        identity, action = self._who[place].unbind(1)
+        return {"x": self._cut(side, start), "pair": self._cut(side, begin), "identity": identity, "action": action}
+
+    def origin(self, number: int) -> tuple[str, int]:
+        """The file of a window and its first frame there."""
+        place, start = self._window_at(number)
+        return self._files[place], start - int(self._firsts[place])
+
+    def _window_at(self, number: int) -> tuple[int, int]:
+        """The sequence of a window, and its first frame among all frames."""
+        number //= len(self._sides)
+        of_cell = self._windows[number % len(self._windows)]
+        return of_cell[number // len(self._windows) % len(of_cell)]
+
+    def _cut(self, side: Tensor, start: Tensor) -> Tensor:
+        frames = start[:, None] + torch.arange(self._window)
+        made = self._sides[0][frames]
+        if len(self._sides) > 1:
+            other = side.bool()
+            made[other] = self._sides[1][frames[other]]
+        return made / 255.0 if made.dtype == torch.uint8 else made
+
+    def _same_identity(self, place: int) -> list[int]:
+        same = [other for other, (who, _) in enumerate(self._cells) if who == self._cells[place][0]]
+        return [other for other in same if other != place] or same
+
+
+def of_takes(takes: Sequence[Any], names: Names, window: int, mirror: bool, stride: int = 1) -> Sequences:
+    """Windows of the dancers of training.identity_takes. One who has fewer frames than a window holds the last pose."""
+    dancers = [dancer for take in takes for dancer in take.dancers]
+    tracks = [held(pose.moves(each.root, each.rotations, takes[0].fps), window) for each in dancers]
+    files, cells = [each.file for each in dancers], [each.cell for each in dancers]
+    return Sequences(tracks, files, cells, names, window, stride, pose.mirrored if mirror else None)
+
+
+def held(moves: Tensor, window: int) -> Tensor:
+    """Moves (T, WIDTH) with the last pose held until there are as many as a window has."""
+    if len(moves) >= window:
+        return moves
+    last = moves[-1:].repeat(window - len(moves), 1)
+    last[:, 1 - pose.CARRIAGE :] = 0.0  # its speeds; the height stays
+    return torch.cat([moves, last])
+
+
+def _place(names: Sequence[str], name: str) -> int:
+    return names.index(name) if name in names else NONE
