@@ -80,6 +80,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _pace(manifest: Manifest) -> str:
     if manifest.window == 1:
         return "frame by frame"
+    if manifest.kind == "meter":
+        return f"reads the last {manifest.window} frames every {manifest.hop}"
     behind = manifest.latency_frames - manifest.ahead_frames
     return f"windows of {manifest.window} frames every {manifest.hop}, on stage {behind} frames behind the dancer"
 

@@ -1,6 +1,7 @@
 """A checkpoint becomes an .onnx file that describes itself: graph, manifest in the metadata, parity checked first.
 
     python -m exporters.onnx runs/mine/last.ckpt presets/models/mine.onnx
+    python -m exporters.onnx runs/mine/last.ckpt presets/models/mine_meter.onnx --graph effort_meter
 
 torch and onnxruntime walk the same steps, state fed back; a file whose outputs differ by more than TOLERANCE is never
 written. Nothing is tuned for one machine in the file: onnxruntime optimises it when it is loaded.
@@ -24,7 +25,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from exporters.graphs import Graph, drmm, graph_of, upsampler
+from exporters.graphs import OTHER_GRAPHS, Graph, drmm, graph_of, upsampler
 from motion import features
 from motion import rotations as rot
 from motion.manifest import METADATA_KEY, Manifest, Param, Port
@@ -44,11 +45,14 @@ class ParityError(ValueError):
     """torch and onnxruntime disagree; nothing was written."""
 
 
-def export(checkpoint: str | Path, out: str | Path, name: str | None = None) -> Path:
-    """Write `out` from a checkpoint. Raises ValueError for a bad checkpoint, ParityError when the runtimes differ."""
+def export(checkpoint: str | Path, out: str | Path, name: str | None = None, graph: str | None = None) -> Path:
+    """Write `out` from a checkpoint; graph: another one than that of its kind, of OTHER_GRAPHS.
+
+    Raises ValueError for a bad checkpoint, ParityError when the runtimes differ.
+    """
     checkpoint, out = Path(checkpoint), Path(out)
     stored = read_checkpoint(checkpoint)
-    step = graph_of(stored["kind"], rebuild(stored))
+    step = graph_of(stored["kind"], rebuild(stored), graph)
     about = stored.get("about", {})
     made_from = {
         "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
@@ -222,13 +226,14 @@ def parity(a: list[Values], b: list[Values], choices: tuple[str, ...] = ()) -> f
 
 def last_pose(results: list[Values]) -> list[float]:
     """The last step's pose (of a window its middle frame) of the first dancer, for telling whether a file still does
-    what it did: another processor rounds otherwise, by less than a millimetre. Of a sampler its first candidate.
+    what it did: another processor rounds otherwise, by less than a millimetre. Of a sampler its first candidate, of a
+    meter its first reading.
     """
     last = results[-1]
     if "samples" in last:
         return [round(float(value), 4) for value in last["samples"][0, 0]]
-    partner = last["partner" if "partner" in last else "pose"][0]
-    pose = partner if partner.ndim == 1 else partner[len(partner) // 2]
+    made = last[next((name for name in ("partner", "pose") if name in last), next(iter(last)))][0]
+    pose = made if made.ndim == 1 else made[len(made) // 2]
     return [round(float(value), 4) for value in pose]
 
 
@@ -237,9 +242,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m exporters.onnx", description=__doc__.splitlines()[0])
     parser.add_argument("checkpoint")
     parser.add_argument("out")
+    parser.add_argument("--graph", choices=list(OTHER_GRAPHS), help="another graph than that of the checkpoint's kind")
     options = parser.parse_args(arguments)
     try:
-        out = export(options.checkpoint, options.out)
+        out = export(options.checkpoint, options.out, graph=options.graph)
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

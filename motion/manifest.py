@@ -15,8 +15,8 @@ from motion.skeleton import Skeleton
 
 METADATA_KEY = "pas_de_deux"
 FORMAT = 1
-ROLES = ("motion", "valid", "known", "constraint", "condition", "noise", "state", "time")
-KINDS = ("duet", "upsampler", "sampler", "labelled", "identity_action")
+ROLES = ("motion", "valid", "known", "constraint", "condition", "noise", "state", "time", "label")
+KINDS = ("duet", "upsampler", "sampler", "meter", "identity_action")
 
 
 class ManifestError(ValueError):
@@ -28,7 +28,8 @@ class Port:
     """One input or output of the graph. shape has the batch axis first, written as "batch"; another axis with a name
     has as many as whoever runs it gives.
 
-    motion ports name their `layout` (see motion.features); a state output names in `feeds` the input it returns to.
+    motion ports name their `layout` (see motion.features), label outputs, probabilities, their labels in it; a state
+    output names in `feeds` the input it returns to.
     """
 
     name: str
@@ -162,6 +163,8 @@ def _faults(manifest: Manifest) -> list[str]:
             else:
                 if port.shape[-1] != expected:
                     faults.append(f"{port.name}: {port.shape[-1]} numbers, its layout has {expected}")
+        if port.role == "label" and port.shape[-1] != len(port.layout):
+            faults.append(f"{port.name}: {port.shape[-1]} numbers for {len(port.layout)} labels")
     fed = {port.feeds for port in manifest.outputs if port.role == "state"}
     for port in manifest.ports("state"):
         if port.name not in fed:

@@ -17,6 +17,7 @@ from exporters.graphs.drmm_motion import MotionStep
 from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
+from exporters.graphs.effort_meter import EffortMeter
 from exporters.graphs.labelled import LabelledStep
 from exporters.graphs.upsampler import UpsamplerStep
 from exporters.graphs.upsampler_points import UpsamplerPointsStep
@@ -44,9 +45,17 @@ GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the che
     "upsampler_points": UpsamplerPointsStep,
 }
 
+# By name: what else can be made of a checkpoint, and of which kind.
+OTHER_GRAPHS: Mapping[str, tuple[str, Callable[[nn.Module], Graph]]] = {"effort_meter": ("labelled", EffortMeter)}
 
-def graph_of(kind: str, model: nn.Module) -> Graph:
-    """The graph of a trained model. Raises ValueError for a kind that has none."""
+
+def graph_of(kind: str, model: nn.Module, name: str | None = None) -> Graph:
+    """The graph of a trained model, or the other one of that name. Raises ValueError for a kind that has none."""
+    if name is not None:
+        wanted, make = OTHER_GRAPHS[name]
+        if kind != wanted:
+            raise ValueError(f"{name} is made of a {wanted!r} checkpoint, not of a {kind!r} one")
+        return make(model).eval()
     if kind not in GRAPHS:
         raise ValueError(f"a {kind!r} model has no graph to export; these have: {', '.join(GRAPHS)}")
     return GRAPHS[kind](model).eval()

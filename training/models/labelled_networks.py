@@ -188,9 +188,10 @@ def felt(x: Tensor, seen: Tensor) -> Tensor:
 
 def sensed(world: Tensor, seen: Tensor) -> Tensor:
     """Joints seen from under the hips, and logarithms of their speeds and accelerations in the world, (B, T, 5J)."""
-    steps = world.diff(dim=1)
+    steps = world[:, 1:] - world[:, :-1]  # `diff` cannot be exported
+    turns = steps[:, 1:] - steps[:, :-1]
     speed = (steps.square().sum(-1) + 1e-10).sqrt() * FPS
-    bend = (steps.diff(dim=1).square().sum(-1) + 1e-10).sqrt() * FPS * FPS
+    bend = (turns.square().sum(-1) + 1e-10).sqrt() * FPS * FPS
     return torch.cat(
         [seen.flatten(2), F.pad((speed + 0.05).log(), (0, 0, 1, 0)), F.pad((bend + 0.5).log(), (0, 0, 2, 0))], dim=-1
     )
