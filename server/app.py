@@ -21,6 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server.apart import Apart
 from server.cues import CueList
 from server.desk import SWITCH, Desk
 from server.errands import Command
@@ -115,7 +116,7 @@ class Show:
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
         seed, stages = self.tapes.seed_of(preset), self.tapes.calibrations.stages
-        return build_pipeline(preset, path, seed, self.tapes.worker, stages)
+        return build_pipeline(preset, path, seed, self.tapes.worker, stages, Apart)
 
     def _successor(self, preset: Preset, path: Path) -> Pipeline:
         """What will dance when another preset takes over."""

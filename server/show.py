@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from motion.calibration import Calibration, Kind, Wishes
@@ -20,7 +21,9 @@ from server.stages.deglitch import Deglitch
 from server.stages.energy import Energy
 from server.stages.facing import Facing
 from server.stages.forecast import Forecast
+from server.stages.motion_plan import Planner
 from server.stages.partner import Partner
+from server.stages.pose_expert import PoseExpert
 from server.stages.retarget import Retarget
 from server.stages.safety import Safety
 from server.stages.sample import Sample
@@ -30,7 +33,7 @@ from server.stages.smooth import Smooth
 from server.stages.stillness import Stillness
 from server.stages.upsample import Upsample
 from server.stages.window_partner import WindowPartner
-from server.stages.worker import Worker, inline
+from server.stages.worker import Home, Worker, here, inline
 
 DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Deglitch}  # and `calibrate`
 # After the model, in this order; where their knobs stand at their defaults they cost nothing.
@@ -50,11 +53,10 @@ def partner_stages(model: Stage) -> list[Stage]:
 
 
 def sample_stage(
-    asked: Sampling, wishes: sample_wishes.Wishes, seed: tuple[int, ...], worker: Worker = inline
+    asked: Sampling, wishes: sample_wishes.Wishes, seed: tuple[int, ...], worker: Worker = inline, home: Home = here
 ) -> Sample:
     """A partner's. Raises ModelError when the model draws no poses."""
-    model = None if asked.model is None else OnnxModel(asked.model)
-    return Sample(model, (*seed, 1), asked.every, wishes, worker)
+    return Sample(home(partial(PoseExpert.of, asked.model, (*seed, 1))), asked.every, wishes, worker)
 
 
 def calibrate_stage(dancer: DancerStages, calibration: Calibration | None = None) -> Calibrate:
@@ -73,9 +75,10 @@ def build_pipeline(
     seed: int | None = None,
     worker: Worker = inline,
     calibrates: Mapping[str, Calibrate] | None = None,
+    home: Home = here,
 ) -> Pipeline:
-    """Every line of the show, ready to step. `path` is named in errors; `worker` is who runs models of windows.
-    calibrates: the dancers' stages where a show has them already.
+    """Every line of the show, ready to step. `path` is named in errors; `worker` is who runs models of windows, `home`
+    where those who draw from mixtures live. calibrates: the dancers' stages where a show has them already.
 
     Raises PresetError naming every model that cannot be used and every param that no model has.
     """
@@ -105,7 +108,8 @@ def build_pipeline(
             wishes.moves = moves
             partner: Stage
             if moves:
-                partner = SampledPartner(model, (seed, place), wishes, worker)
+                planner = home(partial(Planner.of, settings.model, settings.device, (seed, place)))
+                partner = SampledPartner(planner, wishes, worker)
             else:
                 partner = model_stage(model, (seed, place), worker)
         except ModelError as error:
@@ -115,7 +119,8 @@ def build_pipeline(
         after: list[Stage] = []
         if settings.sample is not None or moves:
             try:
-                sample = sample_stage(settings.sample or Sampling(pins={}, wishes={}), wishes, (seed, place), worker)
+                asked = settings.sample or Sampling(pins={}, wishes={})
+                sample = sample_stage(asked, wishes, (seed, place), worker, home)
             except ModelError as error:
                 faults.append(f"{path}: partners.{name}.sample.model: {error}")
                 continue

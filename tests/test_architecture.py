@@ -117,6 +117,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/tapes.py": ({"server"}, set()),
     "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
+    "server/apart.py": (set(), set()),
     "server/show.py": (
         {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.preset_dancers"}
         | {"server.preset_partners", "server.stages"},
@@ -137,6 +138,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # The stage page: a process of its own.
     "server/stage_view/": (PAGE, {"numpy"}),
     "server/stage_view/feed.py": (PAGE, {"pythonosc", "zmq"}),
+    "server/stage_view/opening.py": (PAGE, {"viser"}),
     "server/stage_view/panel.py": (PAGE, {"viser"}),
     "server/stage_view/pins.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/scene.py": (PAGE, {"numpy", "viser"}),
@@ -153,6 +155,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/scorecards/drmm": (
         {"exporters", "motion", "server.onnx_model", "training"},
         {"numpy", "torch"},
+    ),
+    # The labelling page draws on the stage page's stage.
+    "training/label.py": ({"motion", "server.stage_view.opening", "training"}, {"numpy"}),
+    "training/label_page.py": (
+        {"motion", "server.protocols.frames", "server.stage_view.scene", "training"},
+        {"numpy", "viser"},
     ),
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/evaluate": ({"exporters", "motion", "training"}, LEARNING),
@@ -177,7 +185,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
 # Where programs begin: nobody imports them but the files named here.
 ONLY_FOR = {
     "server.app": ("run_server.py",),
-    "server.stage_view": ("server/stage_view/",),
+    "server.stage_view": ("server/stage_view/", "training/label.py", "training/label_page.py"),
     "training.train": ("training/scorecards/", "training/sweep.py"),
     "training.scorecard": (),
     "training.scorecards": ("training/scorecard", "training/train.py"),

@@ -21,6 +21,7 @@ from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import PresetError, parse
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
+from server.stages.pose_expert import PoseExpert
 from server.stages.sample import Sample
 from server.stages.sample_wishes import Wishes, check
 from server.stages.worker import idle
@@ -45,10 +46,12 @@ def danced(sample: Sample, first: int = 0, last: int = len(CLIP)) -> list[PoseFr
 
 
 def test_where_nothing_is_wished_the_dance_is_not_touched() -> None:
-    sample = Sample(None, 0)
+    sample = Sample(PoseExpert(None, 0))
     given_in = [frame(number) for number in range(20)]
     assert all(sample.step(pose, 1.0 / FPS, {"sampling": 1.0}) is pose for pose in given_in)
-    going = Sample(None, 0, wishes=Wishes({"goto": (1.0, 0.0), "facing": (180.0,)}, moves=True))  # not a pose's matter
+    going = Sample(
+        PoseExpert(None, 0), wishes=Wishes({"goto": (1.0, 0.0), "facing": (180.0,)}, moves=True)
+    )  # not a pose's matter
     assert all(going.step(pose, 1.0 / FPS, {"sampling": 1.0}) is pose for pose in given_in)
 
 
@@ -58,7 +61,7 @@ def test_a_partner_may_look_anywhere(degrees: float) -> None:
 
 
 def test_a_pinned_hand_comes_to_its_place_stays_and_nothing_jumps() -> None:
-    sample, place = Sample(None, 0), joints(frame(30))[HAND] + [0.1, 0.2, 0.1]
+    sample, place = Sample(PoseExpert(None, 0)), joints(frame(30))[HAND] + [0.1, 0.2, 0.1]
     before = danced(sample, 0, 30)
     assert sample.wishes.obey("sample/pin/LeftHand", tuple(place))
     after = danced(sample, 30)
@@ -71,7 +74,7 @@ def test_a_pinned_hand_comes_to_its_place_stays_and_nothing_jumps() -> None:
 
 
 def test_what_is_freed_comes_back_to_the_dance() -> None:
-    sample = Sample(None, 0)
+    sample = Sample(PoseExpert(None, 0))
     sample.wishes.obey("sample/pin/LeftHand", (0.4, 1.2, 0.3))
     danced(sample, 0, 60)
     assert sample.wishes.obey("sample/free/LeftHand", ())
@@ -80,7 +83,7 @@ def test_what_is_freed_comes_back_to_the_dance() -> None:
 
 
 def test_a_hand_follows_the_dancer_s() -> None:
-    sample = Sample(None, 0, wishes=Wishes(follow={"RightHand": "LeftHand"}))
+    sample = Sample(PoseExpert(None, 0), wishes=Wishes(follow={"RightHand": "LeftHand"}))
     off = []
     for number in range(150):
         dancer = replace(frame(number), root_position=CLIP.root_positions[number] + [0.0, 0.0, 0.5])
@@ -92,7 +95,7 @@ def test_a_hand_follows_the_dancer_s() -> None:
 
 @pytest.mark.parametrize(("wish", "sign"), [("circle", 1.0), ("keep_away", -1.0)])
 def test_a_body_stays_in_a_circle_or_out_of_it(wish: str, sign: float) -> None:
-    sample, middle = Sample(None, 0, every=1), CLIP.root_positions[120]
+    sample, middle = Sample(PoseExpert(None, 0), every=1), CLIP.root_positions[120]
     assert sample.wishes.obey(f"sample/{wish}", (middle[0] + 0.3, middle[2], 0.25))
     poses = danced(sample)[60:]
     far = [np.linalg.norm(joints(pose)[0, [0, 2]] - [middle[0] + 0.3, middle[2]]) for pose in poses]
@@ -100,7 +103,7 @@ def test_a_body_stays_in_a_circle_or_out_of_it(wish: str, sign: float) -> None:
 
 
 def test_a_partner_keeps_apart_from_their_dancer() -> None:
-    sample = Sample(None, 0)
+    sample = Sample(PoseExpert(None, 0))
     assert sample.wishes.obey("sample/apart", (0.6,))
     near = []
     for number in range(90):
@@ -112,7 +115,7 @@ def test_a_partner_keeps_apart_from_their_dancer() -> None:
 
 
 def test_a_late_worker_leaves_the_limb_to_hold_its_pin() -> None:
-    sample, place = Sample(None, 0, worker=idle), joints(frame(40))[HAND] * [1.0, 0.97, 1.0]
+    sample, place = Sample(PoseExpert(None, 0), worker=idle), joints(frame(40))[HAND] * [1.0, 0.97, 1.0]
     sample.wishes.obey("sample/pin/LeftHand", tuple(place))
     off = [np.linalg.norm(joints(pose)[HAND] - place) for pose in danced(sample, 0, 60)]
     assert sample.counts["late_samples"] > 0
@@ -128,7 +131,7 @@ def test_a_worker_that_raises_is_counted_and_the_dance_goes_on() -> None:
 
         return run
 
-    sample = Sample(None, 0, worker=failing)
+    sample = Sample(PoseExpert(None, 0), worker=failing)
     sample.wishes.obey("sample/pin/Head", (0.0, 1.5, 0.0))
     poses = danced(sample, 0, 20)
     assert sample.counts["sampler_faults"] > 0
@@ -189,7 +192,7 @@ def asked(desk: Desk, address: str, *arguments: Any) -> list[Any]:
 
 
 def test_wishes_over_osc_reach_the_sampler_and_are_told() -> None:
-    sample = Sample(None, 0)
+    sample = Sample(PoseExpert(None, 0))
     pipeline = Pipeline([DancerLine("dancer1", [], FPS)], [PartnerLine("partner1", "dancer1", [sample])])
     desk, changes = desk_of(pipeline)
     for address, arguments in (
@@ -212,7 +215,7 @@ def test_wishes_over_osc_reach_the_sampler_and_are_told() -> None:
 
 
 def test_wishes_that_cannot_be_are_refused_over_osc() -> None:
-    sample = Sample(None, 0)
+    sample = Sample(PoseExpert(None, 0))
     pipeline = Pipeline([DancerLine("dancer1", [], FPS)], [PartnerLine("partner1", "dancer1", [sample])])
     desk, _ = desk_of(pipeline)
     for name in ("circle", "keep_away", "floor"):

@@ -20,6 +20,8 @@ from server.pipeline import DancerLine, PartnerLine, Pipeline
 from server.preset import PresetError, parse
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
+from server.stages.motion_plan import Planner
+from server.stages.pose_expert import PoseExpert
 from server.stages.sample import Sample
 from server.stages.sample_wishes import Wishes
 from server.stages.sampled_partner import SampledPartner
@@ -57,7 +59,7 @@ def danced(partner: SampledPartner, frames: int = 150) -> np.ndarray:
 
 
 def test_a_partner_dances_on_with_bones_of_one_length(file: Path) -> None:
-    places = danced(SampledPartner(OnnxModel(file), 3, Wishes(moves=True)))
+    places = danced(SampledPartner(Planner(OnnxModel(file), 3), Wishes(moves=True)))
     assert np.isfinite(places).all()
     assert np.linalg.norm(np.diff(places[:, 0], axis=0), axis=-1).max() < 0.2
     assert np.abs(np.diff(places[30:], axis=0)).max() > 1e-4
@@ -66,29 +68,29 @@ def test_a_partner_dances_on_with_bones_of_one_length(file: Path) -> None:
 
 
 def test_the_same_seed_is_the_same_dance(file: Path) -> None:
-    one, same, other = (danced(SampledPartner(OnnxModel(file), s, Wishes(moves=True)), 60) for s in (1, 1, 2))
+    one, same, other = (danced(SampledPartner(Planner(OnnxModel(file), s), Wishes(moves=True)), 60) for s in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-3
 
 
 def test_who_is_told_where_to_go_comes_nearer(file: Path) -> None:
-    free = danced(SampledPartner(OnnxModel(file), 1, Wishes(moves=True)))
+    free = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes(moves=True)))
     goal = free[0, 0, [0, 2]] + [1.5, 0.0]
-    told = danced(SampledPartner(OnnxModel(file), 1, Wishes({"goto": tuple(goal)}, moves=True)))
+    told = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes({"goto": tuple(goal)}, moves=True)))
     off = [np.linalg.norm(places[:, 0][:, [0, 2]] - goal, axis=-1) for places in (free, told)]
     assert off[1][-1] < off[0][-1] - 0.03  # a model that knows little of going anywhere
 
 
 def test_who_is_to_stay_in_a_circle_does(file: Path) -> None:
-    free = danced(SampledPartner(OnnxModel(file), 1, Wishes(moves=True)))
+    free = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes(moves=True)))
     x, z = free[0, 0, [0, 2]]
-    told = danced(SampledPartner(OnnxModel(file), 1, Wishes({"circle": (x, z, 0.2)}, moves=True)))
+    told = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes({"circle": (x, z, 0.2)}, moves=True)))
     far, near = (np.linalg.norm(places[:, 0][:, [0, 2]] - [x, z], axis=-1).max() for places in (free, told))
     assert near < 0.7 * far
 
 
 def test_a_worker_that_never_answers_leaves_the_partner_standing(file: Path) -> None:
-    partner = SampledPartner(OnnxModel(file), 1, Wishes(moves=True), idle)
+    partner = SampledPartner(Planner(OnnxModel(file), 1), Wishes(moves=True), idle)
     places = danced(partner, 60)
     assert np.ptp(places, axis=0).max() < 1e-6
     assert partner.counts["late_plans"] == 1
@@ -97,7 +99,7 @@ def test_a_worker_that_never_answers_leaves_the_partner_standing(file: Path) -> 
 
 def test_a_model_of_poses_is_refused() -> None:
     with pytest.raises(ModelError, match="no sampler of motion"):
-        SampledPartner(OnnxModel(PRESETS / "models/salsa_duet.onnx"), 1, Wishes())
+        SampledPartner(Planner(OnnxModel(PRESETS / "models/salsa_duet.onnx"), 1), Wishes())
 
 
 def test_a_preset_s_partner_may_be_a_sampler_and_only_such_a_one_is_told_where_to_go(file: Path) -> None:
@@ -114,7 +116,7 @@ def test_a_preset_s_partner_may_be_a_sampler_and_only_such_a_one_is_told_where_t
 
 def test_over_osc_too(file: Path) -> None:
     wishes = Wishes(moves=True)
-    stages = [SampledPartner(OnnxModel(file), 1, wishes), Sample(None, 1, 4, wishes)]
+    stages = [SampledPartner(Planner(OnnxModel(file), 1), wishes), Sample(PoseExpert(None, 1), 4, wishes)]
     pipeline = Pipeline([DancerLine("dancer1", [], FPS)], [PartnerLine("partner1", "dancer1", stages)])
     changes = Changes()
     desk = Desk(changes, lambda: pipeline)

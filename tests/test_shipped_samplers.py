@@ -13,6 +13,8 @@ from server import preset as presets
 from server.onnx_model import OnnxModel
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
+from server.stages.motion_plan import Planner
+from server.stages.pose_expert import PoseExpert
 from server.stages.sample import Sample
 from server.stages.sample_wishes import Wishes
 from server.stages.sampled_partner import SampledPartner
@@ -43,7 +45,7 @@ def test_a_label_names_its_takes_and_holds_no_recordings(path: Path) -> None:
 
 
 def test_pinned_hands_and_a_pinned_head_come_to_their_places() -> None:
-    sample = Sample(OnnxModel(POSES), 1)
+    sample = Sample(PoseExpert(OnnxModel(POSES), 1))
     points, aside = ("LeftHand", "RightHand", "Head"), np.array([0.05, 0.03, 0.05])
     wanted = {name: joints(frame(60))[HUMANOID.index(name)] + aside for name in points}
     for name, place in wanted.items():
@@ -58,14 +60,14 @@ def test_pinned_hands_and_a_pinned_head_come_to_their_places() -> None:
 
 @pytest.mark.parametrize("goal", [(1.5, 0.0), (-1.5, 1.0)])
 def test_a_partner_goes_where_they_are_told(goal: tuple[float, float]) -> None:
-    partner = SampledPartner(OnnxModel(MOTION), 1, Wishes({"goto": goal}, moves=True))
+    partner = SampledPartner(Planner(OnnxModel(MOTION), 1), Wishes({"goto": goal}, moves=True))
     poses = [partner.step(frame(number), 1.0 / FPS, {"variety": 0.2}) for number in range(300)]
     assert np.linalg.norm(poses[-1].root_position[[0, 2]] - goal) < 0.4
 
 
 @pytest.mark.parametrize("degrees", [90.0, -90.0])
 def test_a_partner_looks_where_they_are_told(degrees: float) -> None:
-    partner = SampledPartner(OnnxModel(MOTION), 1, Wishes({"facing": (degrees,)}, moves=True))
+    partner = SampledPartner(Planner(OnnxModel(MOTION), 1), Wishes({"facing": (degrees,)}, moves=True))
     poses = [partner.step(frame(number), 1.0 / FPS, {"variety": 0.2}) for number in range(300)]
     left, right = (joints(poses[-1])[HUMANOID.index(f"{side}UpperLeg")] for side in ("Left", "Right"))
     yaw = np.degrees(np.arctan2(-(left - right)[2], (left - right)[0]))

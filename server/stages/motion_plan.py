@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,7 @@ _STANDING = 0.12  # metres over the lowest foot
 class Asked:
     """frame: of the grid at RATE that is now; partner, dancer: ten frames up to it. variety: how much of the model's
     spread. goto (x, z), facing: radians, or None; circles: to stay in or out of; limits: point, normal, distance.
+    fresh: the same chances as the first time.
     """
 
     frame: int
@@ -46,6 +48,7 @@ class Asked:
     facing: float | None = None
     circles: tuple[Circle, ...] = ()
     limits: tuple[tuple[str, tuple[float, float, float], float], ...] = ()
+    fresh: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +85,15 @@ class Planner:
         self._feet = np.array(places).reshape(len(FUTURE), len(_FEET), 3)
         self._roots = np.array(roots)
 
-    def reset(self) -> None:
-        """The same chances as the first time."""
-        self._random = np.random.default_rng(self._seed)
+    @classmethod
+    def of(cls, path: Path, device: str, seed: int | tuple[int, ...]) -> Planner:
+        """With the model of a file."""
+        return cls(OnnxModel(path, device), seed)
 
     def __call__(self, asked: Asked) -> Plan:
         """The plan. Raises ArithmeticError for a model that says what is no number."""
+        if asked.fresh:
+            self._random = np.random.default_rng(self._seed)
         values, known, frame = motion_vectors.now_known(self.layout, asked.partner, asked.dancer)
         wanted = Conditions(self._space).know(list(self._names[known]), values[known])
         self._steer(wanted, asked, frame)

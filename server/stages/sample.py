@@ -1,77 +1,42 @@
-"""A partner who is told where hands, feet and head are to be, and dances on: poses drawn by a mixture model under
-conditions (`motion.conditions`), made exact by least squares on the bones (`motion.reach`).
+"""A partner who is told where hands, feet and head are to be, and dances on.
 
-Every few frames a worker is asked for a pose near the one that is danced that does what is wished. What it differs in
-is laid over the dance, eased, so the dance goes on beneath; between two answers hands and feet that are pinned are
-held by their own limb. Where nothing is wished, nothing is changed and nothing is asked.
+Every few frames an expert is asked for a pose near the one that is danced that does what is wished (`pose_expert`).
+What it differs in is laid over the dance, eased, so the dance goes on beneath; between two answers hands and feet that
+are pinned are held by their own limb. Where nothing is wished, nothing is changed and nothing is asked.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
-from motion import kinematics, pose_vectors, posing, sampling
+from motion import kinematics
 from motion import rotations as rot
-from motion.conditions import Space
 from motion.limbs import ARMS, LEGS, bent
 from motion.manifest import Param
-from motion.reach import polish
-from motion.reach_goals import Goals, Pin
+from motion.reach_goals import Goals
 from motion.skeleton import HUMANOID, Array
-from server.onnx_model import ModelError, OnnxModel, Values
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
+from server.stages.pose_expert import Answer, Asked
 from server.stages.sample_wishes import Wishes
 from server.stages.worker import Worker, inline
 
 EASE_HALF_LIFE = 0.06  # seconds, of what is laid over the dance
 BACK_HALF_LIFE = 0.4  # seconds, of a way that circles took and do not ask for any more
 HOLD_SECONDS = 0.4  # until a limb holds its pin, and until it has let go
-NEAR = 0.35  # how surely the pose that is danced is known to the model; a limb that is pinned, LOOSE
-LOOSE = 0.05
-KEPT, POLISH_STEPS = 8, 6
-STANDING, BALANCE = 0.2, 0.05  # weights beside a pin's
-CALM = 0.1  # metres of a pin's error that a metre of every joint's way from the pose that is shown counts as
 _LIMBS = {limb.end: limb for limb in (*ARMS, *LEGS)}
 _FEET = tuple(limb.end for limb in LEGS)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A pose that is danced, where its joints are and those of the one that is shown (22, 3), and what is wished."""
-
-    root: Array
-    rotations: Array
-    danced: Array
-    shown: Array
-    goals: Goals
-    priors: tuple[tuple[str, tuple[float, ...]], ...]
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is laid over the dance: root (3,) metres, rotations (22, 4), each after the joint's own. missed: metres by
-    pin; infeasible: limits that contradict each other, in words.
-    """
-
-    root: Array
-    rotations: Array
-    missed: dict[str, float] = field(default_factory=dict)
-    infeasible: tuple[str, ...] = ()
-
-
 _NOTHING = Answer(np.zeros(3), np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
 
 
 class Sample:
-    """model: of kind `sampler`, of poses; None: least squares alone. every: frames from one question to the next.
-    wishes: the preset's. Raises ModelError for a model that draws no poses of HUMANOID.
-    """
+    """expert: who is asked, where the worker is. every: frames from one question to the next. wishes: the preset's."""
 
     params: tuple[Param, ...] = (
         Param("sampling", 1.0, 0.0, 1.0, 0.3, "0: dances on; 1: does what /sample is told: pins, limits"),
@@ -79,8 +44,7 @@ class Sample:
 
     def __init__(
         self,
-        model: OnnxModel | None,
-        seed: int | tuple[int, ...],
+        expert: Callable[[Asked], Answer],
         every: int = 4,
         wishes: Wishes | None = None,
         worker: Worker = inline,
@@ -88,8 +52,7 @@ class Sample:
         self.counts: Counter[str] = Counter()
         self.wishes = Wishes() if wishes is None else wishes
         self.answer = _NOTHING
-        self._ask = _Asker(model, seed)
-        self._every, self._run = every, worker()
+        self._expert, self._every, self._run = expert, every, worker()
         self._asked: Future[Answer] | None = None
         self._frames = 0  # since the last question
         self._root, self._turns = _NOTHING.root, _NOTHING.rotations  # what is laid over the dance now
@@ -164,8 +127,8 @@ class Sample:
     def _question(self, root: Array, rotations: Array, danced: Array, goals: Goals) -> None:
         self._frames = 0
         shown = danced if self._shown is None else kinematics.global_positions(HUMANOID, *self._shown)
-        job = _Job(root, rotations, danced, shown, goals, tuple(self.wishes.priors()))
-        self._asked = self._run(lambda: self._ask(job))
+        asked = Asked(root, rotations, danced, shown, goals, tuple(self.wishes.priors()))
+        self._asked = self._run(partial(self._expert, asked))
 
     def _take(self, wanted: bool) -> None:
         """The worker's newest answer, if it has one."""
@@ -236,75 +199,5 @@ class Watch:
         return frame
 
 
-class _Asker:
-    """In the worker: only here is the model touched once the show has begun."""
-
-    def __init__(self, model: OnnxModel | None, seed: int | tuple[int, ...]) -> None:
-        self._model, self._random = model, np.random.default_rng(seed)
-        self._space = None if model is None else _space(model)
-
-    def __call__(self, job: _Job) -> Answer:
-        """A pose near the one that is danced that does what is wished, as what it differs in."""
-        roots, rotations = job.root[None], job.rotations[None]
-        infeasible: tuple[str, ...] = ()
-        if self._model is not None and self._space is not None:
-            drawn, infeasible = self._drawn(job, self._model, self._space)
-            roots, rotations = np.concatenate([roots, drawn[0]]), np.concatenate([rotations, drawn[1]])
-        reached = polish(roots, rotations, _on_its_feet(job), POLISH_STEPS)
-        joints = kinematics.global_positions(HUMANOID, reached.root, reached.rotations)
-        moved = np.linalg.norm(joints - job.shown, axis=-1).mean(axis=-1)
-        missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(10.0 * reached.beyond).sum(axis=-1))
-        best = int(np.argmin(missed + CALM * moved))
-        turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
-        errors = dict(zip(job.goals.joints, reached.errors[best].tolist(), strict=False))
-        return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)
-
-    def _drawn(self, job: _Job, model: OnnxModel, space: Space) -> tuple[tuple[Array, Array], tuple[str, ...]]:
-        """The model's best candidates."""
-        frame = pose_vectors.frame_of(job.root, job.rotations)
-        mask = np.full(pose_vectors.WIDTH, NEAR)
-        for pin in job.goals.pins:
-            if pin.joint in pose_vectors.POINTS:
-                mask[pose_vectors.place(pin.joint)] = 0.0
-            if pin.joint in _LIMBS:
-                for bone in _LIMBS[pin.joint][:2]:
-                    first = pose_vectors.VARIABLES.index(f"{bone}/turn0")
-                    mask[first : first + 6] = LOOSE
-        wanted = posing.conditions(space, posing.Wish(job.goals.pins, job.goals.walls), frame)
-        wanted.know(None, pose_vectors.encode(job.root, job.rotations, frame), mask)
-        for joint, numbers in job.priors:
-            middle = frame.points(np.array(numbers[:3])[None])[0]
-            for axis, mean in zip("xyz", middle, strict=True):
-                wanted.prior(f"{joint}/{axis}", float(mean), numbers[3])
-        port = next(port for port in model.manifest.inputs if port.name == "gumbel")
-        gumbel = sampling.chance(self._random, (1, *map(int, port.shape[1:])))
-        made = sampling.draw(partial(_run, model), space, wanted.question(), gumbel, self._random, "best", KEPT)
-        infeasible = tuple(f"{pair.dropped} against {pair.other}" for pair in made.infeasible)
-        return pose_vectors.decode(made.samples[0], frame), infeasible
-
-
-def _on_its_feet(job: _Job) -> Goals:
-    """What is wished, and that feet nobody pins stay where they dance: who reaches far leans, and does not fly."""
-    feet = [
-        Pin(foot, job.danced[HUMANOID.index(foot)], STANDING)
-        for foot in _FEET
-        if job.goals.pins and foot not in job.goals.joints
-    ]
-    return Goals((*job.goals.pins, *feet), job.goals.walls, BALANCE if job.goals.pins else 0.0)
-
-
 def _smooth(share: float) -> float:
     return share * share * (3.0 - 2.0 * share)
-
-
-def _run(model: OnnxModel, values: dict[str, Values]) -> dict[str, Values]:
-    model.inputs |= values
-    return model.step()
-
-
-def _space(model: OnnxModel) -> Space:
-    """Raises ModelError naming what the model is."""
-    manifest = model.manifest
-    if manifest.kind != "sampler" or manifest.variables != pose_vectors.VARIABLES:
-        raise ModelError(f"{model.path} is a {manifest.kind} of other variables, no sampler of poses")
-    return Space.of(manifest)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -23,10 +25,9 @@ from motion.manifest import Param
 from motion.motion_layout import GROUPS, RATE
 from motion.motion_vectors import Track
 from motion.skeleton import HUMANOID, Array
-from server.onnx_model import OnnxModel
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
-from server.stages.motion_plan import Asked, Plan, Planner
+from server.stages.motion_plan import Asked, Plan
 from server.stages.sample_wishes import Wishes
 from server.stages.worker import Worker, inline
 
@@ -44,20 +45,21 @@ _EARLY = 1e-4  # of a frame
 
 
 class SampledPartner:
-    """wishes: what is told over /sample, shared with the partner's `Sample`. Raises ModelError as `Planner`."""
+    """expert: who plans. wishes: what is told over /sample, shared with the partner's `Sample`."""
 
     params: tuple[Param, ...] = (
         Param("variety", 0.2, 0.0, 1.5, 0.3, "how far the partner strays from what is most to be expected"),
     )
 
-    def __init__(self, model: OnnxModel, seed: int | tuple[int, ...], wishes: Wishes, worker: Worker = inline) -> None:
-        self.model, self.wishes, self.counts = model, wishes, Counter[str]()
+    def __init__(self, expert: Callable[[Asked], Plan], wishes: Wishes, worker: Worker = inline) -> None:
+        self.wishes, self.counts = wishes, Counter[str]()
         self.infeasible: tuple[str, ...] = ()
-        self._plan_of, self._run = Planner(model, seed), worker()
+        self._expert, self._run = expert, worker()
         self._inertia, self._feet = Inertia(), _Feet()
         self._asked: tuple[int, Future[Plan]] | None = None
         self._plan: Plan | None = None
         self._last: PoseFrame | None = None
+        self._fresh = True  # the next question is the first
         self._time, self._grid = 0.0, 0
         self._dancer: list[tuple[Array, Array]] = []
         self._partner: list[tuple[Array, Array]] = []
@@ -65,9 +67,8 @@ class SampledPartner:
 
     def reset(self) -> None:
         """Starts over beside the dancer's next frame, with the same chances as the first time."""
-        self._plan_of.reset()
         self._inertia.reset()
-        self._asked, self._plan, self._last = None, None, None
+        self._asked, self._plan, self._last, self._fresh = None, None, None, True
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         if self._last is None:
@@ -127,8 +128,10 @@ class SampledPartner:
             wishes.facing,
             tuple(wishes.circles(dancer.positions[-1])),
             tuple(wishes.limits),
+            self._fresh,
         )
-        self._asked = self._grid, self._run(lambda: self._plan_of(asked))
+        self._fresh = False
+        self._asked = self._grid, self._run(partial(self._expert, asked))
 
     def _take(self, dt: float) -> None:
         """A plan that is due takes over; what was shown until now melts into it. Raises what the worker raised."""
