@@ -23,8 +23,8 @@ from motion.skeleton import HUMANOID
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view import bodies
-from server.stage_view.__main__ import Stage
 from server.stage_view.feed import Feed, Remote
+from server.stage_view.opening import Stage
 from server.stage_view.panel import Panel, health_html
 from server.stage_view.scene import Scene
 

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import os
 import signal
-import socket
 import stat
 import sys
 import threading
@@ -21,26 +19,12 @@ import viser
 
 from server.protocols.frames import PacketError
 from server.stage_view.feed import SILENCE, Feed, Remote
+from server.stage_view.opening import open_page
 from server.stage_view.panel import Panel
 from server.stage_view.scene import Scene
 
 FPS = 30.0
 _LONGEST_GLIDE = 0.2  # a page that slept does not leap
-
-
-class Stage(viser.ViserServer):
-    """viser without its banner and without its tunnel to the outside: nothing on the page can share the stage."""
-
-    def __init__(self, host: str, port: int) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            super().__init__(host=host, port=port, verbose=False)
-
-    def request_share_url(self, verbose: bool = True) -> str | None:
-        return None
-
-    def stop(self) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            super().stop()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -56,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"--connect: {error}", file=sys.stderr)
         return 2
     try:
-        server = _open(options.host, options.port)
+        server = open_page(options.host, options.port)
     except OSError as error:
         feed.close()
         print(
@@ -112,20 +96,6 @@ def _waiting_for(feed: Feed, posed_recently: bool) -> str:
     if feed.fault:
         return f"cannot read what the server sends: {feed.fault}"
     return "" if posed_recently else "waiting for a dancer"
-
-
-def _open(host: str, port: int) -> Stage:
-    """Raises OSError when the port is taken: viser would quietly take the next one."""
-    if port:
-        with socket.socket() as probe:
-            if os.name == "posix":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-    server = Stage(host, port)
-    if port and server.get_port() != port:
-        server.stop()
-        raise OSError("another program took the port")
-    return server
 
 
 def _stop_with_standard_input(stopping: threading.Event) -> None:
