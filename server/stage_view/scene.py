@@ -141,7 +141,7 @@ class _People:
         )
         # Names stand beside the stage node, not on it: viser places a label by its parent of one frame ago.
         self._names = [
-            server.scene.add_label(f"/names/{place}", name, anchor="bottom-center")
+            server.scene.add_label(f"/names/{place}", name, anchor="bottom-center", visible=bool(name))
             for place, (name, _) in enumerate(cast)
         ]
 
