@@ -60,7 +60,7 @@ def test_equal_labels_may_overlap_and_other_takes_may_differ() -> None:
 
 
 def test_labels_of_takes_that_are_not_there_are_told() -> None:
-    given = [_label(0.0, 1.0, take="a"), _label(0.0, 1.0, take="c")]
+    given = [_label(0.0, 1.0, take=take) for take in ("a", "a.bvh", "c")]
     assert labels.unknown_takes(given, ["a.bvh", "b.bvh"]) == [": there is no take 'c'; there are: a.bvh, b.bvh"]
 
 

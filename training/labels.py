@@ -99,10 +99,8 @@ def unknown_takes(labels: Sequence[Label], files: Sequence[str]) -> list[str]:
     """A line for every take that is labelled and is none of these files."""
     known = {_bare(file) for file in files}
     there = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
-    first = {each.take: each.where for each in reversed(labels)}
-    return [
-        f"{where}: there is no take {take!r}; there are: {there}" for take, where in first.items() if take not in known
-    ]
+    first = {each.take: each.where for each in reversed(labels) if each.recording not in known}
+    return [f"{where}: there is no take {take!r}; there are: {there}" for take, where in first.items()]
 
 
 def sets_of(labels: Sequence[Label], orders: Mapping[str, Sequence[str]]) -> LabelSets:
