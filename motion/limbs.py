@@ -46,42 +46,39 @@ def bent(
 ) -> Array:
     """As `reach`, several limbs at once, shifts (..., limbs, 3), where global positions and matrices are known."""
     positions, matrices = body
-    joints, parents, offsets, hinges = _tables(skeleton, limbs)
-    (upper, lower, end), (one, other) = joints, offsets
-    first, middle, last = (positions[..., each, :] for each in joints)
-    was, wanted = last - first, last + shifts - first
-    before, after = _length(was), _length(wanted)
+    joints, around, (one, other), hinges = _tables(skeleton, limbs)
+    places = positions[..., joints, :]  # (..., limbs, 3, 3)
+    first, middle, last = places[..., 0, :], places[..., 1, :], places[..., 2, :]
+    was = last - first
+    ways = np.array([was, was + shifts])
+    before, after = _length(ways)
     after = np.maximum(_soft(after, before, one + other), np.abs(one - other) + 1e-4)
     # Angles before and after come from the same law of cosines, so no shift is no change.
-    own = matrices[..., upper, :, :]
-    hinge = _hinge(middle - first, was, np.matmul(own, hinges[..., None])[..., 0])
-    upper_bend = _corner(one, before, other) - _corner(one, after, other)
-    lower_turn = _about(hinge, _corner(one, other, before) - _corner(one, other, after))
-    upper_turn = rot.multiply(rot.between(was, wanted), _about(hinge, upper_bend))
+    reaches = np.array([before, after])
+    upper, lower = _corner(one, reaches, other), _corner(one, other, reaches)
+    seen = matrices[..., around, :, :]  # (..., limbs, 3, 3, 3): of the upper joint's parent, the upper, the lower joint
+    hinge = _hinge(middle - first, was, np.matmul(seen[..., 1, :, :], hinges[..., None])[..., 0])
+    bend, straighten = _about(hinge, np.array([upper[0] - upper[1], lower[0] - lower[1]]))
+    turns = np.empty((*bend.shape[:-1], 3, 4))
+    turns[..., 0, :] = rot.multiply(rot.between(*ways), bend)
+    turns[..., 1, :] = straighten
+    turns[..., 2, :] = rot.inverse(rot.multiply(turns[..., 0, :], straighten))
     # A turn T of the world before a joint is the turn of its parent's own frame, G^-1 T G, before its local rotation.
-    back = rot.inverse(rot.multiply(upper_turn, lower_turn))
-    turns = np.stack([upper_turn, lower_turn, back], axis=-2)  # (..., limbs, 3, 4)
-    seen = np.stack([matrices[..., parents, :, :], own, matrices[..., lower, :, :]], axis=-3)
-    axes = np.matmul(turns[..., None, :3], seen)[..., 0, :]
+    turns[..., :3] = np.matmul(turns[..., None, :3], seen)[..., 0, :]
     result = np.array(rotations, dtype=np.float64)
-    places = np.stack([upper, lower, end], axis=-1)
-    local = np.concatenate([axes, turns[..., 3:]], axis=-1)
-    result[..., places, :] = rot.normalize(rot.multiply(local, result[..., places, :]))
+    result[..., joints, :] = rot.normalize(rot.multiply(turns, result[..., joints, :]))
     return result
 
 
 @lru_cache(maxsize=64)
-def _tables(
-    skeleton: Skeleton, limbs: tuple[Limb, ...]
-) -> tuple[tuple[Places, Places, Places], Places, tuple[Array, Array], Array]:
-    """Where upper, lower and end joints are, and the uppers' parents; lengths of both bones; hinges (limbs, 3)."""
-    upper, lower, end = (
-        np.array([skeleton.index(getattr(limb, bone)) for limb in limbs], dtype=np.intp)
-        for bone in ("upper", "lower", "end")
-    )
-    parents = np.array([skeleton.parents[joint] for joint in upper], dtype=np.intp)
-    one, other = (np.linalg.norm(skeleton.offsets[joints], axis=-1) for joints in (lower, end))
-    return (upper, lower, end), parents, (one, other), np.array([limb.hinge for limb in limbs])
+def _tables(skeleton: Skeleton, limbs: tuple[Limb, ...]) -> tuple[Places, Places, tuple[Array, Array], Array]:
+    """(limbs, 3) where upper, lower and end joints are, and whose frames they turn in; lengths of both bones; hinges
+    (limbs, 3).
+    """
+    joints = np.array([[skeleton.index(name) for name in limb[:3]] for limb in limbs], dtype=np.intp)
+    parents = np.array(skeleton.parents, dtype=np.intp)[joints]
+    one, other = np.linalg.norm(skeleton.offsets[joints[:, 1:]], axis=-1).T
+    return joints, parents, (one, other), np.array([limb.hinge for limb in limbs])
 
 
 def _soft(wanted: Array, before: Array, limb: Array) -> Array:
@@ -97,7 +94,7 @@ def _soft(wanted: Array, before: Array, limb: Array) -> Array:
 def _corner(side_a: Array | float, side_b: Array | float, opposite: Array | float) -> Array:
     """The angle between two sides of a triangle, radians."""
     cosine = (np.square(side_a) + np.square(side_b) - np.square(opposite)) / (2.0 * np.multiply(side_a, side_b))
-    return np.arccos(np.clip(cosine, -1.0, 1.0))
+    return np.asarray(np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0)))
 
 
 def _hinge(upper: Array, whole: Array, own: Array) -> Array:
@@ -108,8 +105,11 @@ def _hinge(upper: Array, whole: Array, own: Array) -> Array:
 
 
 def _length(vectors: Array) -> Array:
-    return np.asarray(np.sqrt(np.einsum("...i,...i->...", vectors, vectors)))
+    return np.asarray(np.sqrt(np.vecdot(vectors, vectors)))
 
 
 def _about(axis: Array, angle: Array) -> Array:
-    return np.concatenate([axis * np.sin(angle / 2)[..., None], np.cos(angle / 2)[..., None]], axis=-1)
+    q = np.empty((*angle.shape, 4))
+    q[..., :3] = axis * np.sin(angle / 2)[..., None]
+    q[..., 3] = np.cos(angle / 2)
+    return q

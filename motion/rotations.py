@@ -17,9 +17,9 @@ _NEXT, _LAST = np.array([1, 2, 0]), np.array([2, 0, 1])
 def normalize(q: Array) -> Array:
     """Unit quaternions (..., 4). A zero or non-finite quaternion becomes the identity."""
     q = np.asarray(q, dtype=np.float64)
-    length = np.sqrt(np.einsum("...i,...i->...", q, q))[..., None]
+    length = np.sqrt(np.vecdot(q, q))[..., None]
     good = np.isfinite(length) & (length > 1e-9)
-    if good.all():
+    if np.count_nonzero(good) == good.size:
         result: Array = q / length
         return result
     return np.where(good, q / np.where(good, length, 1.0), IDENTITY)
@@ -121,7 +121,7 @@ def from_6d(sixd: Array) -> Array:
     sixd = np.asarray(sixd, dtype=np.float64)
     x, y = sixd[..., :3], sixd[..., 3:]
     x = x / _length(x)
-    y = y - np.einsum("...i,...i->...", x, y)[..., None] * x
+    y = y - np.vecdot(x, y)[..., None] * x
     y = y / _length(y)
     products = x[..., :, None] * y[..., None, :]  # their antisymmetric part is the z axis
     axes = np.concatenate([x, y, products.reshape(*x.shape[:-1], 9)], axis=-1)
@@ -140,7 +140,7 @@ def to_vector(q: Array) -> Array:
 def from_vector(vectors: Array) -> Array:
     """Quaternions (..., 4) of rotation vectors (..., 3); the inverse of `to_vector` within half a turn."""
     vectors = np.asarray(vectors, dtype=np.float64)
-    half = 0.5 * np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    half = 0.5 * np.sqrt(np.vecdot(vectors, vectors))[..., None]
     return np.concatenate([0.5 * np.sinc(half / np.pi) * vectors, np.cos(half)], axis=-1)
 
 
@@ -176,15 +176,21 @@ def slerp(a: Array, b: Array, t: Array | float) -> Array:
     return normalize(weight_a * a + weight_b * b)
 
 
+def nlerp(a: Array, b: Array, t: Array | float) -> Array:
+    """As `slerp`, on the same way, with a little less than its even pace: half as dear."""
+    weight = np.asarray(t, dtype=np.float64)[..., None]
+    b = np.where(np.vecdot(a, b)[..., None] < 0.0, -b, b)
+    return normalize(a + weight * (b - a))
+
+
 def between(a: Array, b: Array) -> Array:
     """The shortest rotation (..., 4) that turns direction a (..., 3) into direction b (..., 3)."""
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    a = a / np.linalg.norm(a, axis=-1, keepdims=True)
-    b = b / np.linalg.norm(b, axis=-1, keepdims=True)
-    cosine = np.sum(a * b, axis=-1, keepdims=True)
+    a, b = a / _length(a), b / _length(b)
+    cosine = np.vecdot(a, b)[..., None]
     q = np.concatenate([cross(a, b), 1.0 + cosine], axis=-1)
     opposite = cosine < -1.0 + 1e-9
-    if opposite.any():  # any axis across a serves
+    if np.count_nonzero(opposite):  # any axis across a serves
         other_axis = np.where(np.abs(a[..., :1]) < 0.9, [1.0, 0.0, 0.0], [0.0, 1.0, 0.0])
         q = np.where(opposite, np.concatenate([cross(a, other_axis), np.zeros_like(cosine)], axis=-1), q)
     return normalize(q)
@@ -227,7 +233,7 @@ def _from_outer(outer: Array) -> Array:
 
 def _length(vectors: Array) -> Array:
     """(..., 1), never zero."""
-    lengths: Array = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
+    lengths: Array = np.sqrt(np.vecdot(vectors, vectors))[..., None]
     return np.maximum(lengths, 1e-12)
 
 

@@ -15,7 +15,7 @@ from motion import rotations as rot
 from motion.conditions import Space
 from motion.limbs import ARMS, LEGS
 from motion.reach import polish
-from motion.reach_goals import Goals, Pin
+from motion.reach_goals import Goals, HalfSpace, Pin
 from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel, Values
 
@@ -36,7 +36,8 @@ class Asked:
     rotations: Array
     danced: Array
     shown: Array
-    goals: Goals
+    pins: tuple[Pin, ...]
+    walls: tuple[HalfSpace, ...]
     priors: tuple[tuple[str, tuple[float, ...]], ...]
 
 
@@ -79,21 +80,21 @@ class PoseExpert:
         missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(10.0 * reached.beyond).sum(axis=-1))
         best = int(np.argmin(missed + CALM * moved))
         turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
-        errors = dict(zip(job.goals.joints, reached.errors[best].tolist(), strict=False))
+        errors = dict(zip((pin.joint for pin in job.pins), reached.errors[best].tolist(), strict=False))
         return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)
 
     def _drawn(self, job: Asked, model: OnnxModel, space: Space) -> tuple[tuple[Array, Array], tuple[str, ...]]:
         """The model's best candidates."""
         frame = pose_vectors.frame_of(job.root, job.rotations)
         mask = np.full(pose_vectors.WIDTH, NEAR)
-        for pin in job.goals.pins:
+        for pin in job.pins:
             if pin.joint in pose_vectors.POINTS:
                 mask[pose_vectors.place(pin.joint)] = 0.0
             if pin.joint in _LIMBS:
                 for bone in _LIMBS[pin.joint][:2]:
                     first = pose_vectors.VARIABLES.index(f"{bone}/turn0")
                     mask[first : first + 6] = LOOSE
-        wanted = posing.conditions(space, posing.Wish(job.goals.pins, job.goals.walls), frame)
+        wanted = posing.conditions(space, posing.Wish(job.pins, job.walls), frame)
         wanted.know(None, pose_vectors.encode(job.root, job.rotations, frame), mask)
         for joint, numbers in job.priors:
             middle = frame.points(np.array(numbers[:3])[None])[0]
@@ -111,9 +112,9 @@ def _on_its_feet(job: Asked) -> Goals:
     feet = [
         Pin(foot, job.danced[HUMANOID.index(foot)], STANDING)
         for foot in _FEET
-        if job.goals.pins and foot not in job.goals.joints
+        if job.pins and all(pin.joint != foot for pin in job.pins)
     ]
-    return Goals((*job.goals.pins, *feet), job.goals.walls, BALANCE if job.goals.pins else 0.0)
+    return Goals((*job.pins, *feet), job.walls, BALANCE if job.pins else 0.0)
 
 
 def _run(model: OnnxModel, values: dict[str, Values]) -> dict[str, Values]:

@@ -19,7 +19,7 @@ from motion import kinematics
 from motion import rotations as rot
 from motion.limbs import ARMS, LEGS, bent
 from motion.manifest import Param
-from motion.reach_goals import Goals
+from motion.reach_goals import Pin
 from motion.skeleton import HUMANOID, Array
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
@@ -80,25 +80,26 @@ class Sample:
         if not wanted and self._asked is None and self._is_at_rest():
             self._shown = None
             return frame
-        danced = kinematics.global_positions(HUMANOID, frame.root_position, frame.rotations)
-        dancer = self._dancer_joints() if wanted else None
+        self._take(wanted)
+        self._ease(share if wanted else 0.0, dt)
+        root, rotations = frame.root_position + self._root, rot.multiply(frame.rotations, self._turns)
+        danced, body, dancer = self._joints(frame, root, rotations, wanted)
         away = share * self._pushed(danced, dancer, dt)
-        danced, root = danced + away, frame.root_position + away
+        danced, root, body = danced + away, root + away, (body[0] + away, body[1])
         held: dict[str, Array] = {}
         if wanted:
             pins = self.wishes.pins(dancer)
             held = {pin.joint: np.asarray(pin.position) for pin in pins}
             if self._is_due():
-                self._question(root, frame.rotations, danced, Goals(pins, self.wishes.half_spaces(danced, dancer)))
+                self._question(frame.root_position + away, frame.rotations, danced, pins, dancer)
         else:
             self.answer = _NOTHING
-        self._take(wanted)
-        self._ease(share if wanted else 0.0, dt)
-        root, rotations = root + self._root, rot.multiply(frame.rotations, self._turns)
-        rotations = self._limbs(root, rotations, held, danced, share, dt)
+        rotations = self._limbs(body, rotations, held, danced, share, dt)
         if self._kept == 1.0:
-            positions = kinematics.global_positions(HUMANOID, root, rotations)
-            root = root + share * self.wishes.pushed(positions, dancer, np.zeros(3))
+            positions = body[0]
+            if not self.wishes.circles_hips_alone:
+                positions = kinematics.global_positions(HUMANOID, root, rotations)
+            root = root + share * self.wishes.pushed(positions, dancer, _NOTHING.root)
         self._shown = root, rotations
         return replace(frame, root_position=root, rotations=rotations)
 
@@ -111,10 +112,19 @@ class Sample:
         self._root, self._turns, self.answer = _NOTHING.root, _NOTHING.rotations, _NOTHING
         return True
 
-    def _dancer_joints(self) -> Array | None:
-        if self._dancer is None or not self.wishes.about_dancer:
-            return None
-        return kinematics.global_positions(HUMANOID, self._dancer.root_position, self._dancer.rotations)
+    def _joints(
+        self, frame: PoseFrame, root: Array, rotations: Array, wanted: bool
+    ) -> tuple[Array, tuple[Array, Array], Array | None]:
+        """Of what is danced the joints (22, 3), of what is shown joints and matrices, of the dancer the joints where
+        they matter.
+        """
+        roots, turns = [frame.root_position, root], [frame.rotations, rotations]
+        sees = wanted and self._dancer is not None and self.wishes.about_dancer
+        if sees and self._dancer is not None:
+            roots.append(self._dancer.root_position)
+            turns.append(self._dancer.rotations)
+        positions, matrices = kinematics.forward(HUMANOID, np.array(roots), np.array(turns))
+        return positions[0], (positions[1], matrices[1]), positions[2] if sees else None
 
     def _is_due(self) -> bool:
         """Whether the worker is to be asked now; it may still be busy with the last question."""
@@ -124,10 +134,11 @@ class Sample:
         self.counts["late_samples"] += self._asked is not None and self._frames == self._every
         return self._asked is None
 
-    def _question(self, root: Array, rotations: Array, danced: Array, goals: Goals) -> None:
+    def _question(self, root: Array, rotations: Array, danced: Array, pins: list[Pin], dancer: Array | None) -> None:
         self._frames = 0
         shown = danced if self._shown is None else kinematics.global_positions(HUMANOID, *self._shown)
-        asked = Asked(root, rotations, danced, shown, goals, tuple(self.wishes.priors()))
+        walls = self.wishes.half_spaces(danced, dancer)
+        asked = Asked(root, rotations, danced, shown, tuple(pins), tuple(walls), tuple(self.wishes.priors()))
         self._asked = self._run(partial(self._expert, asked))
 
     def _take(self, wanted: bool) -> None:
@@ -147,7 +158,7 @@ class Sample:
         near = 1.0 - 0.5 ** (dt / EASE_HALF_LIFE)
         self._root = self._root + near * (share * self.answer.root - self._root)
         wanted = self.answer.rotations if share == 1.0 else rot.slerp(rot.IDENTITY, self.answer.rotations, share)
-        self._turns = rot.slerp(self._turns, wanted, near)
+        self._turns = rot.nlerp(self._turns, wanted, near)
 
     def _pushed(self, danced: Array, dancer: Array | None, dt: float) -> Array:
         """How far the body, joints at (22, 3), is moved on the floor so that it keeps within circles, (3,) metres."""
@@ -161,7 +172,13 @@ class Sample:
         return _smooth(self._kept) * self._push
 
     def _limbs(
-        self, root: Array, rotations: Array, held: dict[str, Array], danced: Array, share: float, dt: float
+        self,
+        body: tuple[Array, Array],
+        rotations: Array,
+        held: dict[str, Array],
+        danced: Array,
+        share: float,
+        dt: float,
     ) -> Array:
         """The rotations with pinned hands and feet at their places, and feet that nobody pins where they dance."""
         step = dt / HOLD_SECONDS
@@ -169,7 +186,6 @@ class Sample:
             self._held[end] = min(max(self._held[end] + (step if end in held else -step), 0.0), 1.0)
         if not any(self._held.values()):
             return rotations
-        body = kinematics.forward(HUMANOID, root, rotations)
         moved, shifts = [], []
         for end, limb in _LIMBS.items():
             firm, joint = self._held[end], HUMANOID.index(end)

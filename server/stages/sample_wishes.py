@@ -110,10 +110,11 @@ class Circle(NamedTuple):
 
     def tangent(self, hips: Array) -> tuple[Array, float]:
         """The half-space normal · p <= limit that stands for it where the body is: on its edge, nearest to it."""
-        out = np.array([hips[0] - self.x, 0.0, hips[2] - self.z])
-        length = float(np.linalg.norm(out))
-        out = out / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
-        return self.sign * out, self.sign * float(out[0] * self.x + out[2] * self.z + self.radius)
+        x, z = float(hips[0]) - self.x, float(hips[2]) - self.z
+        length = math.hypot(x, z)
+        x, z = (x / length, z / length) if length > 1e-6 else (1.0, 0.0)
+        normal = np.array([self.sign * x, 0.0, self.sign * z])
+        return normal, self.sign * (x * self.x + z * self.z + self.radius)
 
 
 @dataclass
@@ -221,6 +222,11 @@ class Wishes:
     @property
     def has_circles(self) -> bool:
         return any(wish in _CIRCLES for wish in self.told)
+
+    @property
+    def circles_hips_alone(self) -> bool:
+        """Whether no circle is about hands or head."""
+        return not any(wish in ("circle", "keep_away") for wish in self.told)
 
     def circles(self, dancer: Array | None) -> list[Circle]:
         """What the body is to stay in or out of. dancer: as for `pins`."""
