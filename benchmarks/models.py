@@ -73,7 +73,8 @@ def parity(path: Path, manifest: Manifest, checkpoint: Path | None) -> float | N
     results = exported.run_onnx(path.read_bytes(), steps)
     if checkpoint is not None:
         stored = read_checkpoint(checkpoint)
-        graph = graph_of(stored["kind"], rebuild(stored))
+        other = "effort_meter" if manifest.kind == "meter" else None
+        graph = graph_of(stored["kind"], rebuild(stored), other)
         return exported.parity(exported.run_torch(graph, manifest, steps), results)
     same = np.allclose(exported.last_pose(results), manifest.example["pose"], rtol=0.0, atol=1e-3)
     return manifest.example.get("parity_max_abs") if same else None

@@ -61,7 +61,9 @@ class Param:
         """The number that a text stands for. Raises ValueError with the texts there are."""
         if text not in self.names:
             raise ValueError(
-                f"{text[:40]!r} is none of {', '.join(self.names)}" if self.names else "takes numbers only"
+                f"{text[:40]!r} is none of {', '.join(self.names)}"
+                if self.names
+                else f"{text[:40]!r} is no number, and {self.name} takes nothing else"
             )
         return self.low + (self.high - self.low) * self.names.index(text) / max(len(self.names) - 1, 1)
 

@@ -48,13 +48,13 @@ def changes(cue: Cue) -> Iterator[ControlChange]:
         yield ControlChange("show/freeze", float(cue.freeze))
     if cue.reset:
         yield ControlChange("show/reset", 1.0)
-    for name, value in cue.sample.items():
-        yield ControlChange(PLACE + name, value)
+    for wish, numbers in cue.sample.items():
+        yield ControlChange(PLACE + wish, numbers)
     for name, value in settings(cue).items():
         unsaid = name == STILLNESS and cue.still is not None and "seconds" not in cue.model_fields_set
         yield ControlChange(name, value, STILL_SECONDS if unsaid else cue.seconds)
 
 
-def settings(cue: Cue) -> dict[str, float | tuple[float, ...]]:
+def settings(cue: Cue) -> dict[str, float | tuple[float, ...] | str]:
     """What a cue sets, by param."""
     return ({} if cue.still is None else {STILLNESS: float(cue.still)}) | cue.params

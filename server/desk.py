@@ -87,12 +87,12 @@ class Desk:
             there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
             raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")
         elif place == "fade":
-            *numbers, seconds = _numbers(self._named(rest, arguments), "a number, and seconds") or (0.0,)
-            self._set(rest, tuple(numbers), seconds)
+            *asked, seconds = arguments or (0.0,)
+            self._set(rest, tuple(asked), *_numbers((seconds,), "a number, and seconds"))
         elif not arguments and place != "*":
             answer(*_target(self._pipeline().params, name))
         else:
-            self._set(name, self._named(name, arguments))
+            self._set(name, arguments)
 
     def nodes(self) -> Iterator[Node]:
         """Every address there is now, with its value."""
@@ -185,21 +185,11 @@ class Desk:
         return ()
 
     def _set(self, name: str, arguments: Arguments, seconds: float = 0.0) -> None:
-        self._change(name, _numbers(arguments, "a number"), _time(seconds))
+        """arguments: numbers, or one of the names that a param has for them."""
+        named = len(arguments) == 1 and isinstance(arguments[0], str)
+        self._change(name, arguments if named else _numbers(arguments, "a number"), _time(seconds))
 
-    def _named(self, name: str, arguments: Arguments) -> Arguments:
-        """The arguments with a number for a text that the param, or with "*" all that have the knob, know."""
-        if not arguments or not isinstance(arguments[0], str):
-            return arguments
-        actor, _, knob = name.partition("/")
-        table = self._pipeline().params.table.values()
-        meant = [each for each in table if each.name == name or (actor == "*" and each.name.partition("/")[2] == knob)]
-        for param in meant:
-            if param.names:
-                return (param.named(arguments[0]), *arguments[1:])
-        return arguments
-
-    def _change(self, name: str, numbers: tuple[float, ...], seconds: float) -> None:
+    def _change(self, name: str, numbers: tuple[Any, ...], seconds: float) -> None:
         value = numbers[0] if len(numbers) == 1 else numbers
         _fit(self._pipeline().params, name, value)
         self.changes.put(ControlChange(name, value, seconds))

@@ -18,7 +18,7 @@ import numpy as np
 from motion.manifest import Param
 from motion.skeleton import Array
 
-Setting = float | Sequence[float]  # what somebody asks for: one number, or one for each component
+Setting = float | Sequence[float] | str  # what somebody asks for: one number, one for each component, or a param's name
 Knobs = Mapping[str, Any]  # one actor's values by knob: a float, or (n,) numbers for a param of size n
 
 
@@ -26,7 +26,8 @@ Knobs = Mapping[str, Any]  # one actor's values by knob: a float, or (n,) number
 class ControlChange:
     """Somebody wants `name` (a param, or a show command such as "show/freeze") to be `value`, `seconds` from now.
 
-    0 seconds: a param takes its own half-life. "show/preset" has the name of a preset as its value.
+    0 seconds: a param takes its own half-life. A text is one of the names that a param has for numbers; "show/preset"
+    has that of a preset.
     """
 
     name: str
@@ -93,7 +94,8 @@ class Params:
     def fitting(self, name: str, value: Setting) -> dict[str, float | Array]:
         """The targets that `set` would set, by param; any thread may ask.
 
-        KeyError names the choices; ValueError refuses what is no finite number, and any other count of numbers.
+        KeyError names the choices; ValueError refuses what is no finite number and none of the param's names, and any
+        other count of numbers.
         """
         actor, _, knob = name.partition("/")
         if actor == "*":
@@ -155,6 +157,8 @@ class _Fade:
 
 def _clamped(param: Param, value: Setting) -> float | Array:
     """A setting as the param keeps it: a float, or an array (size,)."""
+    if isinstance(value, str):
+        value = param.named(value)
     numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
     if numbers.shape not in ((1,), (param.size,)):
         raise ValueError(f"param {param.name!r} takes {_count(param.size)}, not {numbers.size}")

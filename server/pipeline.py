@@ -93,9 +93,20 @@ class DancerLine:
 
 
 class PartnerLine:
-    """The stages of one partner, and the pose it falls back on. model, device: what dances, for people."""
+    """The stages of one partner, and the pose it falls back on.
 
-    def __init__(self, name: str, dancer: str, stages: Sequence[Stage], model: str = "", device: str = "") -> None:
+    model, device: what dances, for people. half_life: of params, by knob, where it is not to be their own.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        dancer: str,
+        stages: Sequence[Stage],
+        model: str = "",
+        device: str = "",
+        half_life: Mapping[str, float] | None = None,
+    ) -> None:
         self.name, self.dancer = name, dancer
         self.model, self.device = model, device
         self.state: PartnerState = "waiting"
@@ -103,7 +114,11 @@ class PartnerLine:
         self.last_fault = ""
         self.stages = stages
         self.sample = next((stage for stage in stages if isinstance(stage, Sample)), None)
-        self.params = tuple(replace(p, name=f"{name}/{p.name}") for stage in stages for p in stage.params)
+        self.params = tuple(
+            replace(p, name=f"{name}/{p.name}", half_life=(half_life or {}).get(p.name, p.half_life))
+            for stage in stages
+            for p in stage.params
+        )
         self._last: PoseFrame | None = None
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> PoseFrame | None:
@@ -253,17 +268,20 @@ class Pipeline:
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""
         value = change.value
-        if isinstance(value, str):
-            return self._calibrate(change.name, value, change.seconds)
+        place = change.name.partition("/")[0]
+        if place == "calibrate":
+            return isinstance(value, str) and self._calibrate(change.name, value, change.seconds)
         if PLACE in change.name:
+            if isinstance(value, str):
+                return False
             return self._wish(change.name, value if isinstance(value, tuple) else (value,))
-        if not change.name.startswith("show/"):
+        if place != "show":
             try:
                 self.params.set(change.name, value, change.seconds)
             except (KeyError, ValueError):
                 return False
             return True
-        if isinstance(value, tuple) or not math.isfinite(value):
+        if isinstance(value, str | tuple) or not math.isfinite(value):
             return False
         if change.name == "show/freeze":
             self.frozen = value >= 0.5

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, TargetPort, several
+from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, Setting, TargetPort, several
 from server.stages.sample_wishes import PLACE, check
 
 OFF = -1
@@ -76,7 +76,7 @@ class Cue(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^([A-Za-z][A-Za-z0-9_-]{0,31})?$")] = ""
-    params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
+    params: Annotated[dict[str, Setting], Field(default_factory=dict)]
     sample: Annotated[dict[str, Numbers], Field(default_factory=dict)]
     freeze: bool | None = None
     still: bool | None = None

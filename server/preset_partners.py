@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 from motion.reach_goals import PINS
 from motion.skeleton import HUMANOID
 from server.preset_faults import not_one_of
-from server.preset_values import Numbers, Section, several
+from server.preset_values import Numbers, Section, Setting, several
 from server.stages.sample_wishes import PLACE, Wishes, check
 
 FILES = ("model", "sample.model")
@@ -64,12 +64,16 @@ class Sampling(Section):
 
 
 class Partner(Section):
-    """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one)."""
+    """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one).
+
+    half_life: of params, seconds that half of a change takes, where it is not to be the param's own.
+    """
 
     dancer: str
     model: Path
     device: Literal["cpu", "cuda", "auto"] = "cpu"
-    params: Annotated[dict[str, Numbers], Field(default_factory=dict)]
+    params: Annotated[dict[str, Setting], Field(default_factory=dict)]
+    half_life: Annotated[dict[str, Annotated[float, Field(ge=0, le=60)]], Field(default_factory=dict)]
     sample: Sampling | None = None
     safety: SafetyLimits = SafetyLimits()
 

@@ -74,6 +74,16 @@ def _numbers(value: Any) -> Any:
     return made if isinstance(value, list | tuple) else made[0]
 
 
+def _setting(value: Any) -> Any:
+    """YAML reads 1e-2 as text, so text that is a number counts as one."""
+    try:
+        return _numbers(value)
+    except ValueError:
+        if not isinstance(value, str) or not value:
+            raise
+        return value
+
+
 def _senders(addresses: tuple[str, ...]) -> tuple[str, ...]:
     for address in addresses:
         try:
@@ -96,5 +106,6 @@ def several(value: float | tuple[float, ...]) -> tuple[float, ...]:
     return value if isinstance(value, tuple) else (value,)
 
 
-Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]  # of a param
+Numbers = Annotated[float | tuple[float, ...], BeforeValidator(_numbers)]
+Setting = Annotated[float | tuple[float, ...] | str, BeforeValidator(_setting)]  # of a param: also one of its names
 Scale = Annotated[Literal["auto"] | float, BeforeValidator(_scale)]

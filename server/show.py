@@ -135,14 +135,19 @@ def build_pipeline(
             [*before, *partner_stages(partner), *after, Safety(limits.max_speed, limits.max_turn, limits.bounds)],
             settings.model.stem,
             settings.device,
+            settings.half_life,
         )
         knobs = {param.name.partition("/")[2]: param for param in line.params}
+        for key in ("params", "half_life"):
+            faults += [
+                f"{path}: partners.{name}.{key}.{knob}: model {settings.model.name} has no such param; it has: "
+                f"{', '.join(knobs)}"
+                for knob in getattr(settings, key)
+                if knob not in knobs
+            ]
         for knob, value in settings.params.items():
-            where = f"{path}: partners.{name}.params.{knob}"
-            if knob not in knobs:
-                faults.append(f"{where}: model {settings.model.name} has no such param; it has: {', '.join(knobs)}")
-            elif (fault := _misfit(knobs[knob], value)) is not None:
-                faults.append(f"{where}: {fault}")
+            if knob in knobs and (fault := _misfit(knobs[knob], value)) is not None:
+                faults.append(f"{path}: partners.{name}.params.{knob}: {fault}")
             start[f"{name}/{knob}"] = value
         partners.append(line)
     if faults:
@@ -150,8 +155,14 @@ def build_pipeline(
     return Pipeline(dancers, partners, start)
 
 
-def _misfit(param: Param, value: float | tuple[float, ...]) -> str | None:
+def _misfit(param: Param, value: float | tuple[float, ...] | str) -> str | None:
     """Why a param cannot start with a value; None when it can."""
+    if isinstance(value, str):
+        try:
+            param.named(value)
+        except ValueError as error:
+            return str(error)
+        return None
     numbers = value if isinstance(value, tuple) else (value,)
     if len(numbers) not in (1, param.size):
         return f"{len(numbers)} numbers; it takes {'one' if param.size == 1 else f'{param.size}, or one for all'}"

@@ -146,12 +146,14 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:24]}...{text[-33:]}"  # it is their ends in which long paths differ
 
 
-def _misfits(pipeline: Pipeline, name: str, value: float | tuple[float, ...]) -> list[str]:
+def _misfits(pipeline: Pipeline, name: str, value: float | tuple[float, ...] | str) -> list[str]:
     """Why no param can be set so; empty when one can."""
     try:
         fitting = pipeline.params.fitting(name, value)
     except (KeyError, ValueError) as error:
         return [f"{name}: {error.args[0]}"]
+    if isinstance(value, str):
+        return []
     ranges = {(pipeline.params.table[found].low, pipeline.params.table[found].high) for found in fitting}
     numbers = value if isinstance(value, tuple) else (value,)
     return [

@@ -73,7 +73,7 @@ def test_a_partner_comes_to_rest_in_as_many_seconds_as_a_cue_says(seconds: dict[
         ),
         ({"cues": [{"still": True, "seconds": -1}]}, "cues.0.seconds: -1: input should be greater than"),
         ({"cues": [{"preset": "act2", "seconds": 100}]}, "cues.0.seconds: 100: a cross-fade to another preset"),
-        ({"cues": [{"params": {"p/x": "much"}}]}, "cues.0.params.p/x: 'much': must be a number"),
+        ({"cues": [{"params": {"p/x": ["much"]}}]}, "cues.0.params.p/x: ['much']: must be a number"),
     ],
 )
 def test_a_fault_is_named_by_key_and_value(changes: dict[str, Any], fault: str) -> None:
