@@ -65,6 +65,14 @@ class Sequences:
         identity, action = self._who[place].unbind(1)
         return {"x": self._cut(side, start), "pair": self._cut(side, begin), "identity": identity, "action": action}
 
+    def even(self, each: int) -> Tensor:
+        """Numbers of windows spread evenly over what there is of every cell, at most `each` of each, not mirrored."""
+        numbers = []
+        for cell, of_cell in enumerate(self._windows):
+            places = np.unique(np.linspace(0, len(of_cell) - 1, min(each, len(of_cell))).round().astype(int))
+            numbers += [(cell + len(self._windows) * place) * len(self._sides) for place in places.tolist()]
+        return torch.tensor(numbers)
+
     def origin(self, number: int) -> tuple[str, int]:
         """The file of a window and its first frame there."""
         place, start = self._window_at(number)
