@@ -25,7 +25,7 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from exporters.graphs import OTHER_GRAPHS, Graph, drmm, graph_of, upsampler
+from exporters.graphs import OTHER_GRAPHS, Graph, drmm, effort_meter, graph_of, upsampler
 from motion import features
 from motion import rotations as rot
 from motion.manifest import METADATA_KEY, Manifest, Param, Port
@@ -35,7 +35,11 @@ TOLERANCE = 1e-4  # metres and matrix entries
 STEPS, WINDOWS = 300, 20  # of the example: frames, or windows of models that see windows
 OPSET = 17
 
-EXAMPLES = {"upsampler": upsampler.example, "sampler": drmm.example}  # of kinds that are asked, not danced at
+EXAMPLES = {  # of kinds that are asked, not danced at
+    "upsampler": upsampler.example,
+    "sampler": drmm.example,
+    "meter": effort_meter.example,
+}
 
 Values = dict[str, NDArray[np.float32]]
 FloatArray = NDArray[np.floating]

@@ -6,9 +6,13 @@ label set is an output of its own, probabilities that add up to 1, whose port na
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from motion import features
+from motion import rotations as rot
 from motion.manifest import Manifest, Port
 from motion.skeleton import HUMANOID
 from training.models import labelled_pose as pose
@@ -52,6 +56,22 @@ class EffortMeter(nn.Module):
     def forward(self, dancer: Tensor) -> tuple[Tensor, ...]:
         world = dancer.unflatten(2, (pose.JOINTS, 3))
         return tuple(said.exp() for said in self.classifier.judged(sensed(world, under_the_hips(world))))
+
+
+def example(label: Manifest, count: int, seed: int) -> list[dict[str, NDArray[np.float32]]]:
+    """Windows of a made-up dancer who walks, turns and swings, from calm to wild."""
+    random = np.random.default_rng(seed)
+    now = np.arange(label.window) / FPS
+    windows = []
+    for wild in np.linspace(0.2, 2.0, count):
+        pace = random.uniform(1.0, 6.0, (pose.JOINTS, 3))
+        rotations = rot.from_euler(
+            "ZXY", 0.3 * wild * np.sin(pace * now[:, None, None] + random.uniform(0, 6, pace.shape))
+        )
+        rotations[:, 0] = rot.yaw(random.uniform(-3.0, 3.0) + wild * now)
+        root = np.stack([0.5 * wild * now, np.full_like(now, 0.9), 0.1 * np.sin(wild * now)], axis=1)
+        windows.append({"dancer": features.encode(label.inputs[0].layout, label.skeleton, root, rotations)[None]})
+    return windows
 
 
 def under_the_hips(world: Tensor) -> Tensor:
