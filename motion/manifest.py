@@ -70,7 +70,8 @@ class Param:
 
 @dataclass(frozen=True)
 class Manifest:
-    """See the module. fps_in is None when any rate will do.
+    """See the module. fps_in is None when any rate will do; fps_out is then how often a second the model moves, once a
+    run at most, None: once a run.
 
     window: frames in, and out, of one run (1: one frame at a time). hop: frames between two runs. latency_frames: how
     many frames after the dancer's, at fps_in, the partner's answer is shown. ahead_frames: how many frames later than

@@ -82,6 +82,20 @@ def test_at_another_rate_it_is_the_same_dance(file: Path, fps: float) -> None:
         assert off.max() < 0.02  # rotations between two moves are not on the line between two points
 
 
+@pytest.mark.parametrize("fps", [5.0, 12.5, 24.0, 30.0, 29.97, 120.0])
+def test_on_stage_it_keeps_its_time_at_any_rate(file: Path, fps: float) -> None:
+    """As many moves as the time has, whatever the show's rate."""
+    stage = Partner(OnnxModel(file), seed=1)
+    knobs = {param.name: param.default for param in stage.params}
+    places = []
+    for number in range(1 + round(2.0 * fps)):
+        root = np.array([0.001 * number, 0.9, 0.0])
+        frame = PoseFrame(HUMANOID, root, np.tile([0.0, 0.0, 0.0, 1.0], (22, 1)), 0.0, 0.0, number, "dancer1")
+        stage.step(frame, 1.0 / fps, knobs)
+        places.append(int(stage.model.inputs["clock"][0, 1]))
+    assert (np.diff(places) % 16).sum() == pytest.approx(60, abs=1)  # moves in two seconds; a window has 16
+
+
 def test_a_step_is_as_long_as_a_step(file: Path) -> None:
     noise = np.random.default_rng(1).standard_normal(120, dtype=np.float32)
     joints = _joints(_danced(OnnxModel(file), 240, 60.0, noise))

@@ -1,12 +1,15 @@
 """The labelled partner as it runs live: it dances on by itself, as labels say, near the dancer.
 
 The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, and
-what is shown lies between its last two moves. In a show of fewer than 30 frames a second it moves at every one, and so
-dances more slowly. Every window it draws a new z; labels count from the moment on that they change. Rotations are of
-length one within a few percent, as the model makes them; whoever reads 6 numbers as a rotation makes it one.
+what is shown lies between its last two moves. A run is one move at most: the label's `fps_out` tells whoever has frames
+further apart to run it several times for one. Every window it draws a new z; labels count from the moment on that they
+change. Rotations are of length one within a few percent, as the model makes them; whoever reads 6 numbers as a rotation
+makes it one.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +21,6 @@ from training.models import labelled_pose as pose
 from training.models.labelled import Labelled
 from training.models.labelled_takes import FPS
 
-MOVES = 1  # of the model in one frame, at most: a show of 15 frames a second still keeps its time
 ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 0.8  # how much of what is beyond that they come back in a second
 APART = 1.5  # metres between dancer and partner
@@ -56,7 +58,7 @@ class LabelledStep(nn.Module):
         latent = self.config.latent
         inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
         states = {"clock": (3,), "z": (latent,), "on": (latent,), "mind": (self.model.decoder.size,), "place": (3,)}
-        return ports.frame_by_frame(name, self.skeleton, (inputs, states), params)
+        return replace(ports.frame_by_frame(name, self.skeleton, (inputs, states), params), fps_out=FPS)
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         dials, (variety, distance, clock, z, on, mind, place) = rest[: len(self.config.sizes)], rest[-7:]

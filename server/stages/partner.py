@@ -1,10 +1,13 @@
 """The partner: any duet model, stepped once a frame. What the model wants is read from its manifest.
 
 Rules: noise comes from a seeded generator that belongs to this stage, so that a show repeats bit for bit; state is
-the model's own and starts over on `reset`.
+the model's own and starts over on `reset`. A model that moves at a rate of its own (`fps_out`) moves once a run at
+most: where frames are further apart it is run several times for one.
 """
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -14,6 +17,8 @@ from server.onnx_model import ModelError, OnnxModel
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
 from server.stages.duet_ports import HELD_SECONDS, duet_ports
+
+_EARLY = 1e-6  # of a move: a step of 1/30 s may be a little longer than a thirtieth
 
 
 class Partner:
@@ -33,6 +38,7 @@ class Partner:
         self.model = model
         self.params = manifest.params
         self._ports = ports
+        self._moves = manifest.fps_out or 0.0  # a second, 0: one a frame
         self._seed = seed
         self._random = np.random.default_rng(seed)
         self._dancer_pose = np.zeros(0, dtype=np.float32)
@@ -48,17 +54,20 @@ class Partner:
         dancer = features.encode(ports.dancer.layout, frame.skeleton, frame.root_position, frame.rotations)
         self._still_seconds = self._still_seconds + dt if np.array_equal(dancer, self._dancer_pose) else 0.0
         inputs[ports.dancer.name][0] = self._dancer_pose = dancer
+        runs = max(math.ceil(dt * self._moves - _EARLY), 1)
         for name in ports.times:
-            inputs[name].fill(dt)
-        held = self._still_seconds > HELD_SECONDS
-        for name in ports.noises:
-            if held:
-                inputs[name].fill(0.0)
-            else:
-                self._random.standard_normal(out=inputs[name], dtype=np.float32)
+            inputs[name].fill(dt / runs)
         for name in ports.conditions:
             inputs[name][:] = params[name]
-        pose = self.model.step()[ports.partner.name][0]
+        held = self._still_seconds > HELD_SECONDS
+        for _ in range(runs):
+            for name in ports.noises:
+                if held:
+                    inputs[name].fill(0.0)
+                else:
+                    self._random.standard_normal(out=inputs[name], dtype=np.float32)
+            made = self.model.step()
+        pose = made[ports.partner.name][0]
         root_position, rotations = features.decode(ports.partner.layout, len(HUMANOID), pose)
         return PoseFrame(
             skeleton=HUMANOID,
