@@ -146,6 +146,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # Training, and the commands that judge with the server's own model class.
     "training/": ({"motion", "training"}, LEARNING),
     "training/examples/": ({"motion", "training"}, {*LEARNING, "scipy"}),
+    "training/examples/drmm_motion.py": (
+        {"exporters.gif", "motion", "server.onnx_model", "server.protocols", "server.stages", "training"},
+        {"matplotlib", "numpy"},
+    ),
     "training/train.py": ({"exporters", "motion", "training"}, LEARNING),
     "training/scorecard": (
         {"benchmarks", "exporters", "motion", "training"}
