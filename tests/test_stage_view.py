@@ -5,19 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
 
-import msgspec
 import numpy as np
 import pytest
 import viser
 import zmq
 from pythonosc.osc_message import OscMessage
-from websockets.sync.client import ClientConnection, connect
 
+from browsing import browse, tell
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.protocols import packed
@@ -52,10 +50,7 @@ class Page:
         self.remote = Remote(*self.control.getsockname())
         self.scene = Scene(self.server)
         self.panel = Panel(self.server, self.scene, self.remote)
-        connected = threading.Event()
-        self.server.on_client_connect(lambda _: connected.set())
-        self.browser = self._browse()
-        assert connected.wait(5.0)
+        self.browser = browse(self.server)
 
     def slider(self, name: str = "partner1/variety") -> viser.GuiSliderHandle[float]:
         return self.panel.sliders[name]
@@ -86,17 +81,8 @@ class Page:
         self.remote.close()
         self.control.close()
 
-    def _browse(self) -> ClientConnection:
-        name = f"viser-v{viser.__version__}"
-        self.browser = connect(f"ws://127.0.0.1:{self.server.get_port()}", subprotocols=[name], max_size=None)
-        zero, up = (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)
-        camera = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": (0.0, 0.0, 4.0), "fov": 0.6, "near": 0.01, "far": 100.0}
-        size = {"image_height": 720, "image_width": 1280, "look_at": zero, "up_direction": up}
-        self._tell({"type": "ViewerCameraMessage", **camera, **size})
-        return self.browser
-
     def _tell(self, message: dict) -> None:
-        self.browser.send(msgspec.msgpack.encode(message))
+        tell(self.browser, message)
 
 
 @pytest.fixture

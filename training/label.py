@@ -20,7 +20,7 @@ from pathlib import Path
 from server.stage_view.opening import Stage, open_page
 from training import label_agreement, label_windows
 from training.label_agreement import Agreement
-from training.label_book import CLIPS, TAKES, Book, read_lines
+from training.label_book import CLIPS, TAKES, Book, key_columns, read_lines
 from training.label_page import Others, Page
 from training.label_session import Session
 from training.label_windows import Cut
@@ -31,7 +31,7 @@ FPS = 30.0  # turns of the page a second
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line. Returns 0, or 2 for an error that has been printed."""
-    options = _parser().parse_args(arguments)
+    options = parse(arguments)
     try:
         if options.agreement:
             print(label_agreement.report(options.agreement))
@@ -64,6 +64,8 @@ def begin(options: argparse.Namespace) -> tuple[Session, Others]:
         raise ValueError("name one folder: of recordings to be labelled, or --blind of clips to be recognised")
     if not 0.0 <= options.repeat <= 1.0:
         raise ValueError(f"--repeat {options.repeat:g} must be from 0 to 1")
+    if options.count is not None and options.count < 1:
+        raise ValueError(f"--count {options.count} must be 1 or more")
     path = options.labels or (options.blind / "blind.csv" if options.blind else Path("labels.csv"))
     if not path.parent.is_dir():
         raise ValueError(f"--labels {path}: there is no folder {path.parent}")
@@ -75,11 +77,15 @@ def begin(options: argparse.Namespace) -> tuple[Session, Others]:
         windows, faults = label_windows.of_folder(options.folder, cut, options.seed)
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
-    book = Book(path.resolve(), CLIPS if options.blind else TAKES, sets, windows, options.who)
+    about = CLIPS if options.blind else TAKES
+    book = Book(path.resolve(), about, sets, windows, options.who)
     if kept := sorted({line["label set"] for line in book.lines.values()} - dict(sets).keys()):
         print(f"{path} also has {', '.join(kept)}: kept as it is")
-    others = {other.name: read_lines(other)[1] for other in options.others}
-    known = [name for name, _ in sets]
+    known, others = [name for name, _ in sets], {}
+    for other in options.others:
+        columns, others[other.name] = read_lines(other)
+        if key_columns(columns) != about:
+            raise ValueError(f"--others {other} has {', '.join(key_columns(columns))}, not {', '.join(about)}")
 
     def compared() -> dict[str, dict[str, Agreement]]:
         mine = [line for line in book.lines.values() if line["label set"] in known]
@@ -114,7 +120,7 @@ def _open(host: str, port: int) -> Stage:
         ) from None
 
 
-def _parser() -> argparse.ArgumentParser:
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training.label", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="?", help="folder of recordings")
     parser.add_argument("--labels", type=Path, help="CSV to write (default: labels.csv; with --blind its blind.csv)")
@@ -137,7 +143,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--drop-first", type=int, default=10, help="frames at a file's beginning that are left out")
     parser.add_argument("--host", default="127.0.0.1", help="the address that the page listens on")
     parser.add_argument("--port", type=int, default=8081, help="0 takes a free one")
-    return parser
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

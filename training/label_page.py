@@ -18,7 +18,7 @@ import viser
 from motion.skeleton import HUMANOID, Array
 from server.protocols.frames import PoseFrame
 from server.stage_view.scene import Scene
-from training.label_agreement import Agreement
+from training.label_agreement import Agreement, with_oneself
 from training.label_book import TAKES
 from training.label_session import Session
 from training.label_windows import to_the_middle
@@ -53,7 +53,7 @@ class Page:
 
     def turn(self, now: float) -> None:
         """Do what was asked for since the last turn, and draw. now: seconds of a clock that never goes back."""
-        while not self._asked.empty():
+        while self.asked:
             act, answers = self._asked.get()
             hasty = answers and self._moved_on and now - self._answered < REACTION
             self._answered = now if answers else self._answered
@@ -64,6 +64,11 @@ class Page:
             self._time = (self._time + min(seconds, PAUSE) * self.speed.value) % (self._seconds + PAUSE)
             self.place.value = min(self._time / self._seconds, 1.0)
         self._draw()
+
+    @property
+    def asked(self) -> bool:
+        """Whether something waits for the next turn."""
+        return not self._asked.empty()
 
     @property
     def _seconds(self) -> float:
@@ -107,7 +112,7 @@ class Page:
         gui.main_panel.dock_right()
         gui.main_panel.set_width(340)
         self._bar = gui.add_progress_bar(0.0)
-        self._head = gui.add_html("")
+        self.head = gui.add_html("")
         keys = iter(KEYS)
         for name, labels in self._session.book.sets:
             with gui.add_folder(name):
@@ -125,7 +130,7 @@ class Page:
             self._button(gui, name, title, key, act, answers)
         self.speed = gui.add_slider("speed", 0.25, 2.0, 0.25, 1.0)
         self.place = gui.add_slider("place", 0.0, 1.0, 0.01, 0.0, hint="Pauses there")
-        self._agreement = gui.add_html("")
+        self.agreement = gui.add_html("")
 
         @self.place.on_update
         async def _(event: viser.GuiEvent[Any]) -> None:
@@ -163,21 +168,22 @@ class Page:
         done, skipped, count = session.progress()
         self._bar.value = 100.0 * (done + skipped) / count
         lines = [f"<b>{done} of {count}</b>" + (f" · {skipped} cannot be told" if skipped else "")]
-        for name, labels in session.counts().items():
-            lines.append(f"{escape(name)}: " + ", ".join(f"{escape(each)} {labels[each]}" for each in labels))
+        for name, counts in session.counts().items():
+            lines.append(f"{escape(name)}: " + ", ".join(f"{escape(each)} {counts[each]}" for each in counts))
         if (window := session.window) and session.book.about == TAKES:
             lines.append(f"<span style='opacity:0.6'>{escape(window.take)}, {window.start:.1f} s</span>")
         if self._fault:
             lines.append(f"<span style='color:{_WRONG}'>{escape(self._fault)}</span>")
-        self._head.content = _box(lines)
+        self.head.content = _box(lines)
         for name, labels in session.book.sets:
             said, asked = session.said(name), name in session.sets
             for label in labels:
                 button = self.buttons[f"{name}/{label}"]
                 button.color = _CHOSEN if label == said else _PLAIN
                 button.disabled = not asked
-        told = {"with yourself": session.with_oneself(), **self._others()}
-        self._agreement.content = _box(
+        mine = [line for line in session.book.lines.values() if line.get("who", "") == session.book.who]
+        told = {"with yourself": with_oneself(mine, list(session.book.side.values())), **self._others()}
+        self.agreement.content = _box(
             f"{escape(whom)}, {escape(name)}: {escape(agreement.told())}"
             for whom, agreements in told.items()
             for name, agreement in agreements.items()

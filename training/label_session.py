@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.label_agreement import Agreement
 from training.label_book import Book, Lines, SideLines
 from training.label_windows import Window
 
@@ -121,24 +120,12 @@ class Session:
         skipped = sum(self._skipped(place) for place in range(len(self._open)))
         return sum(map(self._done, range(len(self._open)))) - skipped, skipped, len(self._open)
 
-    def with_oneself(self) -> dict[str, Agreement]:
-        """The agreement with oneself so far, by set."""
-        said = {
-            name: [
-                (self.book.said(window, name), again)
-                for window, _ in (self._open[place] for place in self._repeated)
-                if (again := self.book.said(window, name, again=True)) and self.book.said(window, name)
-            ]
-            for name, _ in self.book.sets
-        }
-        return {name: Agreement.of(said[name], labels) for name, labels in self.book.sets if said[name]}
-
     def _remember(self) -> None:
         self._undo.append((self._place, (dict(self.book.lines), dict(self.book.side))))
 
     def _choose(self) -> Card | None:
         """What comes next: what is due again, what is new, what came once, what was passed over."""
-        seen, everything = set(self._shown), range(len(self._open))
+        seen, everything = {card: place for place, card in enumerate(self._shown)}, range(len(self._open))
         again = [Card(place, True) for place in self._repeated if self._may_come_again(place)]
         again = [card for card in again if card not in seen]
         new = [Card(place) for place in everything if not self._done(place)]
@@ -146,7 +133,8 @@ class Session:
         when = [self._when(place) for place in everything]
         order = sorted(when)
         due = [card for card in again if len(order) - bisect_right(order, when[card.window]) >= GAP]
-        return next(iter([*due, *fresh, *again, *new]), None)
+        late = sorted(new, key=lambda card: seen.get(card, -1))  # who was passed over longest ago
+        return next(iter([*due, *fresh, *again, *late]), None)
 
     def _done(self, place: int) -> bool:
         window, names = self._open[place]
