@@ -23,6 +23,8 @@ class Allowed:
             if len(self._known) >= MAX_SOURCES:
                 self._known.clear()
             address = ipaddress.ip_address(source.partition("%")[0])
+            if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+                address = address.ipv4_mapped  # how a socket of both kinds names an IPv4 sender
             allowed = self._known[source] = any(address in network for network in self._networks)
         return allowed
 

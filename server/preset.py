@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from server.preset_control import Control, Cue, steering_faults
 from server.preset_dancers import FILES, Dancer, UdpDancer
+from server.preset_doors import door_faults
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
 from server.preset_outputs import ActorSection, Output, UdpOutput, ZmqOutput, shared_targets
@@ -82,6 +83,7 @@ class Preset(Section):
             if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
+        faults += door_faults(self.dancers, self.control)
         for name, dancer in self.dancers.items():
             if dancer.upsample and self.clock.follow:
                 faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")

@@ -7,7 +7,18 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
-from server.preset_values import LOOPBACK, Host, Numbers, Port, Section, Senders, Setting, TargetPort, several
+from server.preset_values import (
+    LOOPBACK,
+    Host,
+    Numbers,
+    Port,
+    Section,
+    Senders,
+    Setting,
+    TargetPort,
+    is_loopback,
+    several,
+)
 from server.stages.sample_wishes import PLACE, check
 
 OFF = -1
@@ -62,7 +73,7 @@ class Control(Section):
     @property
     def announced(self) -> bool:
         if self.discovery is None:
-            return not (self.host == "localhost" or self.host.startswith("127."))
+            return not is_loopback(self.host)
         return self.discovery
 
 

@@ -11,6 +11,14 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 LOOPBACK = "127.0.0.1"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches `host`. Names are not looked up: of them, only localhost is."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 class Section(BaseModel):
     """A mapping of a preset: unknown keys are faults, and nothing changes later."""
 

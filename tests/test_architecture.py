@@ -74,6 +74,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {
             "server.preset_control",
             "server.preset_dancers",
+            "server.preset_doors",
             "server.preset_faults",
             "server.preset_outputs",
             "server.preset_partners",
@@ -86,6 +87,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.preset_faults", "server.preset_values", "server.stages.sample_wishes"},
         {"pydantic"},
     ),
+    "server/preset_doors.py": ({"server.preset_control", "server.preset_dancers", "server.preset_values"}, set()),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_outputs.py": ({"motion", "server.preset_values", "server.protocols"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),

@@ -1,0 +1,53 @@
+"""Before a socket is reached from other machines the preset says who may come in."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from server import preset as presets
+from server.allowed import Allowed
+from server.preset import PresetError
+from server.preset_values import is_loopback
+
+DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
+
+
+def parse(**changes: Any) -> presets.Preset:
+    return presets.parse(yaml.safe_load(DEMO.read_text()) | changes, DEMO)
+
+
+def dancer(**keys: Any) -> dict[str, Any]:
+    return {"dancers": {"dancer1": {"receive": "vmc", **keys}}}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "stage.local"])
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [("dancers.dancer1", lambda host: dancer(host=host)), ("control", lambda h: {"control": {"host": h}})],
+)
+def test_listening_to_other_machines_needs_allow(key: str, section: Any, host: str) -> None:
+    said = rf"demo\.yaml: {key}\.allow: {host} is reached from other machines; .*allow: \[192\.168\.1\.0/24\]"
+    with pytest.raises(PresetError, match=said):
+        parse(**section(host))
+
+
+def test_whoever_says_who_may_come_is_heard_from_other_machines() -> None:
+    show = parse(
+        **dancer(host="0.0.0.0", allow=["192.168.1.0/24"]), control={"host": "0.0.0.0", "allow": ["0.0.0.0/0"]}
+    )
+    assert show.dancers["dancer1"].allow == ("192.168.1.0/24",)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "::1", "localhost"])
+def test_this_machine_alone_needs_no_allow(host: str) -> None:
+    assert is_loopback(host)
+    assert parse(**dancer(host=host)).dancers["dancer1"].allow == ()
+
+
+def test_an_ipv4_sender_is_the_same_at_a_socket_of_both_kinds() -> None:
+    allowed = Allowed(["192.168.1.0/24"], "allow")
+    assert "::ffff:192.168.1.7" in allowed
+    assert "::ffff:192.168.2.7" not in allowed
+    assert "::1" not in allowed
