@@ -75,6 +75,10 @@ def begin(options: argparse.Namespace) -> tuple[Session, Others]:
     else:
         cut = Cut(options.window, options.fps, options.drop_first)
         windows, faults = label_windows.of_folder(options.folder, cut, options.seed)
+    if options.unsure:
+        from training import label_unsure  # imports torch, which takes seconds and is not needed otherwise
+
+        windows = label_unsure.ordered(windows, options.unsure, [name for name, _ in sets])
     for fault in faults:
         print(f"left out: {fault}", file=sys.stderr)
     about = CLIPS if options.blind else TAKES
@@ -137,6 +141,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--others", type=Path, nargs="+", default=[], help="files of other people to compare with")
     parser.add_argument("--agreement", type=Path, nargs="+", metavar="FILE", help="only print how far files agree")
     parser.add_argument("--count", type=int, help="label so many windows, of all takes (default: all)")
+    parser.add_argument("--unsure", type=Path, metavar="CKPT", help="first what this labelled partner is least sure of")
     parser.add_argument("--seed", type=int, default=0, help="of the order")
     parser.add_argument("--window", type=int, default=40, help="frames of a window")
     parser.add_argument("--fps", type=float, default=30.0, help="frames a second")

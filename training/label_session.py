@@ -72,8 +72,9 @@ class Session:
         """Answer; the next card comes when all sets are answered. Raises OSError when it cannot be written down."""
         if self.card is None or of_set not in self.sets:
             return
-        self._remember()
+        before = self._place, (self.book.lines, self.book.side)
         self.book.say(self.window, of_set, label, self.card.again)
+        self._undo.append(before)
         if all(self.said(name) for name in self.sets):
             self.next()
 
@@ -82,8 +83,9 @@ class Session:
         if self.card is None:
             return
         if not self.card.again:
-            self._remember()
+            before = self._place, (self.book.lines, self.book.side)
             self.book.skip(self.window, [name for name in self.sets if not self.said(name)] or self.sets)
+            self._undo.append(before)
         self.next()
 
     def undo(self) -> bool:
@@ -119,9 +121,6 @@ class Session:
         """How many windows are labelled, how many skipped, and how many there are."""
         skipped = sum(self._skipped(place) for place in range(len(self._open)))
         return sum(map(self._done, range(len(self._open)))) - skipped, skipped, len(self._open)
-
-    def _remember(self) -> None:
-        self._undo.append((self._place, (dict(self.book.lines), dict(self.book.side))))
 
     def _choose(self) -> Card | None:
         """What comes next: what is due again, what is new, what came once, what was passed over."""
