@@ -63,7 +63,7 @@ class Param:
             raise ValueError(
                 f"{text[:40]!r} is none of {', '.join(self.names)}"
                 if self.names
-                else f"{text[:40]!r} is no number, and {self.name} takes nothing else"
+                else f"takes a number, not {text[:40]!r}"
             )
         return self.low + (self.high - self.low) * self.names.index(text) / max(len(self.names) - 1, 1)
 

@@ -26,7 +26,7 @@ from server.cues import CueList
 from server.desk import SWITCH, Desk
 from server.errands import Command
 from server.inputs import open_inputs
-from server.outputs import ActorOutput, Publisher, close_outputs, open_outputs
+from server.outputs import ActorOutput, Publisher, ReadingOutput, close_outputs, open_outputs, open_reading_outputs
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.player_commands import player_commands
@@ -77,6 +77,7 @@ class Show:
         twin = self._twin(preset, path) if _may_rehearse(preset) and replay is None else None
         self.outputs: list[ActorOutput] = []
         self.publishers: list[Publisher] = []
+        self._reading_outputs: list[ReadingOutput] = []
         self._receivers: dict[str, Receiver] = {}
         self._page: subprocess.Popen[bytes] | None = None
         self._thread: threading.Thread | None = None
@@ -84,6 +85,7 @@ class Show:
         self._stopping = threading.Event()
         try:
             self.outputs, self.publishers = open_outputs(preset)
+            self._reading_outputs = open_reading_outputs(preset)
             self.tick = Tick(
                 pipeline,
                 self.outputs,
@@ -97,6 +99,7 @@ class Show:
                 bridge=clock.bridge_ms / 1000.0,
                 witnesses=self.tapes.witnesses,
                 answers=self.tapes.answers,
+                reading_outputs=self._reading_outputs,
             )
             listeners = self.tapes.listeners(self.tick, twin is not None)
             self._receivers = open_inputs(preset, listeners, listens=replay is None)
@@ -194,7 +197,7 @@ class Show:
         if self.steering is not None:
             self.steering.close()
         self.recorded = self.tapes.recorder.close()
-        close_outputs(self.outputs, self.publishers)
+        close_outputs(self.outputs, self.publishers, self._reading_outputs)
         if self._page is not None:
             self._page.terminate()
             try:

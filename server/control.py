@@ -178,7 +178,7 @@ class Control:
         self._send(source, "/reply/show/reply", port)
 
     def _tell_subscribers(self) -> None:
-        values = {node.address: node.value for node in self.desk.nodes() if node.value != (None,)}
+        values = {node.address: node.value for node in self.desk.nodes() if None not in node.value}
         for source, subscriber in list(self._subscribers.items()):
             if subscriber.until < self._now():
                 del self._subscribers[source]

@@ -17,6 +17,7 @@ from server.cues import STILL_SECONDS, CueList, changes, settings
 from server.errands import Answer, Arguments, Command, Errands
 from server.params import Changes, ControlChange, Params, Setting
 from server.pipeline import Pipeline
+from server.stages.effort import EffortMeter
 from server.stages.sample_wishes import PLACE, check, freed, nodes
 
 ALIASES = {  # others' addresses, without the first slash, and ours
@@ -76,6 +77,8 @@ class Desk:
             answer(*self._at_once[name](arguments))
         elif place == "cue":
             self._cue(rest, arguments, answer, refuse)
+        elif place == "effort":
+            answer(*_read(self._pipeline(), rest))
         elif PLACE in f"{name}/":
             self._wish(name, arguments, answer)
         elif name in self.commands:
@@ -114,6 +117,11 @@ class Desk:
         for number in range(1, len(self.cues.cues) + 1):
             yield Node(f"/cue/{number}", f"gives cue {self.cues.title(number)}")
         yield from _wishes(pipeline)
+        for actor, meter in pipeline.meters.items():
+            for of_set, labels in meter.sets.items():
+                about = f"how probable of what {actor} dances each is: {', '.join(labels)}"
+                value = _shares(meter, of_set)
+                yield Node(f"/effort/{actor}/{of_set}", about, "f" * len(labels), value, (0.0, 1.0), writable=False)
         for param in pipeline.table:
             value = _target(pipeline.params, param.name)
             yield Node(f"/{param.name}", param.about, "f" * param.size, value, (param.low, param.high))
@@ -205,6 +213,23 @@ def _wishes(pipeline: Pipeline) -> Iterator[Node]:
         yield Node(f"/{PLACE}{wish}", about, "f" * count, value[:count])
     yield Node(f"/{PLACE}free", "takes a pin or another wish back", "s", choices=freed)
     yield Node(f"/{PLACE}clear", "takes every wish back")
+
+
+def _read(pipeline: Pipeline, what: str) -> tuple[float, ...]:
+    """What is read of an actor, "actor/label set". Raises ValueError naming what is."""
+    there = {f"{actor}/{of_set}": (meter, of_set) for actor, meter in pipeline.meters.items() for of_set in meter.sets}
+    if what not in there:
+        known = ", ".join(f"/effort/{each}" for each in there)
+        raise ValueError(f"nothing here answers to it; there are: {known or 'none: nobody has an effort meter'}")
+    shares = _shares(*there[what])
+    if None in shares:
+        raise ValueError("nothing has been read yet: a meter needs somebody who moves for a second or two")
+    return shares
+
+
+def _shares(meter: EffortMeter, of_set: str) -> tuple[Any, ...]:
+    """The probabilities of a set's labels; None each where nothing is read."""
+    return tuple((meter.reading or {}).get(of_set, dict.fromkeys(meter.sets[of_set])).values())
 
 
 def _target(params: Params, name: str) -> tuple[float, ...]:

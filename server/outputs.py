@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any, Protocol
 
 from motion.axes import UNITS, Axes
 from motion.skeleton import HUMANOID
 from server.preset import Preset
-from server.preset_outputs import AiToolboxOutput, BvhOutput, TouchDesignerOutput, UdpOutput, VmcOutput, ZmqOutput
+from server.preset_outputs import (
+    AiToolboxOutput,
+    BvhOutput,
+    EffortOutput,
+    TouchDesignerOutput,
+    UdpOutput,
+    VmcOutput,
+    ZmqOutput,
+)
 from server.protocols import msgpack_poses, packed
 from server.protocols.ai_toolbox import AiToolboxEncoder
+from server.protocols.effort import Reading, messages
 from server.protocols.frames import PoseFrame
 from server.protocols.in_axes import InAxes
 from server.protocols.touchdesigner import TouchDesignerEncoder
@@ -116,6 +126,22 @@ class Publisher:
         self.sender.close()
 
 
+class ReadingOutput:
+    """What effort meters read, one actor's or everybody's, to one place."""
+
+    def __init__(self, output: EffortOutput) -> None:
+        self._actor, self._apart = output.actor, output.apart
+        self.sender = UdpSender(output.host, output.port)
+        self.label = f"effort of {output.actor or 'everybody'} -> {output.host}:{output.port} /effort/..."
+
+    def send(self, reading: Reading) -> None:
+        if self._actor in (None, reading.actor):
+            self.sender.send(messages(reading, self._apart))
+
+    def close(self) -> None:
+        self.sender.close()
+
+
 class _Mapped:
     """An encoder of frames in another program's axes."""
 
@@ -189,7 +215,7 @@ _ACTOR_OUTPUTS: dict[type, Callable[[Any, float], ActorOutput]] = {
 
 
 def open_outputs(preset: Preset) -> tuple[list[ActorOutput], list[Publisher]]:
-    """Opens every output of a preset; the publishers of packed poses, which the page reads, come first.
+    """Opens every output of poses; the publishers of packed ones, which the page reads, come first.
 
     Raises OSError naming the endpoint or file when one cannot be had, ValueError for a vrm_file that is none.
     """
@@ -200,7 +226,7 @@ def open_outputs(preset: Preset) -> tuple[list[ActorOutput], list[Publisher]]:
             try:
                 if isinstance(output, ZmqOutput):
                     publishers.append(Publisher(output, frozenset(preset.partners)))
-                else:
+                elif not isinstance(output, EffortOutput):
                     actor_outputs.append(_ACTOR_OUTPUTS[type(output)](output, preset.clock.fps))
             except ValueError as error:
                 raise ValueError(f"outputs.{place}.{error}") from error
@@ -210,8 +236,11 @@ def open_outputs(preset: Preset) -> tuple[list[ActorOutput], list[Publisher]]:
     return actor_outputs, sorted(publishers, key=lambda publisher: not publisher.packed)
 
 
-def close_outputs(actor_outputs: Sequence[ActorOutput], publishers: Sequence[Publisher]) -> None:
-    for output in actor_outputs:
+def open_reading_outputs(preset: Preset) -> list[ReadingOutput]:
+    """Where a preset sends what effort meters read. Raises OSError naming what cannot be had."""
+    return [ReadingOutput(output) for output in preset.outputs if isinstance(output, EffortOutput)]
+
+
+def close_outputs(*outputs: Sequence[ActorOutput | Publisher | ReadingOutput]) -> None:
+    for output in chain(*outputs):
         output.close()
-    for publisher in publishers:
-        publisher.close()

@@ -1,8 +1,7 @@
 """From a dancer's frame to everybody's pose: the ordered stages, plain synchronous Python.
 
 No sockets, no threads, no wall clock: the live tick and the offline render step the very same object, so the same
-frames give the same poses. A stage that raises costs a frame its partner's progress, never the tick: the last good
-pose is held, the fault is counted, and the models start over.
+frames give the same poses. What each actor's stages are, and what happens where one raises, is in `lines`.
 """
 
 from __future__ import annotations
@@ -10,168 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from motion.manifest import Param
-from server.params import ControlChange, Knobs, Params, Setting
+from server.lines import DancerLine, PartnerLine, Seen
+from server.params import ControlChange, Params, Setting
+from server.protocols.effort import Reading
 from server.protocols.frames import PoseFrame
-from server.stages import Stage
 from server.stages.blend import Blend
-from server.stages.calibrate import Calibrate
-from server.stages.forecast import Forecast
-from server.stages.sample import Sample
+from server.stages.effort import EffortMeter
 from server.stages.sample_wishes import PLACE
 from server.stages.turns import eased
-from server.stages.upsample import Upsample
-from server.timeline import FrameTimer
-
-PartnerState = Literal["waiting", "dancing", "holding"]
-Seen = tuple[PoseFrame, float] | None  # a dancer as the server sees them, and seconds since then; None: not to be seen
-
-
-class DancerLine:
-    """The stages of one dancer, shared by all of their partners.
-
-    calibrate: the stage that does, None without it. upsample: who makes a pose for every beat from the frames of a slow
-    suit (`key`), None where the frames are the poses.
-    """
-
-    def __init__(self, name: str, stages: Sequence[Stage], fps: float, upsample: Upsample | None = None) -> None:
-        self.name = name
-        self.faults = 0
-        self.last_fault = ""
-        self.calibrate = next((stage for stage in stages if isinstance(stage, Calibrate)), None)
-        self.forecast = next((stage for stage in stages if isinstance(stage, Forecast)), None)
-        self.upsample = upsample
-        self._stages = stages
-        self._last: PoseFrame | None = None  # the newest pose of a beat
-        self._timer, self._key_timer = FrameTimer(1.0 / fps), FrameTimer(1.0 / fps)
-
-    def key(self, frame: PoseFrame) -> None:
-        """A frame has come that is not danced at once."""
-        if self.upsample is None:
-            return
-        seen = self._seen(frame, self._key_timer.step(frame), {})
-        if seen is None:
-            return
-        try:
-            self.upsample.key(seen)
-        except Exception as error:  # the beats go on with the keys before
-            self._note(error)
-
-    def step(self, frame: PoseFrame, params: Knobs) -> Seen:
-        """The dancer as the server sees them and the seconds since the frame before; None when a stage refused it."""
-        dt = self._timer.step(frame)
-        if self.upsample is not None and len(self.upsample.keys):
-            pose = self._of_beat(self.upsample, frame)
-            return None if pose is None else (pose, dt)
-        seen = self._seen(frame, dt, params)
-        return None if seen is None else (seen, dt)
-
-    def _of_beat(self, upsample: Upsample, frame: PoseFrame) -> PoseFrame | None:
-        """The dancer at a beat between keys; the last good pose where that fails, None while there has been none."""
-        try:
-            self._last = replace(upsample.at(frame), actor=self.name)
-        except Exception as error:  # one dancer's fault is not everybody's
-            self._note(error)
-            self._last = None if self._last is None else _at_the_time_of(self._last, frame)
-        return self._last
-
-    def _note(self, error: Exception) -> None:
-        self.faults += 1
-        self.last_fault = f"{type(error).__name__}: {error}"
-
-    def _seen(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame | None:
-        try:
-            for stage in self._stages:
-                frame = stage.step(frame, dt, params)
-        except Exception as error:  # whatever a suit sends, the show goes on
-            self._note(error)
-            return None
-        self.last_fault = ""
-        return replace(frame, actor=self.name)
-
-
-class PartnerLine:
-    """The stages of one partner, and the pose it falls back on.
-
-    model, device: what dances, for people. half_life: of params, by knob, where it is not to be their own.
-    """
-
-    def __init__(
-        self,
-        name: str,
-        dancer: str,
-        stages: Sequence[Stage],
-        model: str = "",
-        device: str = "",
-        half_life: Mapping[str, float] | None = None,
-    ) -> None:
-        self.name, self.dancer = name, dancer
-        self.model, self.device = model, device
-        self.state: PartnerState = "waiting"
-        self.faults = 0
-        self.last_fault = ""
-        self.stages = stages
-        self.sample = next((stage for stage in stages if isinstance(stage, Sample)), None)
-        self.params = tuple(
-            replace(p, name=f"{name}/{p.name}", half_life=(half_life or {}).get(p.name, p.half_life))
-            for stage in stages
-            for p in stage.params
-        )
-        self._last: PoseFrame | None = None
-
-    def step(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> PoseFrame | None:
-        """The partner's pose for this frame of the dancer; None while there has been none yet."""
-        if frozen and self._last is not None:
-            return self.hold(frame)
-        try:
-            pose = frame
-            for stage in self.stages:
-                pose = stage.step(pose, dt, params)
-        except Exception as error:  # a model may raise anything; the audience sees the last good pose
-            self.faults += 1
-            self.last_fault = f"{type(error).__name__}: {error}"
-            self.reset()
-            return self.hold(frame)
-        self.state, self.last_fault = "dancing", ""
-        self._last = replace(pose, actor=self.name)
-        return self._last
-
-    def reset(self) -> None:
-        for stage in self.stages:
-            stage.reset()
-
-    @property
-    def seen(self) -> bool:
-        """Whether there has been a pose."""
-        return self._last is not None
-
-    @property
-    def latency(self) -> float:
-        """Seconds from a dancer's frame to this partner's answer to it, the computing aside."""
-        return sum(float(getattr(stage, "latency", 0.0)) for stage in self.stages)
-
-    @property
-    def ahead(self) -> float:
-        """Seconds of the latency that the model predicts: so much later than the dancer's frame the answer belongs."""
-        return sum(float(getattr(stage, "ahead", 0.0)) for stage in self.stages)
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """What the stages have counted."""
-        return {reason: n for stage in self.stages for reason, n in getattr(stage, "counts", {}).items()}
-
-    def hold(self, frame: PoseFrame) -> PoseFrame | None:
-        """The last good pose with this frame's times; None while there has been none."""
-        if self._last is None:
-            return None
-        self.state = "holding"
-        return _at_the_time_of(self._last, frame)
-
-
-def _at_the_time_of(pose: PoseFrame, frame: PoseFrame) -> PoseFrame:
-    return replace(pose, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
 
 
 class _Crossing:
@@ -236,10 +83,31 @@ class Pipeline:
 
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
-        seen = self.dancers[dancer].step(frame, {})
+        line = self.dancers[dancer]
+        seen = line.step(frame, {})
         yield from self._poses(dancer, frame, seen)
         if seen is not None:
             yield seen[0]
+            if line.meter is not None:
+                line.meter.see(*seen)
+
+    def readings(self) -> Iterator[Reading]:
+        """When the poses have left: what the meters that were due have read, which counts from the next frame on."""
+        for name, meter in self.meters.items():
+            try:
+                is_new = meter.read()
+            except Exception:  # a meter may be out of order; the show goes on without
+                meter.reset()
+                meter.faults += 1
+                continue
+            if is_new and meter.reading is not None:
+                yield Reading(name, meter.reading)
+
+    @property
+    def meters(self) -> dict[str, EffortMeter]:
+        """By actor."""
+        lines: list[DancerLine | PartnerLine] = [*self.dancers.values(), *self.partners.values()]
+        return {line.name: line.meter for line in lines if line.meter is not None}
 
     def _poses(self, dancer: str, frame: PoseFrame, seen: Seen) -> Iterator[PoseFrame]:
         """The partners' that are to be seen."""
@@ -261,7 +129,12 @@ class Pipeline:
                 pose = line.hold(frame)
             else:
                 self.params.advance(seen[1], line.name)
-                pose = line.step(seen[0], seen[1], self.params.of(line.name), self.frozen)
+                knobs = self.params.of(line.name)
+                if line.follow is not None:
+                    knobs = line.follow.knobs(knobs, self.dancers[dancer].reading, seen[1])
+                pose = line.step(seen[0], seen[1], knobs, self.frozen)
+                if pose is not None and line.meter is not None:
+                    line.meter.see(pose, seen[1])
             if pose is not None:
                 yield pose
 

@@ -17,7 +17,7 @@ from server.preset_dancers import FILES, Dancer, UdpDancer
 from server.preset_doors import door_faults
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
-from server.preset_outputs import ActorSection, Output, UdpOutput, ZmqOutput, shared_targets
+from server.preset_outputs import ActorSection, EffortOutput, Output, UdpOutput, ZmqOutput, shared_targets
 from server.preset_partners import FILES as PARTNER_FILES
 from server.preset_partners import Partner
 from server.preset_values import LOOPBACK, Host, Name, Port, Section
@@ -82,12 +82,13 @@ class Preset(Section):
         for place, output in enumerate(self.outputs):
             if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
+        faults += self._without_a_meter()
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
         faults += door_faults(self.dancers, self.control)
         for name, dancer in self.dancers.items():
             if dancer.upsample and self.clock.follow:
                 faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
-            for key in ("upsample", "forecast"):
+            for key in ("upsample", "forecast", "effort"):
                 if getattr(dancer, key) and "retarget" not in dancer.stages:
                     faults.append(f"dancers.{name}.{key}: needs the standard body: put `retarget` among the stages")
             if dancer.upsample and dancer.forecast:
@@ -101,6 +102,19 @@ class Preset(Section):
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _without_a_meter(self) -> list[str]:
+        """Outputs of effort that nobody measures."""
+        read = [name for name, actor in (*self.dancers.items(), *self.partners.items()) if actor.effort is not None]
+        asked = {place: output.actor for place, output in enumerate(self.outputs) if isinstance(output, EffortOutput)}
+        give = "give a dancer or a partner a meter: `effort: models/effort_meter.onnx`"
+        return [
+            f"outputs.{place}: nobody's effort is read; {give}"
+            if actor is None
+            else f"outputs.{place}.actor: {not_one_of(actor, read)} whose effort is read; {give}"
+            for place, actor in asked.items()
+            if not read or (actor is not None and actor not in read)
+        ]
 
     def _shared_ports(self) -> list[str]:
         """Ports that two parts of this preset would fight over; port 0 is any free one."""
@@ -120,7 +134,7 @@ class Preset(Section):
                 faults.append(f"control.port: {host}:{port} is taken by {heard[host, port]} of this preset already")
             heard.setdefault((host, port), "control")
         for place, output in enumerate(self.outputs):
-            if isinstance(output, UdpOutput):
+            if isinstance(output, UdpOutput | EffortOutput):
                 hears = (k for (h, p), k in heard.items() if p == output.port and _overlap(h, output.host))
                 faults += [
                     f"outputs.{place}.port: {output.host}:{output.port} is where {key} listens; the show would hear "
@@ -211,6 +225,8 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         ("dancers", "skeleton_file", ".bvh"),
         ("dancers", "upsample.model", ".onnx"),
         ("dancers", "forecast.model", ".onnx"),
+        ("dancers", "effort", ".onnx"),
+        ("partners", "effort", ".onnx"),
         ("partners", "model", ".onnx"),
         ("partners", "sample.model", ".onnx"),
         ("outputs", "vrm_file", ".vrm"),

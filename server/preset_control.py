@@ -34,6 +34,7 @@ ADDRESSES = (
     "synth",
     "sample",
     "calibrate",
+    "effort",
     "reply",
     "error",
 )  # no partner's name

@@ -10,7 +10,7 @@ from pydantic import Field
 from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section, Senders
 
 # The keys of dancers that are paths, relative to the preset.
-FILES = ("file", "skeleton_file", "upsample.model", "forecast.model")
+FILES = ("file", "skeleton_file", "upsample.model", "forecast.model", "effort")
 
 
 class CalibrationWishes(Section):
@@ -43,12 +43,16 @@ class Forecasting(Section):
 
 
 class DancerStages(Section):
-    """The stages a dancer's frames pass through; `calibrate` does nothing until something was measured."""
+    """The stages a dancer's frames pass through; `calibrate` does nothing until something was measured.
+
+    effort: the meter that reads what they dance.
+    """
 
     stages: tuple[Literal["retarget", "calibrate", "deglitch"], ...] = ("retarget", "calibrate", "deglitch")
     calibration: CalibrationWishes = CalibrationWishes()
     upsample: Upsampling | None = None
     forecast: Forecasting | None = None
+    effort: Path | None = None
 
     def files(self) -> dict[str, Path]:
         """The files that this dancer is made with, by key."""

@@ -157,8 +157,19 @@ class ZmqOutput(_Rate, _Space):
         return kind
 
 
+class EffortOutput(Section):
+    """What effort meters read, by OSC. actor: whose, everybody's when left out. apart: a number a message."""
+
+    send: Literal["effort"]
+    host: Host = LOOPBACK
+    port: TargetPort = 9005
+    actor: str | None = None
+    apart: bool = False
+
+
 Output = Annotated[
-    VmcOutput | AiToolboxOutput | TouchDesignerOutput | ZmqOutput | BvhOutput, Field(discriminator="send")
+    VmcOutput | AiToolboxOutput | TouchDesignerOutput | ZmqOutput | BvhOutput | EffortOutput,
+    Field(discriminator="send"),
 ]
 
 

@@ -48,6 +48,8 @@ def render(
         for pose in pipeline.step(dancer, frame):
             if pose.actor in poses:
                 poses[pose.actor].append(pose)
+        for _ in pipeline.readings():  # partners may go by them
+            pass
         if done % 500 == 0 or done == len(frames):
             yield done, len(frames)
     write_bvh(partner_file, _clip(poses[partner], fps))

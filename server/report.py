@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from motion.skeleton import Array
-from server.pipeline import DancerLine
+from server.lines import DancerLine
 from server.preset import Preset
 from server.receivers import Receiver
 from server.stages.calibrate import Calibrate
+from server.stages.effort import EffortMeter
 from server.stages.sample import Sample
 from server.steering import Steering
 from server.tapes import Tapes
@@ -52,6 +53,7 @@ class Report:
                 "clock_skew_ppm": _rounded(timeline.skew.ppm(), 1),
                 "counts": counts | ({"faults": line.faults} if line.faults else {}),
                 "fault": line.last_fault,
+                "effort": _effort(line.meter),
             }
         partners = {
             name: {
@@ -65,6 +67,7 @@ class Report:
                 "counts": line.counts,
                 "faults": line.faults,
                 "fault": line.last_fault,
+                "effort": _effort(line.meter),
             }
             for name, line in pipeline.partners.items()
         }
@@ -77,6 +80,7 @@ class Report:
                 "high": param.high,
                 "about": param.about,
                 "size": param.size,
+                "names": list(param.names),
             }
             for param in pipeline.table
         ]
@@ -197,6 +201,16 @@ def _sampled(sample: Sample | None) -> dict[str, Any] | None:
         "follows": dict(sample.wishes.follow),
         "missed_mm": {joint: round(1000.0 * missed, 1) for joint, missed in answer.missed.items()},
         "infeasible": list(answer.infeasible),
+    }
+
+
+def _effort(meter: EffortMeter | None) -> dict[str, dict[str, float]] | None:
+    """What is read of somebody, by label set: nothing yet, or no longer, is empty."""
+    if meter is None:
+        return None
+    return {
+        name: {label: round(share, 4) for label, share in shares.items()}
+        for name, shares in (meter.reading or {}).items()
     }
 
 

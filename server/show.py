@@ -8,9 +8,10 @@ from pathlib import Path
 
 from motion.calibration import Calibration, Kind, Wishes
 from motion.manifest import Param
+from server.lines import DancerLine, PartnerLine
 from server.onnx_model import ModelError, OnnxModel
 from server.params import Setting
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset import Preset, PresetError
 from server.preset_dancers import DancerStages
 from server.preset_partners import Sampling
@@ -18,8 +19,10 @@ from server.stages import Stage, sample_wishes
 from server.stages.anticipation import Anticipation
 from server.stages.calibrate import Calibrate
 from server.stages.deglitch import Deglitch
+from server.stages.effort import EffortMeter
 from server.stages.energy import Energy
 from server.stages.facing import Facing
+from server.stages.follow import Follow
 from server.stages.forecast import Forecast
 from server.stages.motion_plan import Planner
 from server.stages.partner import Partner
@@ -84,6 +87,7 @@ def build_pipeline(
     """
     seed = preset.seed if seed is None else seed
     faults: list[str] = []
+    meters: dict[str, EffortMeter | None] = {}
     dancers = []
     for name, dancer in preset.dancers.items():
         calibrate = (calibrates or {}).get(name) or calibrate_stage(dancer)
@@ -97,7 +101,8 @@ def build_pipeline(
         except ModelError as error:
             key = "upsample" if dancer.upsample is not None else "forecast"
             faults.append(f"{path}: dancers.{name}.{key}.model: {error}")
-        dancers.append(DancerLine(name, stages, preset.clock.fps, upsample))
+        meters[name] = _meter(dancer.effort, f"{path}: dancers.{name}.effort", faults)
+        dancers.append(DancerLine(name, stages, preset.clock.fps, upsample, meters[name]))
     partners = []
     start: dict[str, Setting] = {}
     for place, (name, settings) in enumerate(preset.partners.items()):
@@ -128,7 +133,7 @@ def build_pipeline(
         faults += [
             f"{path}: partners.{name}.sample.wishes.{why}" for wish in wishes.told if (why := wishes.stays(wish))
         ]
-        limits = settings.safety
+        limits, read = settings.safety, meters.get(settings.dancer)
         line = PartnerLine(
             name,
             settings.dancer,
@@ -136,12 +141,14 @@ def build_pipeline(
             settings.model.stem,
             settings.device,
             settings.half_life,
+            _meter(settings.effort, f"{path}: partners.{name}.effort", faults),
+            None if read is None else Follow(partner.params, settings.half_life, read.sets),
         )
         knobs = {param.name.partition("/")[2]: param for param in line.params}
         for key in ("params", "half_life"):
             faults += [
                 f"{path}: partners.{name}.{key}.{knob}: model {settings.model.name} has no such param; it has: "
-                f"{', '.join(knobs)}"
+                f"{', '.join(knobs)}{_without(settings.dancer) if knob.startswith('follow/') and read is None else ''}"
                 for knob in getattr(settings, key)
                 if knob not in knobs
             ]
@@ -153,6 +160,21 @@ def build_pipeline(
     if faults:
         raise PresetError(faults)
     return Pipeline(dancers, partners, start)
+
+
+def _meter(file: Path | None, key: str, faults: list[str]) -> EffortMeter | None:
+    """Somebody's effort meter, if they have one; what is wrong with it becomes a fault of the key."""
+    if file is None:
+        return None
+    try:
+        return EffortMeter(OnnxModel(file))
+    except ModelError as error:
+        faults.append(f"{key}: {error}")
+        return None
+
+
+def _without(dancer: str) -> str:
+    return f"; to follow {dancer} it must be read what they dance: dancers.{dancer}.effort: models/effort_meter.onnx"
 
 
 def _misfit(param: Param, value: float | tuple[float, ...] | str) -> str | None:

@@ -19,7 +19,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from server.clock import Clock, Pacer
-from server.outputs import ActorOutput, Publisher
+from server.outputs import ActorOutput, Publisher, ReadingOutput
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
@@ -59,6 +59,7 @@ class Tick:
         bridge: float = BRIDGE_SECONDS,
         witnesses: Sequence[Witness] = (),
         answers: Answers | None = None,
+        reading_outputs: Sequence[ReadingOutput] = (),
     ) -> None:
         self.pipeline = pipeline
         self.stats = Stats()
@@ -66,8 +67,8 @@ class Tick:
         self.stats.rates_in = {name: Rate() for name in pipeline.dancers}
         self.first_pose = threading.Event()  # set when a partner has left for the first time
         self.notice: bytes | None = None  # a stats message that waits for the next tick to send it
-        self.all_outputs: list[ActorOutput | Publisher] = [*outputs, *publishers]
-        self._publishers = publishers
+        self.all_outputs: list[ActorOutput | Publisher | ReadingOutput] = [*outputs, *publishers, *reading_outputs]
+        self._publishers, self._reading_outputs = publishers, reading_outputs
         self._outputs: dict[str, list[ActorOutput]] = {}
         for output in outputs:
             self._outputs.setdefault(output.actor, []).append(output)
@@ -158,7 +159,6 @@ class Tick:
             now = pacer.wait()
             self.stats.counts["late"] = pacer.skipped
             self._survive(self.beat, now, now - started)
-            self.stats.latency.add(self.clock.now() - now)
 
     def beat(self, now: float, since: float) -> None:
         """Steps on each dancer's pose at a deadline, `since` seconds after the first one."""
@@ -166,6 +166,7 @@ class Tick:
             tick = self.stats.counts["ticks"]
             poses = ((name, timeline.at(now - self._delay)) for name, timeline in self.timelines.items())
             self.step([(name, replace(p, receive_time=now, sender_time=since)) for name, p in poses if p])
+            self.stats.latency.add(self.clock.now() - now)
             self._tell(Turn("beat", tick, now, since=since))
 
     def hold_the_silent(self, now: float) -> None:
@@ -194,7 +195,10 @@ class Tick:
         return silent
 
     def _tell(self, turn: Turn, frame: PoseFrame | None = None) -> None:
-        """The turn is over."""
+        """The turn is over: poses have left, and what is not for them has its time."""
+        for reading in self.pipeline.readings():
+            for output in self._reading_outputs:
+                self._guarded(output, output.send, reading)
         changes, danced = tuple(self._obeyed), self._danced
         self._obeyed, self._danced = [], []
         answers = self._answers.take() if self._answers is not None else ()
@@ -246,7 +250,7 @@ class Tick:
             self.stats.counts["tick_faults"] += 1
             self.last_fault = self.last_fault or f"tick: {type(error).__name__}: {error}"
 
-    def _guarded(self, output: ActorOutput | Publisher, send: Callable[..., None], *what: Any) -> None:
+    def _guarded(self, output: ActorOutput | Publisher | ReadingOutput, send: Callable[..., None], *what: Any) -> None:
         try:
             send(*what)
         except Exception as error:  # a fault of one output must not silence the others

@@ -18,7 +18,7 @@ import numpy as np
 
 from motion import rotations as rot
 from server.clock_skew import ClockSkew
-from server.protocols.frames import PoseFrame
+from server.protocols.frames import PoseFrame, same_pose
 
 DancerState = Literal["waiting", "live", "bridged", "stale"]
 BRIDGE_SECONDS = 0.1  # past the moment the next frame was due
@@ -50,7 +50,7 @@ class Timeline:
         newest = self.newest
         if newest is not None and frame.sender_time is not None and newest.sender_time is not None:
             behind = newest.sender_time - frame.sender_time
-            if behind == 0.0 and _same_pose(frame, newest):  # a coarse clock tells two poses one time
+            if behind == 0.0 and same_pose(frame, newest):  # a coarse clock tells two poses one time
                 self.counts["duplicate"] += 1
                 return False
             if 0.0 < behind < RESTART_SECONDS and not self._runs_anew(frame.sender_time):
@@ -134,10 +134,6 @@ class FrameTimer:
             if 0.0 < by_sender <= self.LONGEST:
                 return by_sender
         return min(max(elapsed, 0.001), self.LONGEST)
-
-
-def _same_pose(a: PoseFrame, b: PoseFrame) -> bool:
-    return np.array_equal(a.rotations, b.rotations) and np.array_equal(a.root_position, b.root_position)
 
 
 def _between(before: PoseFrame, after: PoseFrame, share: float) -> PoseFrame:

@@ -33,10 +33,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.onnx_model", "server.params", "server.protocols", "server.stages"},
         {"numpy"},
     ),
-    "server/pipeline.py": (
-        {"motion", "server.params", "server.protocols", "server.stages", "server.timeline"},
-        {"numpy"},
-    ),
+    "server/pipeline.py": ({"motion", "server.lines", "server.params", "server.protocols", "server.stages"}, set()),
+    "server/lines.py": ({"motion", "server.params", "server.protocols", "server.stages", "server.timeline"}, set()),
     "server/onnx_model.py": ({"motion"}, {"numpy", "onnxruntime"}),
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
@@ -54,7 +52,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/discovery.py": (set(), {"ifaddr", "zeroconf"}),
     # What a show can be asked, whoever asks.
     "server/desk.py": (
-        {"motion", "server.cues", "server.errands", "server.params", "server.pipeline", "server.stages.sample_wishes"},
+        {"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}
+        | {"server.stages.effort", "server.stages.sample_wishes"},
         {"numpy"},
     ),
     "server/cues.py": ({"server.params", "server.preset_control", "server.stages.sample_wishes"}, set()),
@@ -121,13 +120,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/worker.py": ({"server.stages"}, set()),
     "server/apart.py": (set(), set()),
     "server/show.py": (
-        {"motion", "server.onnx_model", "server.params", "server.pipeline", "server.preset", "server.preset_dancers"}
+        {"motion", "server.lines", "server.onnx_model", "server.params", "server.pipeline", "server.preset"}
+        | {"server.preset_dancers"}
         | {"server.preset_partners", "server.stages"},
         set(),
     ),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
-        {"motion", "server.pipeline", "server.preset", "server.receivers", "server.stages", "server.steering"}
+        {"motion", "server.lines", "server.preset", "server.receivers", "server.stages", "server.steering"}
         | {"server.tapes", "server.tick"},
         set(),
     ),
@@ -155,7 +155,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/train.py": ({"exporters", "motion", "training"}, LEARNING),
     "training/scorecard": (
         {"benchmarks", "exporters", "motion", "training"}
-        | {"server.onnx_model", "server.pipeline", "server.preset", "server.protocols", "server.show"},
+        | {"server.lines", "server.onnx_model", "server.pipeline", "server.preset", "server.protocols", "server.show"},
         {"matplotlib", "numpy"},
     ),
     "training/scorecards/drmm": (

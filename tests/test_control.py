@@ -15,8 +15,9 @@ from server.control import LONGEST, Control, ControlError
 from server.cues import CueList
 from server.desk import Desk
 from server.errands import MOST_WAITING, Command
+from server.lines import PartnerLine
 from server.params import Changes, ControlChange
-from server.pipeline import PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset_control import Control as Settings
 from server.preset_control import Cue
 from server.stats import Rate, Recent

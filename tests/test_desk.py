@@ -13,9 +13,10 @@ from motion.manifest import Param
 from server.cues import CueList
 from server.desk import ALIASES, DEEPFAKE_MODE, Desk
 from server.errands import Command, Listing
+from server.lines import PartnerLine
 from server.osc_query import tree
 from server.params import Changes
-from server.pipeline import PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset_control import ADDRESSES, Cue
 
 

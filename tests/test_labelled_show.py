@@ -38,7 +38,7 @@ def test_a_preset_may_say_a_label_by_its_name() -> None:
         ({"params": {"label/time": "hihg"}}, "params.label/time: 'hihg' is none of low, medium, high"),
         (
             {"params": {"variety": "high"}},
-            "params.variety: 'high' is no number, and partner1/variety takes nothing else",
+            "params.variety: takes a number, not 'high'",
         ),
         (
             {"params": {"label/tyme": "high"}},

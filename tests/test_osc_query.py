@@ -19,9 +19,10 @@ from server.control import ControlError
 from server.cues import CueList
 from server.desk import Desk
 from server.errands import Command
+from server.lines import PartnerLine
 from server.osc_query import MOST_CONNECTIONS, OscQuery, host_info
 from server.params import Changes, ControlChange
-from server.pipeline import PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset_control import Cue
 
 

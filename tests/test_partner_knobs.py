@@ -18,8 +18,9 @@ from motion.load import load_humanoid
 from motion.manifest import Param
 from motion.skeleton import HUMANOID
 from server import preset as presets
+from server.lines import DancerLine, PartnerLine
 from server.params import ControlChange, Knobs
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline, partner_stages
 from server.stages import Stage

@@ -9,8 +9,9 @@ import pytest
 from motion import rotations as rot
 from motion.manifest import Param
 from motion.skeleton import HUMANOID, Skeleton
+from server.lines import DancerLine, PartnerLine
 from server.params import ControlChange
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.stages.deglitch import Deglitch
 from server.stages.retarget import Retarget

@@ -14,9 +14,10 @@ from motion.load import load_humanoid
 from motion.motion_layout import Layout
 from motion.skeleton import HUMANOID
 from server.desk import Desk
+from server.lines import DancerLine, PartnerLine
 from server.onnx_model import ModelError, OnnxModel
 from server.params import Changes
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset import PresetError, parse
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline

@@ -28,8 +28,9 @@ from motion.manifest import METADATA_KEY
 from motion.skeleton import HUMANOID
 from server import preset as presets
 from server.clock import FakeClock, MonotonicClock
+from server.lines import DancerLine, PartnerLine
 from server.outputs import ActorOutput
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.protocols import packed
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder

@@ -11,8 +11,9 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server import preset as presets
 from server.clock import FakeClock
+from server.lines import DancerLine, PartnerLine
 from server.params import Changes, ControlChange
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.switch import differences
 from server.tick import Successor, Tick

@@ -18,8 +18,9 @@ from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
 from server import preset as presets
 from server.clock import FakeClock
+from server.lines import DancerLine
 from server.onnx_model import ModelError, OnnxModel
-from server.pipeline import DancerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset import PresetError
 from server.protocols.frames import PoseFrame
 from server.render import render

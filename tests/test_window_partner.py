@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.clock import FakeClock
+from server.lines import DancerLine, PartnerLine
 from server.onnx_model import ModelError, OnnxModel
 from server.params import ControlChange
-from server.pipeline import DancerLine, PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Run, Worker, idle, inline

@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from motion.skeleton import Array, Skeleton
 from server.protocols.numbering import Numbering
 
@@ -33,6 +35,11 @@ class PoseFrame:
     receive_time: float
     number: int
     actor: str = ""
+
+
+def same_pose(a: PoseFrame, b: PoseFrame) -> bool:
+    """Whether two frames of one person show the very same, whenever they came."""
+    return np.array_equal(a.rotations, b.rotations) and np.array_equal(a.root_position, b.root_position)
 
 
 class PacketError(ValueError):

@@ -23,7 +23,7 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array, Skeleton
 from server.onnx_model import ModelError, OnnxModel, Values
 from server.params import Knobs
-from server.protocols.frames import PoseFrame
+from server.protocols.frames import PoseFrame, same_pose
 from server.stages.duet_ports import HELD_SECONDS, duet_ports
 from server.stages.worker import Worker, inline
 
@@ -143,10 +143,7 @@ class WindowPartner:
 
     def _hear(self, last: PoseFrame, frame: PoseFrame, dt: float, params: Knobs) -> None:
         """Puts the time since the last frame on the model's grid, and gives and takes windows where they are due."""
-        same = np.array_equal(frame.rotations, last.rotations) and np.array_equal(
-            frame.root_position, last.root_position
-        )
-        self._still_seconds = self._still_seconds + dt if same else 0.0
+        self._still_seconds = self._still_seconds + dt if same_pose(frame, last) else 0.0
         before, self._time = self._time, self._time + dt
         first, newest = self._grid + 1, math.floor(self._time * self._fps + _EARLY)
         if newest < first:

@@ -17,8 +17,9 @@ import numpy as np
 
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
+from server.lines import PartnerLine
 from server.onnx_model import ModelError
-from server.pipeline import PartnerLine, Pipeline
+from server.pipeline import Pipeline
 from server.preset import Preset, PresetError
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
