@@ -91,6 +91,8 @@ def open_page(recordings: Path, tmp_path: Path) -> Iterator[Callable[..., Browse
 
 def test_buttons_and_keys_write_and_undo(open_page: Callable[..., Browser], tmp_path: Path) -> None:
     page = open_page()
+    page.press("Z")
+    assert "nothing to undo" in page.told()
     page.click("time/low")
     page.press("3")
     assert [each.label for each in labels.read(tmp_path / "labels.csv")] == ["low", "high"]

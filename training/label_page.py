@@ -29,7 +29,7 @@ KEYS = "123456789"
 _CENTRE = np.array([0.0, 0.9, 0.0])
 _PLAIN, _CHOSEN, _WRONG = (58, 62, 72), "yellow", "#e8575a"
 
-Action = Callable[[], object]
+Action = Callable[[], str | None]  # what it returns is told on the page
 Others = Callable[[], Mapping[str, Mapping[str, Agreement]]]  # by whose file, and by label set
 
 
@@ -77,8 +77,7 @@ class Page:
     def _obey(self, act: Action, answers: bool) -> None:
         before = self._session.card
         try:
-            act()
-            self._fault = ""
+            self._fault = act() or ""
         except OSError as error:
             self._fault = str(error)
         self._moved_on = answers and self._session.card != before
@@ -104,7 +103,8 @@ class Page:
         self._on_stage = True
 
     def _pose(self, root: Array, rotations: Array) -> None:
-        self._scene.show([PoseFrame(HUMANOID, root, rotations, None, 0.0, 0, "")], (), 0.0)
+        frame = PoseFrame(HUMANOID, root, rotations, sender_time=None, receive_time=0.0, number=0)
+        self._scene.show([frame], (), 0.0)
 
     def _build(self, gui: viser.GuiApi) -> None:
         gui.set_panel_label("Labelling")
@@ -149,9 +149,8 @@ class Page:
             self.commands[name] = gui.add_command(title, hotkey=key)  # type: ignore[arg-type]
             self.commands[name].on_trigger(ask)
 
-    def _undo(self) -> None:
-        if not self._session.undo():
-            raise OSError("nothing to undo: this page has labelled nothing yet")
+    def _undo(self) -> str:
+        return "" if self._session.undo() else "nothing to undo: since this page was opened nothing was labelled"
 
     def _play(self) -> None:
         self._playing = not self._playing
