@@ -90,6 +90,31 @@ def test_a_frame_whose_end_waited_in_the_socket_is_not_torn_in_two():
         assert [frame.sender_time for frame in frames] == [1.0, 2.0]
 
 
+def test_a_show_that_does_not_keep_up_dances_the_newest_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second of frames waits at the socket; each takes 20 ms to dance, by a clock that only dancing moves."""
+    danced: list[float | None] = []
+    now = [100.0]
+    monkeypatch.setattr("server.receivers.udp.time.perf_counter", lambda: now[0])
+
+    def slow(frame: PoseFrame) -> None:
+        danced.append(frame.sender_time)
+        now[0] += 0.02
+
+    receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, slow)
+    sender = UdpSender("127.0.0.1", receiver.port)
+    with closing(sender), closing(receiver):
+        for number in range(120):
+            sender.send(whole(pose(number)))
+        receiver.start()
+        end = time.monotonic() + PATIENCE
+        while (not danced or danced[-1] != 119.0) and time.monotonic() < end:
+            threading.Event().wait(0.001)
+    # in order for a tenth of a second; then the newest, once there is nothing newer
+    assert danced == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 119.0]
+    assert receiver.counts["frames"] == 120
+    assert receiver.counts["dropped_behind"] == 120 - len(danced)
+
+
 def test_a_frame_without_its_end_is_delivered_all_the_same():
     with closing(Stage()) as stage:
         stage.sender.send(VmcEncoder().encode(pose())[:1])  # the datagram with the time is lost

@@ -3,6 +3,9 @@
 A thread of its own that waits for the socket: a third of asyncio's p99 latency (measured). While a frame is open the
 wait is cut short at the decoder's deadline; before a frame is due there may be a rehearsal (`readiness`), after which
 the thread does not sleep until the frame is there. A bad packet is counted and dropped.
+
+What the socket's buffer holds after a hiccup is danced in order; a machine that does not keep up would be behind by all
+that fits into it, seconds. Where the socket has not been empty for BEHIND_SECONDS, only the newest frame is danced.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from server.receivers.peers import Address, Peers
 from server.receivers.readiness import Readiness
 
 RECEIVE_BUFFER = 2 << 20  # bytes: seconds of packets, in case the thread has to wait for the interpreter
+BEHIND_SECONDS = 0.1
 IDLE_SECONDS = 0.1  # how long `close` may have to wait
 
 
@@ -58,6 +62,8 @@ class UdpReceiver:
         self._counts: Counter[str] = Counter()
         self.ready = ready
         self._tap = tap
+        self._waiting: PoseFrame | None = None  # the newest, while the show is behind
+        self._danced = -math.inf  # when a frame was danced last
         self.host, self.port = host, port
         self._door: UdpDoor | None = beside._door if beside is not None else None
         if listens:
@@ -131,12 +137,28 @@ class UdpReceiver:
             self._counts["internal_error"] += 1
             self.last_error = self.last_error or error
 
+    def catch_up(self) -> None:
+        """Nothing waits any more: the newest frame is danced, if it was not."""
+        frame, self._waiting = self._waiting, None
+        if frame is not None:
+            self._dance(frame)
+
     def _deliver(self, frames: list[PoseFrame]) -> None:
         for frame in frames:
             self._counts["frames"] += 1
-            self._on_frame(frame)
-            if self.ready is not None:
-                self.ready.came(frame.receive_time)
+            if self._waiting is not None:
+                self._counts["dropped_behind"] += 1
+            if self._door is not None and self._door.is_behind and frame.receive_time - self._danced < BEHIND_SECONDS:
+                self._waiting = frame
+                continue
+            self._waiting = None
+            self._dance(frame)
+
+    def _dance(self, frame: PoseFrame) -> None:
+        self._danced = frame.receive_time
+        self._on_frame(frame)
+        if self.ready is not None:
+            self.ready.came(frame.receive_time)
 
 
 class UdpDoor:
@@ -151,6 +173,12 @@ class UdpDoor:
         self.host, self.port = self._socket.getsockname()[:2]
         self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
         self._started = False
+        self._empty = self._now = 0.0  # when nothing waited last, and when a datagram came
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether datagrams have come faster than they were danced for a while."""
+        return self._now - self._empty > BEHIND_SECONDS
 
     def start(self) -> None:
         if not self._started:
@@ -166,6 +194,7 @@ class UdpDoor:
     def _run(self) -> None:
         buffer = bytearray(1 << 16)
         view = memoryview(buffer)
+        self._empty = time.perf_counter()
         while not self._closing.is_set():
             try:
                 self._receive(buffer, view)
@@ -183,20 +212,30 @@ class UdpDoor:
                 ready.rehearse()
             begins, awake = ready.begins, now < ready.ends
         if not awake:
-            until = begins if deadline is None else deadline
-            select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
+            if not select.select(self._sockets, (), (), 0.0)[0]:
+                self._catch_up()
+                until = begins if deadline is None else deadline
+                select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
+                self._empty = time.perf_counter()
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except BlockingIOError:
-            now = time.perf_counter()
+            self._catch_up()
+            self._empty = now = time.perf_counter()
             for dancer in self.dancers:
                 dancer.flush(now)
             return
-        receive_time = time.perf_counter()
+        receive_time = self._now = time.perf_counter()
         if deadline is not None and receive_time >= deadline:
             receive_time = math.nextafter(deadline, 0.0)  # it lay here while this thread waited for a core
         for dancer in self.dancers:
             dancer.take(view[:size], source, receive_time)
+
+    def _catch_up(self) -> None:
+        """Nothing waits any more."""
+        if self.is_behind:
+            for dancer in self.dancers:
+                dancer.catch_up()
 
     def _deadline(self) -> float | None:
         if len(self.dancers) == 1:
