@@ -211,12 +211,11 @@ class UdpDoor:
             if now >= ready.begins and deadline is None:
                 ready.rehearse()
             begins, awake = ready.begins, now < ready.ends
-        if not awake:
-            if not select.select(self._sockets, (), (), 0.0)[0]:
-                self._catch_up()
-                until = begins if deadline is None else deadline
-                select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
-                self._empty = time.perf_counter()
+        if not awake and not select.select(self._sockets, (), (), 0.0)[0]:
+            self._catch_up()
+            until = begins if deadline is None else deadline
+            select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
+            self._empty = time.perf_counter()
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except BlockingIOError:
