@@ -16,6 +16,7 @@ from typing import Any, Literal
 import zmq
 
 from motion.skeleton import HUMANOID, Skeleton
+from server.keys import ClientKeys
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 from server.protocols.msgpack_poses import MsgpackDecoder
@@ -30,7 +31,8 @@ class ZmqReceiver:
 
     connect: the publisher's endpoint. actor: whose poses, the first actor's when empty. conflate: keep only the newest
     message. skeleton: of packed messages; msgpack tells its own. tap: sees every message first. listens: False for one
-    that is given its messages by a replay. form: of the messages.
+    that is given its messages by a replay. form: of the messages. keys: for a publisher that asks for some, and
+    to be sure that it is that one.
     Raises ReceiverError for an endpoint that is none.
     """
 
@@ -45,10 +47,12 @@ class ZmqReceiver:
         tap: Tap | None = None,
         listens: bool = True,
         form: Literal["packed", "msgpack"] = "packed",
+        keys: ClientKeys | None = None,
     ) -> None:
         self.last_error: Exception | None = None
         self.last_packet_error: str | None = None
         self._connect, self._actor, self._form = connect, actor, form
+        self._by = "ZMQ" if keys is None else "ZMQ, encrypted"
         self._decode = MsgpackDecoder().decode if form == "msgpack" else partial(_unpack, skeleton)
         self._on_frame = on_frame
         self._counts: Counter[str] = Counter()
@@ -61,6 +65,8 @@ class ZmqReceiver:
         self._socket.setsockopt(zmq.RCVTIMEO, IDLE_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE)
         self._socket.setsockopt(zmq.SUBSCRIBE, packed.POSE_TOPIC if form == "packed" else b"")
+        if keys is not None:
+            keys.show(self._socket)
         try:
             if listens:
                 self._socket.connect(connect)
@@ -92,7 +98,7 @@ class ZmqReceiver:
 
     def describe(self) -> str:
         where = self._connect if self._listens else "a recording"
-        return f"{self._form} poses of {self._actor or 'the first actor'} from {where} (ZMQ)"
+        return f"{self._form} poses of {self._actor or 'the first actor'} from {where} ({self._by})"
 
     def take(self, message: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
         """One message from the socket's thread."""

@@ -7,29 +7,52 @@ kernel's buffers do.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 
 import zmq
 
+from server.allowed import Allowed
+from server.keys import ClientKeys, Pair
 from server.senders import SenderError
+from server.senders.doorman import Doorman
 
 # Messages that may wait for one subscriber. libzmq looks at what a subscriber has taken about once a millisecond, so
 # with 2, a third of three messages sent within one is lost (measured); with 16, none.
 HIGH_WATER = 16
+LONGEST_SUBSCRIPTION = 1024  # bytes of what a subscriber may say
+HANDSHAKE_MS = 5000  # whoever has not shown who they are by then is sent away
 
 
 class ZmqSender:
     """A publisher. bind: an endpoint like tcp://127.0.0.1:39550; `endpoint` is the one it got (port 0 or * is free).
 
+    allow: only from these addresses or networks one may connect, if any are given. key: its own pair; who connects must
+    then show one of the public keys `clients`. page_keys: with `key`, those of the show's own page, which was born with
+    the show; None without.
     Like every ZMQ socket it is not for two threads at once: in a show, only who holds the tick's turn sends.
-    Raises SenderError when the endpoint cannot be had.
+    Raises SenderError when the endpoint cannot be had, ValueError for an address in `allow` that is none.
     """
 
-    def __init__(self, bind: str) -> None:
+    def __init__(
+        self, bind: str, allow: Sequence[str] = (), key: Pair | None = None, clients: Collection[bytes] = ()
+    ) -> None:
         self.counts: Counter[str] = Counter()
+        self.page_keys = None if key is None else ClientKeys(Pair.new(), key.public)
+        allowed = Allowed(allow, "allow")
+        self._doorman: Doorman | None = None
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, HIGH_WATER)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_SUBSCRIPTION)
+        self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        if key is not None:
+            self._socket.curve_server = True
+            self._socket.curve_publickey, self._socket.curve_secretkey = key.public, key.secret
+        if allow or key is not None:
+            own = () if self.page_keys is None else (self.page_keys.own.public,)
+            known = None if key is None else clients
+            self._doorman = Doorman(self._context, self._socket, allowed, known, own, self.counts)
         try:
             self._socket.bind(bind)
         except zmq.ZMQError as error:
@@ -51,3 +74,5 @@ class ZmqSender:
     def close(self) -> None:
         self._socket.close()
         self._context.term()
+        if self._doorman is not None:
+            self._doorman.join()
