@@ -27,6 +27,7 @@ from server.desk import SWITCH, Desk
 from server.errands import Command
 from server.inputs import open_inputs
 from server.outputs import ActorOutput, Publisher, ReadingOutput, close_outputs, open_outputs, open_reading_outputs
+from server.page_secrets import PageSecrets
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.player_commands import player_commands
@@ -235,13 +236,15 @@ class Show:
         page = self.preset.stage_page
         if page is None or self._stopping.is_set():
             return
-        endpoint = _from_here(self.publishers[0].sender.endpoint)
+        publisher = self.publishers[0].sender
+        endpoint = _from_here(publisher.endpoint)
         command = [sys.executable, "-m", "server.stage_view", "--connect", endpoint]
         command += ["--host", page.host, "--port", str(page.port)]
         if self.steering:
             control = self.steering.control
             command += ["--control", _from_here(f"{control.host}:{control.port}")]
-        self._page = subprocess.Popen(command, stdin=subprocess.PIPE)
+        secrets = PageSecrets(publisher.page_keys)
+        self._page = subprocess.Popen(command, stdin=subprocess.PIPE, env=secrets.environment())
 
     def _page_fault(self) -> str:
         """What is wrong with the page's process; empty while it runs, and when there is none."""

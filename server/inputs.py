@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from motion.load import load_clip, load_humanoid
 from motion.skeleton import HUMANOID
+from server.keys import ClientKeys, read_pair, read_public
 from server.preset import Preset
 from server.preset_dancers import (
     AiToolboxDancer,
@@ -67,6 +68,7 @@ def open_inputs(preset: Preset, listeners: Mapping[str, Listener], listens: bool
                     tap=listener.tap,
                     listens=listens,
                     form=dancer.format,
+                    keys=_keys(name, dancer) if listens else None,
                 )
             else:
                 receivers[name] = _bvh(name, dancer, preset.clock.fps, listener.on_frame)
@@ -82,6 +84,15 @@ def _bvh(name: str, dancer: BvhDancer, fps: float, on_frame: OnFrame) -> Receive
         return BvhPlayer(load_humanoid(dancer.file, dancer.scale).clip, fps, loop=dancer.loop, on_frame=on_frame)
     except (OSError, ValueError) as error:
         raise ValueError(f"dancers.{name}.file: {dancer.file}: {error}") from error
+
+
+def _keys(name: str, dancer: ZmqDancer) -> ClientKeys | None:
+    if dancer.key is None or dancer.server_key is None:
+        return None
+    try:
+        return ClientKeys(read_pair(dancer.key), read_public(dancer.server_key))
+    except ValueError as error:
+        raise ValueError(f"dancers.{name}.key: {error}") from None
 
 
 def _udp(

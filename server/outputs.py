@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from motion.axes import UNITS, Axes
 from motion.skeleton import HUMANOID
+from server.keys import Pair, read_clients, read_pair
 from server.preset import Preset
 from server.preset_outputs import (
     AiToolboxOutput,
@@ -99,9 +100,11 @@ class Publisher:
     """All actors of a tick, and now and then the stats, on one ZMQ endpoint; stats for those only who read packed."""
 
     def __init__(self, output: ZmqOutput, partners: frozenset[str]) -> None:
-        self.sender = ZmqSender(output.bind)
+        key, clients = _keys(output)
+        self.sender = ZmqSender(output.bind, output.allow, key, clients)
         self.packed = output.format == "packed"
-        self.label = f"ZMQ all actors -> {self.sender.endpoint}{'' if self.packed else f' ({output.format})'}"
+        locked = f", encrypted for {len(clients)} keys" if key is not None else ""
+        self.label = f"ZMQ all actors -> {self.sender.endpoint} ({output.format}{locked})"
         self.partners = partners
         self._rate = Divider(output.every, output.fps)
         self._axes = output.axes
@@ -140,6 +143,15 @@ class ReadingOutput:
 
     def close(self) -> None:
         self.sender.close()
+
+
+def _keys(output: ZmqOutput) -> tuple[Pair | None, frozenset[bytes]]:
+    """Our own keys and those of who may connect; none where the output asks for none. ValueError names the key."""
+    try:
+        key = None if output.key is None else read_pair(output.key)
+        return key, frozenset() if output.clients is None else read_clients(output.clients)
+    except ValueError as error:
+        raise ValueError(f"key: {error}") from None
 
 
 class _Mapped:

@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from server.preset_control import Control, Cue, steering_faults
-from server.preset_dancers import FILES, Dancer, UdpDancer
+from server.preset_dancers import FILES, KEYS, Dancer, UdpDancer
 from server.preset_doors import door_faults
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
@@ -84,7 +84,7 @@ class Preset(Section):
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._without_a_meter()
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
-        faults += door_faults(self.dancers, self.control)
+        faults += door_faults(self.dancers, self.outputs, self.control)
         for name, dancer in self.dancers.items():
             if dancer.upsample and self.clock.follow:
                 faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
@@ -211,7 +211,7 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
                 section = section.model_copy(update={first: moved(value, (rest,)) if rest else folder / value})
         return section
 
-    dancers = {name: moved(dancer, FILES) for name, dancer in preset.dancers.items()}
+    dancers = {name: moved(dancer, FILES + KEYS) for name, dancer in preset.dancers.items()}
     partners = {name: moved(partner, PARTNER_FILES) for name, partner in preset.partners.items()}
     outputs = tuple(moved(output, OUTPUT_FILES) for output in preset.outputs)
     return preset.model_copy(update={"dancers": dancers, "partners": partners, "outputs": outputs})

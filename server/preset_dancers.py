@@ -10,6 +10,7 @@ from pydantic import Field
 from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section, Senders
 
 # The keys of dancers that are paths, relative to the preset.
+KEYS = ("key", "server_key")  # those that no recording tells of
 FILES = ("file", "skeleton_file", "upsample.model", "forecast.model", "effort")
 
 
@@ -76,12 +77,17 @@ class BvhDancer(DancerStages):
 
 
 class ZmqDancer(DancerStages):
-    """Poses from a ZMQ publisher, in our packed format or as msgpack. actor: which one, the first when empty."""
+    """Poses from a ZMQ publisher, in our packed format or as msgpack. actor: which one, the first when empty.
+
+    key, server_key: files of our own secret key and the publisher's public one, for a publisher that asks for keys.
+    """
 
     receive: Literal["zmq"]
     connect: Endpoint
     actor: str = ""
     format: Literal["packed", "msgpack"] = "packed"
+    key: Path | None = None
+    server_key: Path | None = None
 
 
 class UdpDancer(DancerStages):

@@ -5,23 +5,41 @@ Listening on this machine alone needs nothing. No sockets here; `allowed.py` and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.preset_control import Control
-from server.preset_dancers import UdpDancer
+from server.preset_dancers import UdpDancer, ZmqDancer
+from server.preset_outputs import ZmqOutput
 from server.preset_values import is_loopback
 
 EXAMPLE = "allow: [192.168.1.0/24] for a network, or allow: [0.0.0.0/0] for anybody"
+MAKE_KEYS = "`python -m server.keys show` makes key: keys/show.key_secret"
 
 
-def door_faults(dancers: Mapping[str, Any], control: Control | None) -> list[str]:
-    """Sockets that other machines would reach though the preset does not say which may; by key."""
-    doors: list[tuple[str, UdpDancer | Control]]
-    doors = [(f"dancers.{name}", dancer) for name, dancer in dancers.items() if isinstance(dancer, UdpDancer)]
-    doors += [("control", control)] if control is not None else []
-    return [
-        f"{key}.allow: {door.host} is reached from other machines; say which are heard: {EXAMPLE}"
-        for key, door in doors
-        if not door.allow and not is_loopback(door.host)
+def door_faults(dancers: Mapping[str, Any], outputs: Sequence[Any], control: Control | None) -> list[str]:
+    """Sockets that other machines would reach though the preset does not say which may, or with which keys; by key."""
+    doors = [(f"dancers.{n}", d.host, d.allow) for n, d in dancers.items() if isinstance(d, UdpDancer)]
+    doors += [] if control is None else [("control", control.host, control.allow)]
+    publishers = {place: output for place, output in enumerate(outputs) if isinstance(output, ZmqOutput)}
+    doors += [(f"outputs.{place}", _host(output.bind), output.allow) for place, output in publishers.items()]
+    faults = [
+        f"{key}.allow: {host} is reached from other machines; say which are heard: {EXAMPLE}"
+        for key, host, allow in doors
+        if not allow and not is_loopback(host)
     ]
+    for place, output in publishers.items():
+        if output.key is None and not is_loopback(_host(output.bind)):
+            faults.append(f"outputs.{place}.key: {output.bind} is reached from other machines; {MAKE_KEYS}")
+        if (output.key is None) != (output.clients is None):
+            faults.append(f"outputs.{place}: key and clients (a folder with the public keys of others) go together")
+    for name, dancer in dancers.items():
+        if isinstance(dancer, ZmqDancer) and (dancer.key is None) != (dancer.server_key is None):
+            faults.append(f"dancers.{name}: key (our own) and server_key (the publisher's public one) go together")
+    return faults
+
+
+def _host(endpoint: str) -> str:
+    """Where a ZMQ endpoint listens; an ipc:// one on this machine."""
+    kind, _, where = endpoint.partition("://")
+    return where.rpartition(":")[0].strip("[]") if kind == "tcp" else "localhost"

@@ -13,13 +13,14 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
 from motion.axes import PROFILES, Axes
-from server.preset_values import LOOPBACK, Endpoint, Host, Section, TargetPort
+from server.preset_values import LOOPBACK, Endpoint, Host, Section, Senders, TargetPort
 from server.protocols.touchdesigner import chosen_channels
 
 Profile = Literal["raw", "unity", "touchdesigner", "unreal", "blender"]
 Quantity = Literal["rot_local", "pos_world", "rot_world", "pos_local"]
 RotateOrder = Literal["xyz", "xzy", "yxz", "yzx", "zxy", "zyx"]
-FILES = ("vrm_file", "file")  # the keys of outputs that are paths, relative to the preset
+# The keys of outputs that are paths, relative to the preset.
+FILES = ("vrm_file", "file", "key", "clients")
 
 
 class _Rate(Section):
@@ -142,11 +143,18 @@ class BvhOutput(ActorSection):
 
 
 class ZmqOutput(_Rate, _Space):
-    """All actors of a tick in one message; packed is what the stage page and other shows read."""
+    """All actors of a tick in one message; packed is what the stage page and other shows read.
+
+    allow: only subscribers at these addresses or networks, if any are given. key: a secret key's file, and clients: the
+    folder with the public keys of those who may then connect.
+    """
 
     send: Literal["zmq"]
     format: Annotated[Literal["packed", "msgpack"], Field(validate_default=True)] = "packed"
     bind: Endpoint = f"tcp://{LOOPBACK}:39550"
+    allow: Senders = ()
+    key: Path | None = None
+    clients: Path | None = None
 
     @field_validator("format")
     @classmethod

@@ -14,8 +14,9 @@ ROOMS = ("motion", "server", "training", "exporters", "benchmarks", "clients")
 OURS = {*ROOMS, "run_server", "tests"}
 
 LEARNING = {"h5py", "lightning", "matplotlib", "numpy", "roma", "torch", "tqdm", "wandb", "yaml"}
-PAGE = {"motion", "server.params", "server.protocols", "server.stage_view"}
+PAGE = {"motion", "server.keys", "server.page_secrets", "server.params", "server.protocols", "server.stage_view"}
 RECEIVERS = {"motion", "server.allowed", "server.params", "server.protocols", "server.receivers", "server.timeline"}
+KEYS = {"server.allowed", "server.keys"}  # who may connect, and by which key
 
 # path: what it may import of ours, and of others beside the standard library
 MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
@@ -38,12 +39,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/onnx_model.py": ({"motion"}, {"numpy", "onnxruntime"}),
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
-    "server/receivers/zmq.py": (RECEIVERS, {"numpy", "zmq"}),
+    "server/keys.py": (set(), {"zmq"}),
+    "server/page_secrets.py": ({"server.keys"}, set()),
+    "server/receivers/zmq.py": ({*RECEIVERS, *KEYS}, {"numpy", "zmq"}),
     "server/receivers/playback.py": ({*RECEIVERS, "server.recording", "server.records"}, set()),
     "server/receivers/replay.py": ({*RECEIVERS, "server.recording", "server.records", "server.turn"}, set()),
     "server/senders/": ({"server.protocols", "server.senders"}, set()),
     "server/senders/bvh.py": ({"motion", "server.protocols", "server.senders"}, {"numpy"}),
-    "server/senders/zmq.py": ({"server.protocols", "server.senders"}, {"zmq"}),
+    "server/senders/zmq.py": ({"server.protocols", "server.senders", *KEYS}, {"zmq"}),
+    "server/senders/doorman.py": ({"server.allowed"}, {"zmq"}),
     "server/control.py": (
         {"server.allowed", "server.desk", "server.errands", "server.preset_control", "server.protocols"},
         set(),
@@ -86,7 +90,10 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         {"motion", "server.preset_faults", "server.preset_values", "server.stages.sample_wishes"},
         {"pydantic"},
     ),
-    "server/preset_doors.py": ({"server.preset_control", "server.preset_dancers", "server.preset_values"}, set()),
+    "server/preset_doors.py": (
+        {"server.preset_control", "server.preset_dancers", "server.preset_outputs", "server.preset_values"},
+        set(),
+    ),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_outputs.py": ({"motion", "server.preset_values", "server.protocols"}, {"pydantic"}),
     "server/preset_faults.py": (set(), {"pydantic"}),
@@ -94,12 +101,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What runs the show.
     "server/stats.py": (set(), {"numpy"}),
     "server/outputs.py": (
-        {"motion", "server.preset", "server.preset_outputs", "server.protocols", "server.senders"},
+        {"motion", "server.keys", "server.preset", "server.preset_outputs", "server.protocols", "server.senders"},
         set(),
     ),
     "server/calibrations.py": ({"motion", "server.params", "server.preset", "server.show"}, set()),
     "server/inputs.py": (
-        {"motion", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"},
+        {"motion", "server.keys", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"},
         set(),
     ),
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),

@@ -46,8 +46,11 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"control": {"host": "no.such.invalid", "port": 1}}, "no.such.invalid:1: .*; set control.host to an address"),
-        ({"outputs": [{"send": "zmq", "bind": "tcp://no-such:1"}]}, "publish on 'tcp://no-such:1': .*; set the output"),
+        (
+            {"control": {"host": "no.such.invalid", "port": 1, "allow": ["10.0.0.1"]}},
+            "no.such.invalid:1: .*; set control.host to an address",
+        ),
+        ({"outputs": [{"send": "zmq", "bind": "ipc:///no/such"}]}, "publish on 'ipc:///no/such': .*; set the output"),
         ({"outputs": [{"send": "vmc", "actor": "partner1", "host": "no.such.invalid"}]}, "no.such.invalid:39539: "),
         ({"dancers": {"dancer1": {"receive": "vmc", "allow": ["here"]}}}, r"dancer1.allow: \['here'\]: 'here' must"),
     ],

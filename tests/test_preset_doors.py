@@ -1,5 +1,6 @@
 """Before a socket is reached from other machines the preset says who may come in."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,45 @@ def test_whoever_says_who_may_come_is_heard_from_other_machines() -> None:
         **dancer(host="0.0.0.0", allow=["192.168.1.0/24"]), control={"host": "0.0.0.0", "allow": ["0.0.0.0/0"]}
     )
     assert show.dancers["dancer1"].allow == ("192.168.1.0/24",)
+
+
+def publisher(**keys: Any) -> dict[str, Any]:
+    return {"outputs": [{"send": "zmq", "bind": "tcp://127.0.0.1:39550"}, {"send": "zmq", **keys}]}
+
+
+@pytest.mark.parametrize("host", ["*", "0.0.0.0", "192.168.1.20", "eth0", "[::]"])
+def test_publishing_to_other_machines_needs_allow_and_keys(host: str) -> None:
+    with pytest.raises(PresetError) as error:
+        parse(**publisher(bind=f"tcp://{host}:39551"))
+    allow, key = error.value.faults
+    assert re.search(r"outputs\.1\.allow: .* is reached from other machines; .*allow: \[192\.168\.1\.0/24\]", allow)
+    assert re.search(r"outputs\.1\.key: .*`python -m server\.keys show` makes key: keys/show\.key_secret", key)
+
+
+@pytest.mark.parametrize("bind", ["tcp://127.0.0.1:*", "tcp://[::1]:39551", "ipc:///tmp/poses"])
+def test_publishing_on_this_machine_needs_neither(bind: str) -> None:
+    assert parse(**publisher(bind=bind)).outputs[1].key is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (publisher(key="show.key_secret"), "outputs.1: key and clients"),
+        (publisher(clients="keys"), "outputs.1: key and clients"),
+        ({"dancers": {"dancer1": {"receive": "zmq", "connect": "tcp://10.0.0.1:1", "key": "k"}}}, "server_key"),
+    ],
+)
+def test_half_of_the_keys_is_a_fault(changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(PresetError, match=said):
+        parse(**changes)
+
+
+def test_keys_stand_beside_the_preset() -> None:
+    show = parse(**publisher(key="keys/show.key_secret", clients="keys/clients"))
+    assert (show.outputs[1].key, show.outputs[1].clients) == (
+        DEMO.parent / "keys/show.key_secret",
+        DEMO.parent / "keys/clients",
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.1.1", "::1", "localhost"])

@@ -1,15 +1,30 @@
 """Who hears a publisher: real connections over loopback, by address and by key."""
 
+import os
+import selectors
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 
+import numpy as np
 import pytest
 import zmq
 
-from server.keys import ClientKeys, Pair
+from motion.skeleton import HUMANOID
+from server.keys import ClientKeys, Pair, make_keys
+from server.outputs import Publisher
+from server.page_secrets import VARIABLE, PageSecrets
+from server.preset_outputs import ZmqOutput
+from server.protocols import packed
+from server.protocols.frames import PoseFrame
 from server.receivers.zmq import ZmqReceiver
 from server.senders.zmq import ZmqSender
+from server.stage_view.feed import Feed
+
+CLIENTS = Path(__file__).resolve().parents[1] / "clients"
 
 SHOW, ANNA, STRANGER = Pair.new(), Pair.new(), Pair.new()
 Connect = Callable[..., "zmq.Socket[bytes]"]
@@ -96,6 +111,45 @@ def test_an_address_that_is_allowed_hears_without_keys(connect: Connect) -> None
 def test_the_shows_own_page_hears_from_wherever_it_runs(connect: Connect) -> None:
     with closing(ZmqSender("tcp://127.0.0.1:*", ("192.0.2.0/24",), SHOW, {ANNA.public})) as sender:
         assert hears(sender, connect(sender, sender.page_keys))
+
+
+def test_the_page_is_told_its_keys_where_nobody_else_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with closing(guarded()) as sender:
+        secrets = PageSecrets(sender.page_keys, "open sesame")
+        monkeypatch.setenv(VARIABLE, secrets.environment()[VARIABLE])
+        assert PageSecrets.received() == secrets
+        assert VARIABLE not in os.environ
+        with closing(Feed(sender.endpoint, secrets.keys)) as feed:
+            deadline = time.monotonic() + 5.0
+            while not feed.alive:
+                assert time.monotonic() < deadline
+                sender.send(packed.encode_stats({}))
+                feed.news()
+    assert PageSecrets.received() == PageSecrets()
+
+
+def test_the_python_client_reads_files_of_keys(tmp_path: Path) -> None:
+    show, _ = make_keys("show", tmp_path / "keys")
+    make_keys("anna", tmp_path / "guests")
+    (tmp_path / "clients").mkdir()
+    (tmp_path / "guests/anna.key").rename(tmp_path / "clients/anna.key")
+    output = ZmqOutput(
+        send="zmq", bind="tcp://127.0.0.1:*", key=show.with_suffix(".key_secret"), clients=tmp_path / "clients"
+    )
+    with closing(Publisher(output, frozenset())) as publisher:
+        assert "encrypted for 1 keys" in publisher.label
+        script = [sys.executable, CLIENTS / "python/subscribe.py", publisher.sender.endpoint]
+        with subprocess.Popen([*script, show, tmp_path / "guests/anna.key_secret"], stdout=subprocess.PIPE) as client:
+            frame = PoseFrame(HUMANOID, np.zeros(3), np.tile([0.0, 0.0, 0.0, 1.0], (22, 1)), None, 0.0, 7, "anna")
+            assert client.stdout is not None
+            said = selectors.DefaultSelector()
+            said.register(client.stdout, selectors.EVENT_READ)
+            deadline = time.monotonic() + 20.0
+            while not said.select(0.02):
+                assert time.monotonic() < deadline, publisher.sender.counts
+                publisher.sender.send(packed.encode([frame], 5, 0.0))
+            client.kill()
+            said.close()
 
 
 def test_a_dancer_comes_in_with_keys() -> None:

@@ -1,5 +1,6 @@
 """Poses from a running show, newest first: pip install pyzmq numpy; python subscribe.py [tcp://127.0.0.1:39550]
 
+For a show that asks for keys: python subscribe.py tcp://192.168.1.20:39550 show.key me.key_secret
 Always the newest tick, never a backlog: CONFLATE keeps one message. It must be set before connect. docs/wire.md has
 the bytes.
 """
@@ -10,6 +11,7 @@ import sys
 
 import numpy as np
 import zmq
+from zmq.auth import load_certificate
 
 HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, 0, tick, unix time
 RECORD = struct.Struct("<16sdII")  # name, sender's time, frame number, flags (1: a generated partner)
@@ -18,6 +20,9 @@ signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it
 socket = zmq.Context().socket(zmq.SUB)
 socket.setsockopt(zmq.CONFLATE, 1)
 socket.setsockopt(zmq.SUBSCRIBE, b"pose/00\0")
+if len(sys.argv) > 3:
+    socket.curve_serverkey = load_certificate(sys.argv[2])[0]
+    socket.curve_publickey, socket.curve_secretkey = load_certificate(sys.argv[3])
 socket.connect(sys.argv[1] if len(sys.argv) > 1 else "tcp://127.0.0.1:39550")
 
 while True:

@@ -11,6 +11,7 @@ import numpy as np
 
 HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, 0, tick, unix time
 RECORD = struct.Struct("<16sdII")  # name, sender's time, frame number, flags (1: a generated partner)
+KEYS = ()  # for a show on another machine: ("C:/keys/show.key", "C:/keys/me.key_secret"), see clients/python
 TOPIC = b"pose/00\0"
 # The joints in the order of the stream, named as TouchDesigner's own skeleton CHOPs and `send: touchdesigner` do.
 JOINTS = ["hips", "spine", "chest", "upper_chest", "neck", "head"]
@@ -47,6 +48,11 @@ def newest(address):
         socket.setsockopt(zmq.CONFLATE, 1)
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.SUBSCRIBE, TOPIC)
+        if KEYS:
+            from zmq.auth import load_certificate
+
+            socket.curve_serverkey = load_certificate(KEYS[0])[0]
+            socket.curve_publickey, socket.curve_secretkey = load_certificate(KEYS[1])
         socket.connect(address)
         sockets[address] = socket
     try:

@@ -14,9 +14,12 @@ import stat
 import sys
 import threading
 import time
+from pathlib import Path
 
 import viser
 
+from server.keys import ClientKeys, read_pair, read_public
+from server.page_secrets import PageSecrets
 from server.protocols.frames import PacketError
 from server.stage_view.feed import SILENCE, Feed, Remote
 from server.stage_view.opening import open_page
@@ -29,15 +32,20 @@ _LONGEST_GLIDE = 0.2  # a page that slept does not leap
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    secrets = PageSecrets.received()
+    if (options.key is None) != (options.server_key is None):
+        parser.error("--key and --server-key go together")
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     _stop_with_standard_input(stopping)
     try:
-        feed = Feed(options.connect)
+        keys = ClientKeys(read_pair(options.key), read_public(options.server_key)) if options.key else secrets.keys
+        feed = Feed(options.connect, keys)
     except ValueError as error:
-        print(f"--connect: {error}", file=sys.stderr)
+        print(f"--connect, --key: {error}", file=sys.stderr)
         return 2
     try:
         server = open_page(options.host, options.port)
@@ -125,6 +133,8 @@ def _address(text: str) -> tuple[str, int]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m server.stage_view", description="The stage page in a browser.")
     parser.add_argument("--connect", default="tcp://127.0.0.1:39550", help="the server's ZMQ output")
+    parser.add_argument("--key", type=Path, help="our own secret key, for a server that asks for one")
+    parser.add_argument("--server-key", type=Path, help="that server's public key")
     parser.add_argument("--host", default="127.0.0.1", help="the address the page listens on")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints the address")
     parser.add_argument("--control", type=_address, default=None, help="the server's OSC control, HOST:PORT")

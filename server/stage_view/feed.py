@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import zmq
 from pythonosc.udp_client import SimpleUDPClient
 
+from server.keys import ClientKeys
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 
@@ -30,10 +31,13 @@ class News:
 
 
 class Feed:
-    """Listens to one server. One thread calls `news`. Raises ValueError for an endpoint that ZMQ cannot read."""
+    """Listens to one server. keys: for one that asks for some. One thread calls `news`.
 
-    def __init__(self, endpoint: str) -> None:
-        self.endpoint = endpoint
+    Raises ValueError for an endpoint that ZMQ cannot read.
+    """
+
+    def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:
+        self.endpoint, self._keys = endpoint, keys
         self._faults: dict[zmq.Socket[bytes], str] = {}
         self._heard = -float("inf")
         self._context = zmq.Context()
@@ -76,6 +80,8 @@ class Feed:
         socket.setsockopt(zmq.CONFLATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         socket.subscribe(topic)
+        if self._keys is not None:
+            self._keys.show(socket)
         try:
             socket.connect(self.endpoint)
         except zmq.ZMQError as error:
