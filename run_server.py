@@ -1,6 +1,6 @@
 """Starts a show: `python run_server.py` runs the demo; `python run_server.py presets/live_vmc.yaml` hears a suit.
 
-Exit codes: 0 the show ended as asked, 2 it could not begin (the reason is printed).
+Exit codes: 0 the show ended as asked, or could begin (--check), 2 it could not (the reason is printed).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from server import preset as presets
 from server.app import Show
+from server.dry_run import dry_run
 from server.preset_values import host_name
 from server.recording import Recording
 from server.render import render
@@ -31,6 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         preset = presets.load(options.preset)
         if options.render:
             return _render(options, preset)
+        if options.check:
+            return _try_out(options, preset)
         return _show(options, preset)
     except (presets.PresetError, OSError, ValueError) as error:
         print(f"{error}", file=sys.stderr)
@@ -59,6 +62,27 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
             if said:
                 print(said, file=sys.stderr if options.log_format == "json" else sys.stdout)
     return 0
+
+
+def _try_out(options: argparse.Namespace, preset: presets.Preset) -> int:
+    """Opens all that the show opens, dances two seconds without dancers, and closes it."""
+    preset = _with_page(preset, options)
+    page = preset.stage_page
+    show = Show(preset, options.preset, options.seed)
+    try:
+        opening = show.report.opening(f"http://{page.host}:{page.port}" if page else None)
+    finally:
+        show.close()
+    print(opening.removesuffix(show.report.HOW_TO_STOP).rstrip())
+    fps = preset.clock.fps
+    tried = dry_run(build_pipeline(preset, options.preset, options.seed), fps)
+    for fault in tried.faults:
+        print(f"{options.preset}: {fault}", file=sys.stderr)
+    print(
+        f"\n  {tried.frames} frames: a tick takes {tried.p50_ms:.1f} ms (p50), {tried.p99_ms:.1f} (p99), of "
+        f"{1e3 / fps:.1f}; {'not ready' if tried.faults else 'ready'}"
+    )
+    return 2 if tried.faults else 0
 
 
 class StatusPrinter:
@@ -112,6 +136,8 @@ def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
 
 def _check_offline(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     """Refuses files that cannot be read or written now, not when the last frame is danced."""
+    if options.check and (options.render or options.record or options.replay):
+        parser.error("--check tries a show out; --render, --record and --replay are for showing it")
     if options.speed is not None and options.replay is None:
         parser.error("--speed goes with --replay DIR")
     options.speed = 1.0 if options.speed is None else options.speed
@@ -185,6 +211,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A live AI dance partner.")
     parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
     parser.add_argument("--seed", type=_natural, help="another seed than the preset's: another partner")
+    parser.add_argument(
+        "--check", action="store_true", help="try the show out, files, ports, models and two seconds of dance, and end"
+    )
     parser.add_argument("--seconds", type=_seconds, help="stop the show after this long")
     parser.add_argument("--no-page", action="store_true", help="without the stage page")
     parser.add_argument(

@@ -21,6 +21,8 @@ from server.tick import Tick
 class Report:
     """Reads the running show; changes nothing."""
 
+    HOW_TO_STOP = "  Ctrl-C stops the show."
+
     def __init__(
         self,
         name: str,
@@ -125,7 +127,7 @@ class Report:
             lines.append(f"  records  {self._tapes.recorder.folder}")
         if page is not None:
             lines.append(f"  stage    {page}")
-        return "\n".join([*lines, "", "  Ctrl-C stops the show."])
+        return "\n".join([*lines, "", self.HOW_TO_STOP])
 
 
 def status_line(figures: Mapping[str, Any]) -> str:

@@ -132,6 +132,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.preset_partners", "server.stages"},
         set(),
     ),
+    "server/dry_run.py": ({"motion", "server.pipeline", "server.protocols"}, {"numpy"}),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
         {"motion", "server.lines", "server.preset", "server.receivers", "server.stages", "server.steering"}
@@ -140,7 +141,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/app.py": ({"motion", "server"}, set()),
     "run_server.py": (
-        {"server.app", "server.preset", "server.preset_values", "server.recording", "server.render", "server.report"}
+        {"server.app", "server.dry_run", "server.preset", "server.preset_values", "server.recording", "server.render", "server.report"}
         | {"server.show"},
         set(),
     ),
@@ -179,6 +180,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/evaluate": ({"exporters", "motion", "training"}, LEARNING),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
+    "exporters/infill.py": ({"motion", "server.onnx_model"}, {"numpy"}),
     "exporters/upsample_keypoints.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy", "scipy"}),
     "exporters/upsample_poses.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),
     "exporters/upsampling.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy"}),

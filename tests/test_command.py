@@ -5,15 +5,22 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 import run_server
 from server import preset as presets
 from server.app import Show, _from_here
+from server.dry_run import dry_run
+from server.lines import DancerLine, PartnerLine
+from server.params import Knobs
+from server.pipeline import Pipeline
+from server.protocols.frames import PoseFrame
 
 ROOT = Path(__file__).resolve().parents[1]
 TAKE = ROOT / "presets/clips/demo_dancer.bvh"
@@ -138,3 +145,49 @@ def test_a_page_that_ends_is_said_once_and_the_show_goes_on(
 )
 def test_the_page_reaches_a_show_that_listens_everywhere(address: str, reached: str) -> None:
     assert _from_here(address) == reached
+
+
+def test_a_show_is_tried_out_and_ends(preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_server.main([str(preset_file()), "--check"]) == 0
+    said = capsys.readouterr().out
+    assert "dances   partner1 with dancer1: salsa_duet on cpu" in said
+    assert re.search(r"125 frames: a tick takes [0-9.]+ ms \(p50\), [0-9.]+ \(p99\), of 16\.7; ready\n$", said)
+    assert "Ctrl-C" not in said
+
+
+def test_a_show_whose_port_is_taken_is_not_ready(
+    preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = preset_file()
+    with closing(Show(presets.load(path), path)) as there:
+        port = there._receivers["dancer1"].port  # type: ignore[attr-defined]
+        taken = preset_file(dancers={"dancer1": {"receive": "vmc", "port": port}})
+        assert f"port {port} on 127.0.0.1 is in use" in refusal(capsys, taken, "--check")
+
+
+class Lost:
+    """A stage that raises, or one that forgets where it is."""
+
+    params = ()
+
+    def __init__(self, error: Exception | None) -> None:
+        self._error = error
+
+    def reset(self) -> None: ...
+
+    def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        if self._error is not None:
+            raise self._error
+        return replace(frame, root_position=np.full(3, np.nan))
+
+
+@pytest.mark.parametrize(
+    ("error", "faults"),
+    [
+        (ArithmeticError("no way"), ("partner1: 7 faults; ArithmeticError: no way", "partner1: never danced")),
+        (None, ("partner1: never danced",)),
+    ],
+)
+def test_who_does_not_dance_is_named(error: Exception | None, faults: tuple[str, ...]) -> None:
+    pipeline = Pipeline([DancerLine("dancer1", [], 60.0)], [PartnerLine("partner1", "dancer1", [Lost(error)])])
+    assert dry_run(pipeline, 60.0, 2 / 60).faults == faults
