@@ -13,6 +13,7 @@ import numpy as np
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
+from server.lines import DancerLine, PartnerLine
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 

@@ -132,7 +132,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.preset_partners", "server.stages"},
         set(),
     ),
-    "server/dry_run.py": ({"motion", "server.pipeline", "server.protocols"}, {"numpy"}),
+    "server/dry_run.py": ({"motion", "server.lines", "server.pipeline", "server.protocols"}, {"numpy"}),
     "server/render.py": ({"motion", "server.pipeline", "server.protocols", "server.receivers"}, {"numpy"}),
     "server/report.py": (
         {"motion", "server.lines", "server.preset", "server.receivers", "server.stages", "server.steering"}
