@@ -62,7 +62,7 @@ def test_the_report_has_every_pair_and_the_confusion(tmp_path: Path) -> None:
     for path in files:
         path.write_text("clip,label set,label\n000.bvh,time,low\n001.bvh,time,high\n002.bvh,time,\n")
     said = report(files)
-    assert said.count("kappa 1.00 ± 0.00, 100 % equal of 2") == 3
+    assert said.count("kappa 1.00, 100 % equal of 2") == 3
     assert f"{files[0]} (down) and {files[2]} (across), time" in said
     assert "  high    1    0" in said
 

@@ -165,7 +165,7 @@ def test_the_page_tells_agreement_with_oneself_and_with_others(
     ada = open_page(*shared, "--labels", str(mine), "--others", str(others), "--repeat", "1")
     for each in ("low", "high", "low", "low", *["low"] * 4):
         ada.click(f"time/{each}")
-    assert "ben.csv, time: kappa 0.50 ± 0.43, 75 % equal of 4" in ada.told()
+    assert "ben.csv, time: kappa 0.50, 75 % equal of 4" in ada.told()
     assert "with yourself, time: kappa 0.00" in ada.told()
     assert ada.session.card is None
 

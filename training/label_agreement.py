@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from training.label_book import Line, key_columns, read_lines, read_side, recording_of
 
+ENOUGH = 20  # pairs from which on the standard error says something
 SAME = 0.5  # parts of a take are one when they share more than this of what both cover: no part has two such others
 
 
@@ -69,8 +70,9 @@ class Agreement:
         """One line for people."""
         if not self.count:
             return "nothing that both have labelled"
-        kappa = "cannot be told" if math.isnan(self.kappa) else f"{self.kappa:.2f} ± {self.error:.2f}"
-        return f"kappa {kappa}, {100 * self.observed:.0f} % equal of {self.count}"
+        kappa = "cannot be told" if math.isnan(self.kappa) else f"{self.kappa:.2f}"
+        error = f" ± {self.error:.2f}" if self.count >= ENOUGH and not math.isnan(self.kappa) else ""
+        return f"kappa {kappa}{error}, {100 * self.observed:.0f} % equal of {self.count}"
 
     def confusion(self) -> list[str]:
         """The table as lines of text: one's labels down, the other's across."""
