@@ -42,10 +42,8 @@ def dry_run(pipeline: Pipeline, fps: float, seconds: float = 2.0) -> DryRun:
                 if pose.actor in danced and np.isfinite(pose.root_position).all() and np.isfinite(pose.rotations).all():
                     danced[pose.actor] += 1
         times.append(time.perf_counter() - begun)
-    lines = {**pipeline.dancers, **pipeline.partners}
-    faults = [
-        f"{name}: {line.faults} faults; {line.last_fault}".rstrip("; ") for name, line in lines.items() if line.faults
-    ]
+    lines: list[DancerLine | PartnerLine] = [*pipeline.dancers.values(), *pipeline.partners.values()]
+    faults = [f"{line.name}: {line.faults} faults; {line.last_fault}".rstrip("; ") for line in lines if line.faults]
     faults += [f"{name}: never danced" for name, poses in danced.items() if not poses]
     p50, p99 = np.percentile(1e3 * np.array(times[_WARM:]), (50, 99))
     return DryRun(len(times), tuple(faults), float(p50), float(p99))
