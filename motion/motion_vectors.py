@@ -23,7 +23,7 @@ from motion.motion_layout import BESIDE, ENDS, FACING, FUTURE, GROUPS, HORIZON, 
 from motion.reach_goals import Goals, Pin
 from motion.skeleton import HUMANOID, Array
 
-__all__ = ["FUTURE", "HORIZON", "RATE", "Layout", "Track", "decode", "encode", "frame_of", "joined", "mirrored"]
+__all__ = ["FUTURE", "HORIZON", "RATE", "Layout", "Track", "decode", "encode", "frame_of", "held", "joined", "mirrored"]
 __all__ += ["moments", "now_known", "wanted"]
 _BESIDE = [HUMANOID.index(name) for name in BESIDE]
 _ENDS = [HUMANOID.index(name) for name in ENDS]
@@ -89,7 +89,7 @@ def now_known(
     if len(partner) <= -GROUPS[0][0]:
         raise ValueError(f"{len(partner)} frames are too few: a history has {1 - GROUPS[0][0]}")
     now = np.array([len(partner) - 1])
-    values = encode(layout, now, _held(partner), dancer and _held(dancer))[0]
+    values = encode(layout, now, held(partner), dancer and held(dancer))[0]
     known = np.zeros(layout.width, dtype=np.bool_)
     known[: layout.past] = True
     frame = frame_of(partner, now)
@@ -147,7 +147,7 @@ def _looks(yaw: Array) -> Array:
     return np.stack([np.sin(yaw), np.cos(yaw)], axis=-1)
 
 
-def _held(track: Track) -> Track:
+def held(track: Track) -> Track:
     """The frames, and the last one again for as long as a vector looks ahead."""
     root, rotations = (
         np.concatenate([values, np.repeat(values[-1:], HORIZON, axis=0)]) for values in (track.root, track.rotations)

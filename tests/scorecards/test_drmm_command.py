@@ -14,7 +14,7 @@ from motion.motion_layout import Layout
 from motion.skeleton import HUMANOID
 from training import scorecard, train
 from training.models import drmm, drmm_roll
-from training.scorecards import drmm_density
+from training.scorecards import drmm_density, drmm_infill
 from training.scorecards.drmm import KEYS
 
 TOGETHER = [["lead_*.bvh", "follow_*.bvh"]]
@@ -47,7 +47,7 @@ def poses(folder, tmp_path_factory) -> Path:
 def figures(folder: Path, model: Path, *more: str) -> dict[str, float | None]:
     out = model.with_suffix(".json")
     takes = sorted(map(str, folder.glob("*_[01].bvh")))
-    arguments = [str(model), "--takes", *takes, "--together", *TOGETHER[0], "--drop-first", "-1"]
+    arguments = [str(model), "--questions", "12", "--takes", *takes, "--together", *TOGETHER[0], "--drop-first", "-1"]
     arguments += ["--cache", str(model.parent / "cache"), "--json", str(out)]
     assert scorecard.main(["drmm", *arguments, *more]) == 0
     return json.loads(out.read_text())["model"]
@@ -61,6 +61,7 @@ def test_a_motion_model_has_likelihoods_and_nothing_of_other_kinds(folder, motio
     for key in ("cond_loglik", "linear_gaussian_cond_loglik", "gmm_cond_loglik", "gmm_inside_cond_loglik"):
         assert np.isfinite(row[key])
     assert row["gmm_best_cond_loglik"] >= row["gmm_cond_loglik"]
+    assert all(row[key] >= 0.0 for key in drmm_infill.KEYS if "500ms" in key)
     assert row["index_agreement_percent"] > 99.0
 
 
@@ -75,7 +76,7 @@ def test_without_its_training_takes_a_motion_model_has_no_baselines(folder, moti
 
 
 def test_a_pose_model_meets_pins_within_the_limits(folder, poses):
-    row = figures(folder, poses, "--questions", "12")
+    row = figures(folder, poses)
     assert row["ik_median_mm"] < 10.0
     assert row["joint_limits_percent"] == 100.0
     assert row["candidates32_ms"] > 0.0

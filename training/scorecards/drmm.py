@@ -33,7 +33,7 @@ from training.models.drmm_draw import Drawer
 from training.models.drmm_motion import MotionDrmm
 from training.models.drmm_motion_draw import MotionDrawer
 from training.models.motion_takes import Config, Take, gathered
-from training.scorecards import drmm_density, drmm_ik
+from training.scorecards import drmm_density, drmm_ik, drmm_infill
 from training.scorecards.drmm_ik import Asked
 
 KEYS = (
@@ -44,6 +44,7 @@ KEYS = (
 MORE = (
     *("ik_met_percent", "joint_limits_percent", "ik_pose_mm", "neutral_pose_mm"),
     *("gmm_best_cond_loglik", "gmm_inside_cond_loglik", "gmm_components", "question_ms"),
+    *drmm_infill.KEYS,
     *("takes", "takes_seen", "takes_judged"),
 )
 MODEL = "model"
@@ -76,7 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="names of the two files of a take, a star each; 60_*.bvh 61_*.bvh if left out",
     )
     parser.add_argument("--drop-first", type=int, default=10, help="frames at the start of each take that are left out")
-    parser.add_argument("--questions", type=int, default=600, help="poses that a pose model is pinned to")
+    parser.add_argument(
+        "--questions",
+        type=int,
+        default=600,
+        help="poses that a pose model is pinned to; a tenth as many gaps of each length for a motion model",
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cache", type=Path, help="folder of takes already read")
 
@@ -101,9 +107,11 @@ def run(options: argparse.Namespace) -> Scorecard:
             about.append("EVERY TAKE IS SEEN: these figures prove nothing about other dancers")
         if isinstance(model, MotionDrmm):
             row |= drmm_density.figures(model, judged, trained, options.seed)
+            row |= drmm_infill.figures(asked, judged, max(options.questions // 10, 1), options.seed)
             about.append(
                 "cond_loglik: nats of the partner's next half second, in metres, given what was; every third frame"
             )
+            about.append("infill: a limb left out for so long, elbow and hand or knee and foot, mean over the gap")
             if not trained:
                 about.append("no baselines: not all of the model's training takes are in the folders (--library)")
         else:
