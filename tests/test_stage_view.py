@@ -127,6 +127,41 @@ def test_another_servers_params_replace_the_sliders(page: Page) -> None:
     assert list(page.panel.sliders) == ["partner2/distance"]
 
 
+def test_a_param_with_names_has_buttons_that_say_them(page: Page) -> None:
+    named = stats()
+    named["params"][0] |= {"name": "partner1/label/time", "names": ["low", "high"], "high": 1.0}
+    page.panel.update(named)
+    uuid = page.panel.names["partner1/label/time"]._impl.uuid
+    page._tell({"type": "GuiUpdateMessage", "uuid": uuid, "updates": {"value": "low"}})
+    assert page.heard() == ("/partner1/label/time", "low")
+    page.panel.update(stats())
+    assert page.panel.names == {}
+
+
+def read(effort: object) -> dict:
+    told = stats()
+    told["dancers"]["dancer1"]["effort"] = effort
+    return told
+
+
+def test_what_a_meter_reads_is_shown_as_bars(page: Page) -> None:
+    page.panel.update(stats())
+    assert page.panel._effort.content == ""
+    page.panel.update(read({"time": {"low": 0.07, "<medium>": 0.2, "high": 0.73}}))
+    shown = page.panel._effort.content
+    assert all(text in shown for text in ("dancer1", "time", "width:73%", "73 %", "&lt;medium&gt;"))
+    page.panel.update(read({}))
+    assert "nothing is read yet" in page.panel._effort.content
+    page.panel.lost("tcp://127.0.0.1:39550")
+    assert page.panel._effort.content == ""
+
+
+@pytest.mark.parametrize("effort", [3, {"time": 3}, {"time": {}}, {"time": {"low": "much"}}, {"time": {"a": np.nan}}])
+def test_a_reading_that_is_none_is_a_packet_error(page: Page, effort: object) -> None:
+    with pytest.raises(PacketError, match="statistics lack what the page shows"):
+        page.panel.update(read(effort))
+
+
 def held(**wishes: list[float]) -> dict:
     told = stats()
     told["partners"]["partner1"]["sample"] = {"wishes": {f"pin/{point}": place for point, place in wishes.items()}}

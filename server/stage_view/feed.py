@@ -101,9 +101,9 @@ class Remote:
         """Asks for `name` ("partner1/variety") to be `value`."""
         self._client.send_message(f"/{name}", float(value))
 
-    def tell(self, name: str, *numbers: float) -> None:
+    def tell(self, name: str, *said: float | str) -> None:
         """Any message to `name`, without its first slash."""
-        self._client.send_message(f"/{name}", numbers)
+        self._client.send_message(f"/{name}", said)
 
     def freeze(self, on: bool) -> None:
         self._client.send_message("/show/freeze", int(on))

@@ -19,6 +19,7 @@ import viser
 from motion.manifest import Param
 from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view.feed import Remote
+from server.stage_view.meters import effort_html
 from server.stage_view.pins import Pins
 from server.stage_view.scene import Scene
 
@@ -45,6 +46,7 @@ class Panel:
         self._table: list[Param] = []
         self._folders: list[viser.GuiFolderHandle] = []
         self.sliders: dict[str, viser.GuiSliderHandle[float]] = {}
+        self.names: dict[str, viser.GuiButtonGroupHandle] = {}  # of params whose values have names
         self._touched: dict[str, float] = {}
         self._frozen = False
         gui = self._gui
@@ -57,6 +59,7 @@ class Panel:
         self._reset = gui.add_button(
             "Start over", icon=viser.Icon.REFRESH, color=_PLAIN, hint="Every model forgets what it has seen"
         )
+        self._effort = gui.add_html("")
         with gui.add_folder("camera", expand_by_default=True, order=1000.0):
             follow = gui.add_checkbox("follow", True, hint="The stage keeps everybody in the middle")
             everyone = gui.add_button("Back to the start", icon=viser.Icon.FOCUS_CENTERED, color=_PLAIN)
@@ -78,7 +81,7 @@ class Panel:
         """Shows a stats message. Raises PacketError when it is not one."""
         try:
             table = [(_param(entry), _shown(entry)) for entry in stats["params"]]
-            health = health_html(stats)
+            health, effort = health_html(stats), effort_html(stats)
             frozen = bool(stats.get("frozen", False))
             samplers = {
                 str(name): partner["sample"]
@@ -87,7 +90,7 @@ class Panel:
             }
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise PacketError(f"statistics lack what the page shows: {type(error).__name__} {error}") from error
-        self._health.content = health
+        self._health.content, self._effort.content = health, effort
         self._frozen = frozen
         self._freeze.label = "Dance on" if frozen else "Freeze"
         self._freeze.color = "yellow" if frozen else None
@@ -120,17 +123,17 @@ class Panel:
 
     def lost(self, text: str) -> None:
         """The server is not there."""
-        self._health.content = _headline("○", _WARN, "no server", text)
+        self._health.content, self._effort.content = _headline("○", _WARN, "no server", text), ""
         self._enable(False)
 
     def _enable(self, enabled: bool) -> None:
-        for handle in (self._freeze, self._reset, *self.sliders.values()):
+        for handle in (self._freeze, self._reset, *self.sliders.values(), *self.names.values()):
             handle.disabled = not enabled
 
     def _build(self, table: Sequence[tuple[Param, float]]) -> None:
         for folder in self._folders:
             folder.remove()
-        self._folders, self.sliders, self._touched = [], {}, {}
+        self._folders, self.sliders, self.names, self._touched = [], {}, {}, {}
         self._table = [param for param, _ in table]
         for actor, entries in groupby(table, key=lambda entry: entry[0].name.partition("/")[0]):
             folder = self._gui.add_folder(actor)
@@ -139,6 +142,8 @@ class Panel:
                 params = []
                 for param, value in entries:
                     self.sliders[param.name] = self._slider(param, value)
+                    if param.names:
+                        self.names[param.name] = self._buttons(param)
                     params.append(param)
                 self._defaults(params)
 
@@ -157,6 +162,17 @@ class Panel:
                 self._remote.set(param.name, slider.value)
 
         return slider
+
+    def _buttons(self, param: Param) -> viser.GuiButtonGroupHandle:
+        buttons = self._gui.add_button_group("", param.names, hint=param.about or None)
+
+        @buttons.on_click
+        def _(event: viser.GuiEvent[viser.GuiButtonGroupHandle]) -> None:
+            if self._remote is not None:
+                self._touched.pop(param.name, None)
+                self._remote.tell(param.name, event.target.value)
+
+        return buttons
 
     def _defaults(self, params: Sequence[Param]) -> None:
         button = self._gui.add_button("Defaults", icon=viser.Icon.ARROW_BACK_UP, color=_PLAIN)
@@ -206,7 +222,8 @@ def _param(entry: Mapping[str, Any]) -> Param:
     if not (math.isfinite(low + high + default + _shown(entry)) and low <= high):
         raise ValueError(f"param {entry['name']!r} is {entry['value']} in {low}..{high}")
     about, size = str(entry.get("about", "")), int(entry.get("size", 1))
-    return Param(str(entry["name"]), default, low, high, about=about, size=size)
+    names = tuple(map(str, entry.get("names", ())))
+    return Param(str(entry["name"]), default, low, high, about=about, size=size, names=names)
 
 
 def _shown(entry: Mapping[str, Any]) -> float:
