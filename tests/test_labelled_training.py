@@ -48,9 +48,9 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _plan(folder: Path, **data: object) -> Path:
+def _plan(folder: Path, training: dict[str, object] | None = None, **data: object) -> Path:
     whole = {"drop_first": 0, "scale": 1.0, **data}
-    sections = {"data": whole, "model": MODEL, "training": {"batch_size": 64, "epochs": 2}}
+    sections = {"data": whole, "model": MODEL, "training": {"batch_size": 64, "epochs": 2, **(training or {})}}
     path = folder / "plan.yaml"
     path.write_text(yaml.safe_dump(sections))
     return path
@@ -130,6 +130,23 @@ def test_an_evaluation_leaves_figures_pictures_films_and_clips_for_people(
     judged = ["--judge", str(tmp_path / "judge.ckpt"), "--returned", str(filled), "--no-pictures", "--seeds", "1"]
     assert evaluate.main([*arguments, "--out", str(tmp_path), *judged]) == 0
     assert json.loads((tmp_path / "figures.json").read_text())["model"]["human_recognised_percent"] == 100.0
+
+
+def test_wandb_is_given_names_figures_and_films(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    out = tmp_path / "mine"
+    names = {"entity": "us", "project": "dances", "run_name": "first"}
+    plan = _plan(tmp_path, {"epochs": 1, **names}, proxies=["time"])
+    assert _train(plan, recordings, out, "--logger", "wandb") == 0
+    arguments = ["labelled", str(out / "last.ckpt"), "--data", str(recordings), "--judge-steps", "5", "--seeds", "1"]
+    assert evaluate.main([*arguments, "--logger", "wandb"]) == 0
+    for folder, held in ((out, "epoch/total"), (out / "evaluation", "one_z_time.gif")):
+        (written,) = (folder / "wandb").glob("offline-run-*/run-*.wandb")
+        content = written.read_bytes()
+        assert all(part.encode() in content for part in (*names.values(), held)), folder
 
 
 @pytest.mark.parametrize(

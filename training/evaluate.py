@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--returned", type=Path, help="blind.csv with labels that somebody has filled in")
     one.add_argument("--json", type=Path, help="write the figures here")
     one.add_argument("--cache", help="folder of takes already read (default: OUT/cache)")
+    one.add_argument("--logger", choices=["none", "wandb"], default="none", help="where figures and films go, too")
     one.add_argument("--no-pictures", dest="pictures", action="store_false", help="figures alone")
     return parser
 

@@ -11,6 +11,7 @@ import csv
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from motion import rotations as rot
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
-from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures
+from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures, loggers
 from training.evaluate_judge import Judge
 from training.evaluate_labelled import Drawn, Real, Row
 from training.models import labelled_pose as pose
@@ -41,6 +42,7 @@ SHOWN = (
 
 def run(options: argparse.Namespace) -> str:
     """All of it, as the options say; returns what is told. Raises ValueError and OSError naming what is wrong."""
+    loggers.require(options.logger)
     stored = read_checkpoint(options.checkpoint)
     if stored["kind"] != "labelled":
         raise ValueError(f"{options.checkpoint} is a {stored['kind']!r} model; `labelled` evaluates labelled ones")
@@ -56,21 +58,24 @@ def run(options: argparse.Namespace) -> str:
     judged = [take for take in takes if take not in seen]
     labelling = Labelling(model.config.label_sets, model.config.thresholds, model.config.window, data.spread, data.fill)
     real = Real.of(judged or takes, labelling, STRIDE)
-    judge, told = _judge(options, seen or takes, judged, labelling, out)
+    judge, judged_by = _judge(options, seen or takes, judged, labelling, out)
     rows = [evaluate_labelled.figures(model, judge, real, options.seed + each) for each in range(options.seeds)]
     row = merged(rows)
     row["human_recognised_percent"] = _returned(options.returned, out) if options.returned else math.nan
     about = [
         f"{options.checkpoint.name}: {len(judged)} takes are judged, {len(real.moves)} windows; {len(seen)} were seen",
         *([] if judged else ["EVERY TAKE WAS TRAINED ON: these figures prove nothing about other dancers"]),
-        told,
+        judged_by,
         f"{options.seeds} seeds; ± is half of what lies between them",
     ]
     random = torch.Generator().manual_seed(options.seed)
     if options.pictures:
         evaluate_pictures.write(out, model, judge, real, random)
         blind(out / "blind", model, evaluate_labelled.draw(model, random, BLIND))
-    return _told(out, about, row, options.json)
+    told = _told(out, about, row, options.json)
+    if options.logger == "wandb":
+        loggers.evaluated(out, stored["about"], _names(stored), row, sorted([*out.glob("*.gif"), *out.glob("*.png")]))
+    return told
 
 
 def data_of(stored: dict[str, Any], path: Path) -> Config:
@@ -79,6 +84,12 @@ def data_of(stored: dict[str, Any], path: Path) -> Config:
     if faults:
         raise ValueError("\n".join(faults))
     return known
+
+
+def _names(stored: dict[str, Any]) -> loggers.Names:
+    """As the run was called that the checkpoint is of."""
+    training = stored.get("run", {}).get("training", {})
+    return loggers.Names(**{name: training[name] for name in asdict(loggers.Names()) if name in training})
 
 
 def merged(rows: Sequence[Row]) -> Row:

@@ -1,14 +1,16 @@
 """Where a run's figures go while it trains, beside history.csv, which is always written: csv, tensorboard or wandb.
 
 A logger has `batch(number, values)`, called every `log_interval` batches, `epoch(line)` and `close()`. Nothing leaves
-the machine: wandb is asked for its offline mode, whose folder `wandb sync` can send later.
+the machine: wandb is asked for its offline mode, whose folder `wandb sync` can send later. An evaluation's figures,
+pictures and films can go there, too.
 """
 
 from __future__ import annotations
 
 import csv
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,10 +25,19 @@ class Logger(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Names:
+    """What a run is called at wandb: whose it is (empty: who sends it), where, and its name (empty: its folder's)."""
+
+    entity: str = ""
+    project: str = "pas-de-deux"
+    run_name: str = ""
+
+
 class CsvLogger:
     """batches.csv in the run's folder. A resumed run carries on with what was written up to where it stood."""
 
-    def __init__(self, out: Path, start: int, about: dict[str, Any]) -> None:
+    def __init__(self, out: Path, start: int, about: dict[str, Any], names: Names) -> None:
         self.path = out / "batches.csv"
         self._file: Any = None
         self._lines = []
@@ -55,7 +66,7 @@ class CsvLogger:
 class TensorboardLogger:
     """Event files in OUT/tensorboard: `tensorboard --logdir OUT`."""
 
-    def __init__(self, out: Path, start: int, about: dict[str, Any]) -> None:
+    def __init__(self, out: Path, start: int, about: dict[str, Any], names: Names) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(out / "tensorboard"), purge_step=start + 1 if start else None)
@@ -78,10 +89,8 @@ class TensorboardLogger:
 class WandbLogger:
     """An offline run in OUT/wandb."""
 
-    def __init__(self, out: Path, start: int, about: dict[str, Any]) -> None:
-        import wandb
-
-        self._run = wandb.init(project="pas-de-deux", name=out.name, dir=str(out), config=about, mode="offline")
+    def __init__(self, out: Path, start: int, about: dict[str, Any], names: Names) -> None:
+        self._run = _wandb_run(out, about, names, "training")
 
     def batch(self, number: int, values: dict[str, float]) -> None:
         self._run.log({"batch": number, **{f"batch/{name}": value for name, value in values.items()}})
@@ -93,6 +102,28 @@ class WandbLogger:
         self._run.finish()
 
 
+def evaluated(out: Path, about: dict[str, Any], names: Names, figures: dict[str, float], files: Sequence[Path]) -> None:
+    """An offline run of wandb in OUT/wandb with an evaluation's figures, and its pictures and films as an artifact."""
+    import wandb
+
+    run = _wandb_run(out, about, names, "evaluation")
+    run.summary.update(figures)
+    films = wandb.Artifact(f"{run.name}-films", type="animation")
+    for path in files:
+        films.add_file(str(path))
+    run.log_artifact(films)
+    run.finish()
+
+
+def _wandb_run(out: Path, about: dict[str, Any], names: Names, job: str) -> Any:
+    import wandb
+
+    name, entity = names.run_name or out.resolve().name, names.entity or None
+    return wandb.init(
+        entity=entity, project=names.project, name=name, job_type=job, dir=str(out), config=about, mode="offline"
+    )
+
+
 def require(name: str) -> None:
     """Raises ValueError when the logger's package is not installed; nothing else is tried."""
     if name == "wandb" and importlib.util.find_spec("wandb") is None:
@@ -100,7 +131,7 @@ def require(name: str) -> None:
         raise ValueError(f"--logger wandb needs a package that is not installed: pip install wandb; or choose {others}")
 
 
-LOGGERS: dict[str, Callable[[Path, int, dict[str, Any]], Logger]] = {
+LOGGERS: dict[str, Callable[[Path, int, dict[str, Any], Names], Logger]] = {
     "csv": CsvLogger,
     "tensorboard": TensorboardLogger,
     "wandb": WandbLogger,

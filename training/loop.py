@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training import checkpoint, diverged, history, lstm, noise, schedules
-from training.loggers import LOGGERS, Logger
+from training.loggers import LOGGERS, Logger, Names
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -36,7 +36,7 @@ class Config:
     """How to train. batch_size is one process's; several processes make a batch of as many times that.
 
     init_from: parts of the model that start from stored weights, {encoder: runs/a/last.ckpt}; a part of another name
-    is reached with a hash, {decoder1: runs/a/last.ckpt#decoder}.
+    is reached with a hash, {decoder1: runs/a/last.ckpt#decoder}. entity, project, run_name: of loggers.Names.
     """
 
     epochs: int = 44
@@ -52,11 +52,18 @@ class Config:
     keep_saved: bool = False  # also keep each of them, as epoch-00010.ckpt
     log_interval: int = 0  # batches between lines of the logger; 0: only epochs are logged
     init_from: dict[str, str] = field(default_factory=dict)
+    entity: str = Names.entity
+    project: str = Names.project
+    run_name: str = Names.run_name
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "learning_rate", "schedule_epochs", "schedule_factor", "save_interval"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+
+    @property
+    def names(self) -> Names:
+        return Names(self.entity, self.project, self.run_name)
 
 
 class Stopped(Exception):
@@ -131,7 +138,9 @@ def train(
     if resume:
         at, lines, sums = _restore(out / LAST, kind, bare, optimizer, schedule, config, seed)
     saved = out / LAST if resume else None
-    loggers = [*watchers, *_loggers(logger, out, at["epoch"] * per_epoch + at["batch"], about, fabric)]
+    loggers = list(watchers)
+    if fabric.is_global_zero:
+        loggers.append(LOGGERS[logger](out, at["epoch"] * per_epoch + at["batch"], about or {}, config.names))
 
     def save(keep: bool = False) -> Path:
         run = {"at": dict(at), "history": lines, "sums": sums.state(fabric), "seed": seed, "training": asdict(config)}
@@ -151,6 +160,8 @@ def train(
                 if _any(asked(), fabric):
                     save()
                     raise Stopped(f"saved after epoch {at['epoch']}, batch {at['batch']}: {out / LAST}")
+                if hasattr(bare, "start_batch"):
+                    bare.start_batch((at["epoch"] * per_epoch + at["batch"] + 1) / (config.epochs * per_epoch))
                 with noise.keyed(numbers, seed, at["epoch"], at["batch"]):
                     batch = training.gather(numbers)
                     total, parts = model.loss(fabric.to_device(batch))
@@ -254,10 +265,6 @@ def _some(windows: Any, size: int, seed: int) -> dict[str, Tensor]:
 
 def _generator(seed: int, epoch: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 100_003 + epoch)
-
-
-def _loggers(name: str, out: Path, start: int, about: dict[str, Any] | None, fabric: Fabric) -> list[Logger]:
-    return [LOGGERS[name](out, start, about or {})] if fabric.is_global_zero else []
 
 
 def _progress(total: int, at: dict[str, int], per_epoch: int, fabric: Fabric) -> tqdm:
