@@ -127,9 +127,10 @@ class PartnerLine:
         self.last_fault = ""
         self.stages = stages
         self.sample = next((stage for stage in stages if isinstance(stage, Sample)), None)
+        given = [param for stage in stages for param in stage.params]
         self.params = tuple(
             replace(p, name=f"{name}/{p.name}", half_life=(half_life or {}).get(p.name, p.half_life))
-            for p in (*(p for stage in stages for p in stage.params), *(follow.params if follow else ()))
+            for p in (follow.beside(given) if follow is not None else given)
         )
         self._last: PoseFrame | None = None
 

@@ -44,6 +44,12 @@ class Follow:
             for dial in self._dials
         )
 
+    def beside(self, params: Sequence[Param]) -> list[Param]:
+        """All of a partner's params, these ones behind the dials that they move."""
+        places = [place for place, param in enumerate(params) if param.name in {dial.name for dial in self._dials}]
+        behind = max(places, default=-1) + 1
+        return [*params[:behind], *self.params, *params[behind:]]
+
     def knobs(self, params: Knobs, reading: Shares | None, dt: float) -> Knobs:
         """The params with their dials where they are danced, `dt` seconds on."""
         moved = {}
