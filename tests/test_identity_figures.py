@@ -9,8 +9,8 @@ from torch import Tensor
 from training import identity_figures as figures_of
 from training.identity_figures import Real, Trials, figures, probe, trials
 from training.identity_judge import Judge, taught
-from training.identity_takes import Names
-from training.identity_windows import Sequences
+from training.models.identity_takes import Names
+from training.models.identity_windows import Sequences
 
 NAMES = Names(("blue", "green", "red"), ("across", "down"))
 FRAMES, SIZE = 12, 16
@@ -71,7 +71,7 @@ def _windows(shift: float) -> Sequences:
 
 @pytest.fixture(scope="module")
 def judge() -> Judge:
-    return taught(_windows(0.0), NAMES, steps=60)
+    return taught(_windows(0.0), NAMES, steps=110)
 
 
 def _rows(model: Knows, judge: Judge) -> dict:
@@ -96,7 +96,7 @@ def test_who_copies_is_found_out(judge: Judge) -> None:
     assert row["copy_donor_action"] < 0.1 < row["copy_donor_identity"]
     assert row["leak_action_from_s"] == row["leak_identity_from_d"] == 1.0
     assert row["inter_entropy_share"] < 0.5
-    assert row["inter_entropy"] == min(row["inter_entropy_identity"], row["inter_entropy_action"])
+    assert row["inter_entropy_share"] == min(row["inter_entropy_identity_share"], row["inter_entropy_action_share"])
 
 
 def test_pictures_have_errors_in_pixels_and_none_in_millimetres(judge: Judge) -> None:

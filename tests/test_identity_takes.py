@@ -8,12 +8,12 @@ import torch
 
 from made_up_takes import made_up_clip
 from motion.bvh import write_bvh
-from training import identity_takes as takes_of
 from training.identity_labels import who_and_what
-from training.identity_takes import Config, Dancer, Names, Take, load_takes, split
-from training.identity_windows import of_takes
 from training.labels import NONE
+from training.models import identity_takes as takes_of
 from training.models import labelled_pose as pose
+from training.models.identity_takes import Config, Dancer, Names, Take, load_takes, split
+from training.models.identity_windows import of_takes
 
 FILES = [f"{action}_{identity}_{take}.bvh" for action in ("run", "slow-walk") for identity in "ab" for take in (1, 2)]
 NAMES = ("{action}_{identity}_*.bvh",)

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 
 from motion.metrics import distributions
 from training.identity_judge import Judge, Said
-from training.identity_windows import Sequences
 from training.labels import NONE
 from training.models import labelled_pose as pose
 from training.models.identity_protocol import Disentangled
+from training.models.identity_windows import Sequences
 
 Row = dict[str, float]
 TRIALS, DRAWN = 24, 300  # swaps of every cell; sequences from the prior

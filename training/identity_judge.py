@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from motion.skeleton import HUMANOID
-from training.identity_takes import Names
-from training.identity_windows import Sequences
 from training.labels import NONE
 from training.models import labelled_pose as pose
+from training.models.identity_takes import Names
+from training.models.identity_windows import Sequences
 from training.models.labelled_networks import felt
 
 KIND = "identity_judge"

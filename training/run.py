@@ -61,12 +61,14 @@ class Kind:
 
     A module for training.loop has `config`, `skeleton` and `loss(batch) -> (total, parts)`. Where it has them, the
     loop also calls `fit_statistics(batch)` once with many windows (as many as `statistics` says, where it is there; at
-    0 not at all), and `start_epoch(epoch)` (from 0) before each epoch, for weights that follow a cycle.
+    0 not at all), `start_epoch(epoch)` (from 0) before each epoch, for weights that follow a cycle, and
+    `start_batch(share)` before each batch, with the share of the run that is done after it.
 
     A kind that is not trained on pairs brings `data`, the Config of its section, and `load`, which has the arguments of
     dataset.load_pairs; its takes have a name, a length, slices, a skeleton and `files()`. split(data, takes, fold,
     seed) gives (training, held out), by fold or, where it is None, as `data` says. partners: whether it makes
-    partners, who get sequences, a scorecard and a show after training.
+    partners, who get sequences, a scorecard and a show after training. exported: whether what is trained goes on stage;
+    what is not remains a checkpoint.
     """
 
     config: type
@@ -78,3 +80,4 @@ class Kind:
     load: Callable[..., list[Any]] = _load_pairs
     split: Callable[[Any, Sequence[Any], tuple[int, int] | None, int], tuple[list[Any], list[Any]]] = _split
     partners: bool = True
+    exported: bool = True

@@ -2,6 +2,7 @@
 
     python -m training.scorecard duet MODEL --lead A.bvh [B.bvh ...] --follow C.bvh [D.bvh ...] --json figures.json
     python -m training.scorecard labelled CHECKPOINT --takes A.bvh [B.bvh ...] --json figures.json
+    python -m training.scorecard identity_action CHECKPOINT --takes A.bvh [B.bvh ...] --json figures.json
     python -m training.scorecard upsampler MODEL --takes A.bvh [B.bvh ...] --json figures.json
     python -m training.scorecard drmm MODEL --takes A.bvh [B.bvh ...] --json figures.json
 
@@ -14,9 +15,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from training.scorecards import drmm, duet, labelled, present, upsampler
+from training.scorecards import drmm, duet, identity_action, labelled, present, upsampler
 
-SCORECARDS = {"duet": duet, "upsampler": upsampler, "drmm": drmm, "labelled": labelled}
+SCORECARDS = {
+    "duet": duet,
+    "upsampler": upsampler,
+    "drmm": drmm,
+    "labelled": labelled,
+    "identity_action": identity_action,
+}
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -49,6 +49,9 @@ def run(options: argparse.Namespace) -> Path | None:
     prepared, checkpoint = fit(options)
     if not prepared.fabric.is_global_zero:
         return None
+    if not prepared.kind.exported:
+        print(f"the checkpoint: {checkpoint}")
+        return None
     model = export(checkpoint, prepared.out / f"{prepared.out.resolve().name}.onnx")
     if not prepared.kind.partners:
         print(f"the model: {model}")
@@ -98,7 +101,7 @@ def prepare(
     options: argparse.Namespace, sections: dict[str, Any], fabric: Fabric, watchers: Sequence[loggers.Logger] = ()
 ) -> Run:
     """Everything that training needs: recordings read and split, and what the model's label will say of them."""
-    data, training, out = sections["data"], sections["training"], Path(options.out)
+    data, training, out = _data(options, sections["data"]), sections["training"], Path(options.out)
     fold = _fold(options.fold)
     if options.epochs is not None:
         training = dataclasses.replace(training, epochs=options.epochs)
@@ -130,6 +133,19 @@ def prepare(
         logger=options.logger,
         watchers=watchers,
     )
+
+
+def _data(options: argparse.Namespace, data: Any) -> Any:
+    """The section `data`, with the files of films that the options name."""
+    if not hasattr(data, "images"):
+        if options.images or options.labels:
+            raise ValueError(f"--images and --labels are for films (identity_action_images), not for {options.kind}")
+        if options.data is None:
+            raise ValueError("--data must name a folder of recordings")
+        return data
+    if options.images or options.labels:
+        return dataclasses.replace(data, images=options.images, labels=options.labels)
+    return data
 
 
 def write_show(path: Path, model: Path, dancer: Path) -> Path:
@@ -174,7 +190,9 @@ def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training.train", description=__doc__.splitlines()[0])
     parser.add_argument("kind", choices=sorted(MODELS))
     parser.add_argument("config", help="YAML, for instance presets/training/duet.yaml")
-    parser.add_argument("--data", required=True, help="folder of recordings")
+    parser.add_argument("--data", help="folder of recordings, or of films; built-in films need none")
+    parser.add_argument("--images", default="", help="films: a .npz file of sequences of pictures")
+    parser.add_argument("--labels", default="", help="films: a .npz file of who and what, a row a sequence")
     parser.add_argument("--out", required=True, help="folder of this run")
     parser.add_argument("--fold", help="K/N: hold out every N-th take from the K-th on; without it all takes train")
     parser.add_argument("--epochs", type=int)

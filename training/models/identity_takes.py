@@ -1,7 +1,7 @@
 """Recordings of anybody who does anything: takes with who moves (identity, style) and what is done (action).
 
 Split by take, never by window: files can be held out by name, and whole cells, somebody doing something, so that it can
-be seen whether a model brings together what it never saw together. Windows: training.identity_windows.
+be seen whether a model brings together what it never saw together. Windows: training.models.identity_windows.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from motion.skeleton import HUMANOID, Array, Skeleton
 from training import cache as caching
 from training import dataset, identity_labels, reading
 from training import split as splitting
 from training.identity_labels import CHOICES, Cell, some, told
+from training.models import labelled_pose as pose
 from training.models import upsampler_takes
 
 
@@ -88,6 +91,15 @@ class Take:
     def files(self) -> list[dict[str, str]]:
         """Names and hashes, for the manifest."""
         return [{"take": dancer.file, "sha256": dancer.sha256} for dancer in self.dancers]
+
+    def tracks(self, window: int) -> list[Tensor]:
+        """Everybody's moves (T, WIDTH). Who has fewer frames than a window holds the last pose."""
+        return [held(pose.moves(dancer.root, dancer.rotations, self.fps), window) for dancer in self.dancers]
+
+    @staticmethod
+    def mirrored(moves: Tensor) -> Tensor:
+        """Left and right exchanged."""
+        return pose.mirrored(moves)
 
 
 @dataclass(frozen=True)
@@ -195,6 +207,15 @@ def without_unseen(unseen: Sequence[Cell], trained: Sequence[Any], held_out: Seq
     ]:
         raise ValueError(f"nothing is left to train on of {', '.join(lost)}; hold out less by `unseen`")
     return kept, [take for take in takes if take not in kept]
+
+
+def held(moves: Tensor, window: int) -> Tensor:
+    """Moves (T, WIDTH) with the last pose held until there are as many as a window has."""
+    if len(moves) >= window:
+        return moves
+    last = moves[-1:].repeat(window - len(moves), 1)
+    last[:, 1 - pose.CARRIAGE :] = 0.0  # its speeds; the height stays
+    return torch.cat([moves, last])
 
 
 def _sides(takes: Sequence[Any]) -> tuple[set[str], set[str]]:

@@ -12,9 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.identity_takes import Names
 from training.labels import NONE
-from training.models import labelled_pose as pose
+from training.models.identity_takes import Names
 
 
 class Sequences:
@@ -98,20 +97,11 @@ class Sequences:
 
 
 def of_takes(takes: Sequence[Any], names: Names, window: int, mirror: bool, stride: int = 1) -> Sequences:
-    """Windows of the dancers of training.identity_takes. One who has fewer frames than a window holds the last pose."""
-    dancers = [dancer for take in takes for dancer in take.dancers]
-    tracks = [held(pose.moves(each.root, each.rotations, takes[0].fps), window) for each in dancers]
-    files, cells = [each.file for each in dancers], [each.cell for each in dancers]
-    return Sequences(tracks, files, cells, names, window, stride, pose.mirrored if mirror else None)
-
-
-def held(moves: Tensor, window: int) -> Tensor:
-    """Moves (T, WIDTH) with the last pose held until there are as many as a window has."""
-    if len(moves) >= window:
-        return moves
-    last = moves[-1:].repeat(window - len(moves), 1)
-    last[:, 1 - pose.CARRIAGE :] = 0.0  # its speeds; the height stays
-    return torch.cat([moves, last])
+    """Windows of the takes of training.models.identity_takes, or of training.models.identity_films."""
+    tracks = [track for take in takes for track in take.tracks(window)]
+    files = [file["take"] for take in takes for file in take.files()]
+    cells = [cell for take in takes for cell in take.cells]
+    return Sequences(tracks, files, cells, names, window, stride, type(takes[0]).mirrored if mirror else None)
 
 
 def _place(names: Sequence[str], name: str) -> int:
