@@ -34,6 +34,7 @@ from server.player_commands import player_commands
 from server.preset import Preset, PresetError, load
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer
+from server.preset_doors import with_this_machine
 from server.preset_values import LOOPBACK
 from server.protocols import packed
 from server.receivers import Receiver
@@ -148,6 +149,8 @@ class Show:
             "s",
             button=True,
         )
+        if self.preset.stage_page is not None:
+            settings = settings.model_copy(update={"allow": with_this_machine(settings)})
         return Steering(settings, desk, f"Pas de Deux {path.stem}")
 
     def start(self) -> None:
@@ -243,7 +246,7 @@ class Show:
         if self.steering:
             control = self.steering.control
             command += ["--control", _from_here(f"{control.host}:{control.port}")]
-        secrets = PageSecrets(publisher.page_keys)
+        secrets = PageSecrets(publisher.page_keys, self.steering.token if self.steering else "")
         self._page = subprocess.Popen(command, stdin=subprocess.PIPE, env=secrets.environment())
 
     def _page_fault(self) -> str:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.admission import Rates, Token
 from server.allowed import Allowed
 from server.desk import Desk
 from server.errands import Arguments
@@ -51,13 +52,20 @@ class _Subscriber:
 
 
 class Control:
-    """Owns the control socket and its thread; asks `desk`. Raises ControlError, and ValueError for a bad `allow`."""
+    """Owns the control socket and its thread; asks `desk`. token: that senders must show; empty: none.
 
-    def __init__(self, settings: Settings, desk: Desk, now: Callable[[], float] = time.monotonic) -> None:
+    Raises ControlError, and ValueError for a bad `allow`.
+    """
+
+    def __init__(
+        self, settings: Settings, desk: Desk, now: Callable[[], float] = time.monotonic, token: str = ""
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.desk = desk
         self._now = now
         self._allowed = Allowed(settings.allow, "control.allow")
+        self._rates, self._token = Rates(settings.rate), Token(token)
+        self._wrong_token = settings.rate / 10.0  # messages that one costs: ten guesses a second
         self._reply_port = settings.reply_port
         self._reply_ports: dict[str, int] = {}
         self._subscribers: dict[Source, _Subscriber] = {}
@@ -119,6 +127,9 @@ class Control:
         if source[0] not in self._allowed:
             self.counts["dropped_source"] += 1
             return 1
+        if not self._rates.take(source[0], self._now()):
+            self.counts["dropped_rate"] += 1
+            return 1
         try:
             if len(data) > LONGEST:
                 raise PacketError(f"{len(data)} bytes; a control message has at most {LONGEST}")
@@ -126,12 +137,29 @@ class Control:
         except PacketError as error:
             self._refuse(source, "garbage", "", str(error))
             return 1 + len(data) // 64  # as many messages as it may have been
+        self._rates.charge(source[0], len(messages) - 1)
         for address, arguments in messages:
+            if address == "/token":
+                if not self._admit(arguments, source):
+                    break
+                continue
+            if not self._token.knows(source, self._now()):
+                self._refuse(source, "dropped_token", "/token", "this show hears whoever has sent /token and its token")
+                break
             try:
                 self._obey(address, arguments, source)
             except ValueError as error:
                 self._refuse(source, "refused", address, str(error))
         return len(messages) + 1
+
+    def _admit(self, arguments: Arguments, source: Source) -> bool:
+        """What was said is repeated nowhere."""
+        if self._token.shown(arguments[0] if arguments else None, source, self._now()):
+            self._send(source, "/reply/token")
+            return True
+        self._rates.charge(source[0], self._wrong_token)
+        self._refuse(source, "dropped_token", "/token", "that is not it")
+        return False
 
     def _obey(self, address: str, arguments: Arguments, source: Source) -> None:
         own = {

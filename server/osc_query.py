@@ -19,6 +19,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from server.admission import Rates
 from server.allowed import Allowed
 from server.control import ControlError
 from server.desk import Desk, Node
@@ -26,6 +27,7 @@ from server.desk import Desk, Node
 MOST_CONNECTIONS = 32
 PAUSE_SECONDS = 0.004  # after each connection, and after each answer
 PATIENCE_SECONDS = 5.0
+ANSWERS_A_SECOND = 100  # to one address
 LONGEST_REQUEST = 8192  # bytes
 ATTRIBUTES = ("ACCESS", "CLIPMODE", "CONTENTS", "DESCRIPTION", "FULL_PATH", "RANGE", "TYPE", "VALUE")
 READ, WRITE = 1, 2
@@ -40,6 +42,7 @@ class OscQuery:
         self.counts: Counter[str] = Counter()
         self._desk, self._info = desk, info
         self._allowed = Allowed(allow, "control.allow")
+        self._rates = Rates(ANSWERS_A_SECOND)
         self._room, self._turn = asyncio.Semaphore(MOST_CONNECTIONS), asyncio.Lock()
         self._socket = _listening(host, port)
         self.host, self.port = self._socket.getsockname()
@@ -89,6 +92,9 @@ class OscQuery:
             while again:
                 request, waiting = await asyncio.wait_for(self._request(connection, waiting), PATIENCE_SECONDS)
                 if request is None:
+                    return
+                if not self._rates.take(source, self._loop.time()):
+                    self.counts["dropped_rate"] += 1
                     return
                 async with self._turn:
                     try:

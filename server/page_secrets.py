@@ -26,7 +26,7 @@ class PageSecrets:
 
     @classmethod
     def received(cls) -> PageSecrets:
-        """In the page's process: what the show said, which its own children then do not hear. Nothing without a show."""
+        """In the page's process: what the show said, if one has started it; its own children do not hear it."""
         said = json.loads(os.environ.pop(VARIABLE, "{}"))
         shown = [key.encode() for key in said.get("keys", ())]
         return cls(ClientKeys(Pair(*shown[:2]), shown[2]) if shown else None, said.get("token", ""))

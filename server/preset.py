@@ -214,7 +214,9 @@ def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
     dancers = {name: moved(dancer, FILES + KEYS) for name, dancer in preset.dancers.items()}
     partners = {name: moved(partner, PARTNER_FILES) for name, partner in preset.partners.items()}
     outputs = tuple(moved(output, OUTPUT_FILES) for output in preset.outputs)
-    return preset.model_copy(update={"dancers": dancers, "partners": partners, "outputs": outputs})
+    control = None if preset.control is None else moved(preset.control, ("token",))
+    found = {"dancers": dancers, "partners": partners, "outputs": outputs, "control": control}
+    return preset.model_copy(update=found)
 
 
 def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:

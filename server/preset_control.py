@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -37,6 +38,7 @@ ADDRESSES = (
     "effort",
     "reply",
     "error",
+    "token",
 )  # no partner's name
 
 
@@ -52,14 +54,18 @@ def _port_or_off(value: Any) -> Any:
 class Control(Section):
     """OSC in, and OSCQuery to find what there is.
 
-    allow: only these senders' addresses or networks, if any are given. reply_port: where answers go on the sender's
-    machine; left out, to the port the message came from. oscquery: the HTTP port, the OSC port's number when left out.
-    discovery: announced by mDNS; when left out, only if `host` is reached from other machines.
+    allow: only these senders' addresses or networks, if any are given. token: a file with what a sender must show
+    before it is heard. rate: messages a second that are heard from one address, twice as many at once. reply_port:
+    where answers go on the sender's machine; left out, to the port the message came from. oscquery: the HTTP port, the
+    OSC port's number when left out. discovery: announced by mDNS; when left out, only if `host` is reached from other
+    machines.
     """
 
     host: Host = LOOPBACK
     port: Port = 9002
     allow: Senders = ()
+    token: Path | None = None
+    rate: Annotated[int, Field(ge=1, le=100_000)] = 1000
     reply_port: TargetPort | None = None
     oscquery: Annotated[int | None, BeforeValidator(_port_or_off)] = None
     discovery: bool | None = None

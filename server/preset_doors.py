@@ -5,13 +5,15 @@ Listening on this machine alone needs nothing. No sockets here; `allowed.py` and
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer, ZmqDancer
 from server.preset_outputs import ZmqOutput
-from server.preset_values import is_loopback
+from server.preset_values import LOOPBACK, Senders, is_loopback
 
 EXAMPLE = "allow: [192.168.1.0/24] for a network, or allow: [0.0.0.0/0] for anybody"
 MAKE_KEYS = "`python -m server.keys show` makes key: keys/show.key_secret"
@@ -37,6 +39,14 @@ def door_faults(dancers: Mapping[str, Any], outputs: Sequence[Any], control: Con
         if isinstance(dancer, ZmqDancer) and (dancer.key is None) != (dancer.server_key is None):
             faults.append(f"dancers.{name}: key (our own) and server_key (the publisher's public one) go together")
     return faults
+
+
+def with_this_machine(control: Control) -> Senders:
+    """Who is heard by a control whose show has a page, which steers it from this machine."""
+    own = {LOOPBACK}
+    with contextlib.suppress(ValueError):  # a name; what it stands for is not looked up here
+        own.add(str(ipaddress.ip_address(control.host)))
+    return (*control.allow, *sorted(own)) if control.allow else ()
 
 
 def _host(endpoint: str) -> str:

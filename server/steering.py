@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, ClassVar
 
 from server.control import Control
 from server.desk import SWITCH, Desk
 from server.discovery import Announcement
+from server.keys import read_token
 from server.osc_query import OscQuery, host_info
 from server.preset_control import Control as Settings
 
@@ -27,7 +29,11 @@ class Steering:
         self.desk = desk
         self.query: OscQuery | None = None
         self.announcement: Announcement | None = None
-        self.control = Control(settings, desk)
+        try:
+            self.token = "" if settings.token is None else read_token(settings.token)
+        except ValueError as error:
+            raise ValueError(f"control.token: {error}") from None
+        self.control = Control(settings, desk, token=self.token)
         ports = {"_osc._udp": self.control.port}
         if settings.query_port is not None:
             try:
@@ -63,7 +69,7 @@ class Steering:
 
     def figures(self) -> dict[str, Any]:
         """For the stats message."""
-        counts = dict(self.control.counts) | (dict(self.query.counts) if self.query is not None else {})
+        counts = dict(self.control.counts + (self.query.counts if self.query is not None else Counter()))
         fault = self.announcement.fault if self.announcement is not None else ""
         counts |= {"command_faults": self.desk.errands.faults} if self.desk.errands.faults else {}
         counts |= {"discovery_faults": 1} if fault else {}

@@ -49,10 +49,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/senders/zmq.py": ({"server.protocols", "server.senders", *KEYS}, {"zmq"}),
     "server/senders/doorman.py": ({"server.allowed"}, {"zmq"}),
     "server/control.py": (
-        {"server.allowed", "server.desk", "server.errands", "server.preset_control", "server.protocols"},
+        {"server.admission", "server.allowed", "server.desk", "server.errands", "server.preset_control"}
+        | {"server.protocols"},
         set(),
     ),
-    "server/osc_query.py": ({"server.allowed", "server.control", "server.desk"}, set()),
+    "server/osc_query.py": ({"server.admission", "server.allowed", "server.control", "server.desk"}, set()),
     "server/discovery.py": (set(), {"ifaddr", "zeroconf"}),
     # What a show can be asked, whoever asks.
     "server/desk.py": (
@@ -70,7 +71,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "server/steering.py": (
-        {"server.control", "server.desk", "server.discovery", "server.osc_query", "server.preset_control"},
+        {
+            "server.control",
+            "server.desk",
+            "server.discovery",
+            "server.keys",
+            "server.osc_query",
+            "server.preset_control",
+        },
         set(),
     ),
     "server/preset.py": (
@@ -141,7 +149,15 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/app.py": ({"motion", "server"}, set()),
     "run_server.py": (
-        {"server.app", "server.dry_run", "server.preset", "server.preset_values", "server.recording", "server.render", "server.report"}
+        {
+            "server.app",
+            "server.dry_run",
+            "server.preset",
+            "server.preset_values",
+            "server.recording",
+            "server.render",
+            "server.report",
+        }
         | {"server.show"},
         set(),
     ),

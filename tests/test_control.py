@@ -54,12 +54,12 @@ def answers(arguments: tuple[Any, ...]) -> str:
 class Peer:
     """A control surface and the control port it speaks to."""
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, token: str = "", **settings: Any) -> None:
         self.time, self.errors = 0.0, 0
         pipeline = Pipeline([], [PartnerLine("partner1", "dancer1", [Knobs()])])  # type: ignore[list-item]
         self.desk = Desk(Changes(), lambda: pipeline, CueList(CUES))
         self.desk.commands["show/record"] = Command(answers, "records", "s")
-        self.control = Control(Settings(port=0, **settings), self.desk, lambda: self.time)
+        self.control = Control(Settings(port=0, **settings), self.desk, lambda: self.time, token)
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind(("127.0.0.1", 0))
         self.socket.settimeout(5.0)
@@ -326,6 +326,68 @@ def test_only_who_is_allowed_is_heard(peers: Callable[..., Peer]) -> None:
     assert stranger.control.counts == {"dropped_source": 1}
     with pytest.raises(ValueError, match="'nobody' must be an address or a network"):
         peers(allow=("nobody",))
+
+
+def test_a_sender_is_heard_once_it_has_shown_the_token(peers: Callable[..., Peer]) -> None:
+    peer = peers(token="open sesame")
+    assert peer.ask("/show/freeze", 1) == (
+        "/error",
+        ["/token", "this show hears whoever has sent /token and its token"],
+    )
+    assert peer.ask("/token", "open sesam")[0] == "/error"
+    assert peer.ask("/token", 7)[0] == "/error"
+    assert peer.ask("/token")[0] == "/error"
+    assert not peer.desk.changes.take()
+    assert peer.ask("/token", "open sesame") == ("/reply/token", [])
+    assert peer.ask("/show/freeze", 1) == ("/reply/show/freeze", [1])
+    assert peer.control.counts == {"dropped_token": 4}
+
+
+def test_another_port_of_the_same_machine_is_another_sender(peers: Callable[..., Peer]) -> None:
+    peer = peers(token="open sesame")
+    assert peer.ask("/token", "open sesame")[0] == "/reply/token"
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.sendto(message("/show/freeze", 1), ("127.0.0.1", peer.control.port))
+        await_that(lambda: bool(peer.control.counts["dropped_token"]))
+    assert not peer.desk.changes.take()
+
+
+def test_a_token_is_told_nobody(peers: Callable[..., Peer]) -> None:
+    peer = peers(token="open sesame")
+    peer.ask("/token", "open sesame")
+    said = [peer.ask("/token", "open sesamo"), peer.ask("/token/open sesame"), peer.ask("/show/subscribe", 1)]
+    said += [peer.said() for _ in range(8)]
+    nodes = [(node.address, node.about, node.value) for node in peer.desk.nodes()]
+    assert "sesam" not in repr(said).replace("/token/open sesame", "")  # an address that is not there is named
+    assert "sesam" not in repr((nodes, peer.control.counts))
+
+
+def test_a_show_without_a_token_takes_any(peer: Peer) -> None:
+    assert peer.ask("/token", "open sesame") == ("/reply/token", [])
+    assert peer.ask("/show/freeze", 1)[0] == "/reply/show/freeze"
+
+
+def test_one_address_is_heard_so_many_times_a_second(peers: Callable[..., Peer]) -> None:
+    peer = peers(rate=10)
+    peer.send(*[message("/show/freeze", 1)] * 30)
+    await_that(lambda: peer.control.counts["dropped_rate"] == 10)
+    assert len([peer.said() for _ in range(20)]) == 20
+    peer.time = 0.1
+    assert peer.ask("/show/freeze", 0) == ("/reply/show/freeze", [0])
+    peer.send(message("/show/freeze", 1))
+    await_that(lambda: peer.control.counts["dropped_rate"] == 11)
+
+
+def test_whoever_guesses_at_the_token_has_ten_guesses_a_second(peers: Callable[..., Peer]) -> None:
+    peer = peers(token="open sesame")
+    guess = message("/token", "open sesamo")
+    peer.send(*[b"#bundle\0" + bytes(8) + len(guess).to_bytes(4, "big") + guess] * 100)
+    await_that(lambda: sum(peer.control.counts.values()) == 100)
+    assert peer.control.counts == {"dropped_token": 20, "dropped_rate": 80}
+    peer.time = 1.0
+    peer.send(*[b"#bundle\0" + bytes(8) + len(guess).to_bytes(4, "big") + guess] * 100)
+    await_that(lambda: sum(peer.control.counts.values()) == 200)
+    assert peer.control.counts["dropped_token"] == 30
 
 
 def test_a_control_port_in_use_names_the_key(peer: Peer) -> None:

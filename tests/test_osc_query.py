@@ -15,6 +15,7 @@ from pythonoscquery.shared.osc_access import OSCAccess
 from zeroconf import ServiceInfo
 
 from motion.manifest import Param
+from server.admission import Rates
 from server.control import ControlError
 from server.cues import CueList
 from server.desk import Desk
@@ -218,3 +219,14 @@ def test_only_who_is_allowed_is_answered(desk: Desk) -> None:
 def test_a_port_in_use_names_the_key(query: OscQuery, desk: Desk) -> None:
     with pytest.raises(ControlError, match=rf"OSCQuery on 127\.0\.0\.1:{query.port}.*control\.oscquery"):
         OscQuery("127.0.0.1", query.port, desk, {})
+
+
+def test_one_address_is_answered_so_many_times_a_second(query: OscQuery) -> None:
+    with socket.create_connection(("127.0.0.1", query.port), timeout=5.0) as connection:
+        query._rates = Rates(1.0)
+        connection.sendall(b"GET /?HOST_INFO HTTP/1.1\r\n\r\n" * 3)
+        answers = b""
+        while data := connection.recv(65536):
+            answers += data
+    assert answers.count(b"HTTP/1.1 200") == 2
+    assert query.counts == {"http_200": 2, "dropped_rate": 1}

@@ -10,6 +10,8 @@ import yaml
 from server import preset as presets
 from server.allowed import Allowed
 from server.preset import PresetError
+from server.preset_control import Control
+from server.preset_doors import with_this_machine
 from server.preset_values import is_loopback
 
 DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
@@ -91,3 +93,17 @@ def test_an_ipv4_sender_is_the_same_at_a_socket_of_both_kinds() -> None:
     assert "::ffff:192.168.1.7" in allowed
     assert "::ffff:192.168.2.7" not in allowed
     assert "::1" not in allowed
+
+
+@pytest.mark.parametrize(
+    ("control", "heard"),
+    [
+        (Control(), ()),
+        (Control(host="0.0.0.0", allow=("10.0.0.0/8",)), ("10.0.0.0/8", "0.0.0.0", "127.0.0.1")),
+        (Control(host="192.168.1.5", allow=("10.0.0.0/8",)), ("10.0.0.0/8", "127.0.0.1", "192.168.1.5")),
+        (Control(host="stage.local", allow=("10.0.0.0/8",)), ("10.0.0.0/8", "127.0.0.1")),
+    ],
+)
+def test_the_shows_own_page_may_always_steer(control: Control, heard: tuple[str, ...]) -> None:
+    assert with_this_machine(control) == heard
+    assert "127.0.0.1" in Allowed(heard, "allow")

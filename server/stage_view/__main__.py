@@ -59,7 +59,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     if options.port == 0:
         print(f"http://{options.host}:{server.get_port()}", flush=True)
-    remote = Remote(*options.control) if options.control else None
+    remote = None
+    if options.control:
+        host, port = options.control
+        remote = Remote(host, port, secrets.token)
     try:
         run(server, feed, remote, stopping)
     finally:

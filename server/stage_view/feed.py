@@ -19,6 +19,7 @@ from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 
 Read = TypeVar("Read")
+SHOWN_SECONDS = 10.0  # a token is shown again after so long, for it may have been lost
 SILENCE = 1.5  # seconds without any message after which the server counts as gone
 
 
@@ -91,25 +92,35 @@ class Feed:
 
 
 class Remote:
-    """The server's control port. Any thread may call it: a datagram leaves at once and nothing is waited for."""
+    """The server's control port. Any thread may call it: a datagram leaves at once and nothing is waited for.
 
-    def __init__(self, host: str, port: int) -> None:
+    token: for a server that asks for one.
+    """
+
+    def __init__(self, host: str, port: int, token: str = "", now: Callable[[], float] = time.monotonic) -> None:
         self.address = f"{host}:{port}"
-        self._client = SimpleUDPClient(host, port)
+        self._client, self._token, self._now = SimpleUDPClient(host, port), token, now
+        self._shown = -float("inf")
 
     def set(self, name: str, value: float) -> None:
         """Asks for `name` ("partner1/variety") to be `value`."""
-        self._client.send_message(f"/{name}", float(value))
+        self._send(f"/{name}", float(value))
 
     def tell(self, name: str, *said: float | str) -> None:
         """Any message to `name`, without its first slash."""
-        self._client.send_message(f"/{name}", said)
+        self._send(f"/{name}", said)
 
     def freeze(self, on: bool) -> None:
-        self._client.send_message("/show/freeze", int(on))
+        self._send("/show/freeze", int(on))
 
     def reset(self) -> None:
-        self._client.send_message("/show/reset", 1)
+        self._send("/show/reset", 1)
 
     def close(self) -> None:
         self._client.close()
+
+    def _send(self, address: str, value: float | Sequence[float | str]) -> None:
+        if self._token and self._now() - self._shown > SHOWN_SECONDS:
+            self._shown = self._now()
+            self._client.send_message("/token", self._token)
+        self._client.send_message(address, value)
