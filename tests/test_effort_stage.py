@@ -82,7 +82,7 @@ def test_at_any_rate_it_reads_what_was_danced(file: Path, fps: float) -> None:
 def test_it_reads_ten_times_a_second_once_its_window_is_full(file: Path) -> None:
     times = seen(EffortMeter(OnnxModel(file)), 60.0, 3.0)
     assert times[0] == pytest.approx(0.6, abs=0.11)  # 16 frames at 30 fps, and the next that is due
-    np.testing.assert_allclose(np.diff(times), 0.1, atol=0.018)  # by whole frames of the show
+    np.testing.assert_allclose(np.diff(times), 0.1)
 
 
 def test_of_somebody_who_is_silent_nothing_is_read(file: Path) -> None:
