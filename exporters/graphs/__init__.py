@@ -18,6 +18,7 @@ from exporters.graphs.duet import DuetStep
 from exporters.graphs.duet_match import match_step
 from exporters.graphs.duet_window import DeepfakeStep, DuetWindowStep
 from exporters.graphs.effort_meter import EffortMeter
+from exporters.graphs.identity_action import MannerStep
 from exporters.graphs.labelled import LabelledStep
 from exporters.graphs.upsampler import UpsamplerStep
 from exporters.graphs.upsampler_points import UpsamplerPointsStep
@@ -40,6 +41,7 @@ GRAPHS: Mapping[str, Callable[[nn.Module], Graph]] = {  # by the kind of the che
     "duet_match": match_step,
     "duet_window": DuetWindowStep,
     "deepfake": DeepfakeStep,
+    "identity_action": MannerStep,
     "labelled": LabelledStep,
     "upsampler": UpsamplerStep,
     "upsampler_points": UpsamplerPointsStep,

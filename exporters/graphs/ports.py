@@ -25,10 +25,18 @@ def states(shapes: Shapes) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     return given, kept
 
 
-def frame_by_frame(name: str, skeleton: Skeleton, shapes: tuple[Shapes, Shapes], params: tuple[Param, ...]) -> Manifest:
-    """The manifest of a duet graph that steps frame by frame, all but where the model comes from.
+def frame_by_frame(
+    name: str,
+    skeleton: Skeleton,
+    shapes: tuple[Shapes, Shapes],
+    params: tuple[Param, ...],
+    kind: str = "duet",
+    dancer: tuple[str, ...] = ("global_positions",),
+) -> Manifest:
+    """The manifest of a graph that steps frame by frame, all but where the model comes from.
 
     shapes: of (inputs, states) without the batch axis; an input that is neither `dancer`, `dt` nor `noise` is a knob.
+    dancer: the layout of that input.
     """
     roles = {"dancer": "motion", "dt": "time", "noise": "noise"}
     given = [
@@ -36,9 +44,9 @@ def frame_by_frame(name: str, skeleton: Skeleton, shapes: tuple[Shapes, Shapes],
             port,
             roles.get(port, "condition"),
             ("batch", *shape),
-            layout=("global_positions",) if port == "dancer" else (),
+            layout=dancer if port == "dancer" else (),
         )
         for port, shape in shapes[0].items()
     ]
     remembered, kept = states(shapes[1])
-    return Manifest(name, "duet", skeleton, (*given, *remembered), (partner(skeleton), *kept), params)
+    return Manifest(name, kind, skeleton, (*given, *remembered), (partner(skeleton), *kept), params)
