@@ -128,8 +128,10 @@ class Infill:
         each = np.arange(coming)
         inputs["A"][each // slots, each % slots, self.layout.past + each] = 1.0
         gumbel = np.zeros((count, *self._shape), dtype=np.float32)
-        responses = self._run(inputs | {"gumbel": gumbel})["responses"]
-        return responses.reshape(-1, self.layout.width)[:coming, self.layout.past :].astype(np.float64)
+        made = self._run(inputs | {"gumbel": gumbel})
+        if "responses" not in made:
+            raise ValueError("the model's file does not say responses; export it anew, with python -m exporters.onnx")
+        return made["responses"].reshape(-1, self.layout.width)[:coming, self.layout.past :].astype(np.float64)
 
 
 def _points(limb: Limb) -> tuple[str, str]:

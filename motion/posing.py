@@ -16,8 +16,10 @@ from motion import pose_vectors, reach
 from motion.conditions import Conditions, Space
 from motion.ground_frames import GroundFrame
 from motion.reach import Reached
-from motion.reach_goals import Goals, HalfSpace, Pin
+from motion.reach_goals import Goals, HalfSpace, Pin, by_weight
 from motion.sampling import Drawn, Run, chance, draw
+
+FIRM = 3.0  # a plane of weight 1, as a limit's
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,11 @@ def conditions(space: Space, wish: Wish, frame: GroundFrame) -> Conditions:
         if pin.joint in pose_vectors.POINTS:
             place = frame.points(np.asarray(pin.position, dtype=np.float64)[None])[0]
             wanted.know([f"{pin.joint}/{axis}" for axis in "xyz"], place)
-    for number, wall in enumerate(wish.half_spaces):
+    for name, wall in by_weight(wish.half_spaces):
         if wall.joint in pose_vectors.POINTS:
             normal, limit = frame.plane(wall.normal, wall.limit)
             row = dict(zip((f"{wall.joint}/{axis}" for axis in "xyz"), map(float, normal), strict=True))
-            wanted.limit(row, float(limit), weight=3.0, name=f"plane {number + 1} of {wall.joint}")
+            wanted.limit(row, float(limit), FIRM * wall.weight, name)
     if wish.balance is not None:
         for axis in "xz":
             wanted.prior(f"centre_of_mass/{axis}", 0.0, wish.balance)

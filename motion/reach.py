@@ -23,7 +23,6 @@ from motion.skeleton import HUMANOID, Array
 STEPS = 12
 _DONE = 1e-10  # squared metres: 0.01 mm
 _BIAS = 1e-6  # of the damping, where nothing is missing
-_FIRM = 30.0  # a half-space beside a pin of weight 1: it gives way by a thousandth of what the pin misses
 MET = 2e-3  # metres that nobody sees
 _INSIDE = 1e-3  # metres within a half-space that a point is brought
 _ROOT_MOVES, _ROOT_TURNS = 0.3, 0.5  # beside a limb's joint: a hand is reached with the arm first
@@ -33,18 +32,20 @@ _JOINTS = len(HUMANOID)
 
 @dataclass(frozen=True, eq=False)
 class Reached:
-    """root (B, 3), rotations (B, 22, 4): the poses. errors (B, pins) and beyond (B, half-spaces): metres missed."""
+    """root (B, 3), rotations (B, 22, 4): the poses. errors (B, pins) and beyond (B, half-spaces): metres missed; cost
+    (B,): the same in squares, by weight.
+    """
 
     root: Array = field(repr=False)
     rotations: Array = field(repr=False)
     errors: Array
     beyond: Array
+    cost: Array
 
     def best(self) -> int:
         """The first candidate that misses nothing by more than MET; if there is none, the one that misses least."""
-        missed = np.square(self.errors).sum(axis=-1) + np.square(_FIRM * self.beyond).sum(axis=-1)
         met = (self.errors <= MET).all(axis=-1) & (self.beyond <= MET).all(axis=-1)
-        return int(np.argmax(met)) if met.any() else int(np.argmin(missed))
+        return int(np.argmax(met)) if met.any() else int(np.argmin(self.cost))
 
 
 def polish(
@@ -64,20 +65,20 @@ def polish(
     for step in range(steps + 1):
         positions, matrices = kinematics.forward(HUMANOID, state.root, state.rotations)
         missing, outside = body.missing(positions)
-        cost = np.square(missing).sum(axis=-1) + np.square(_FIRM * np.maximum(outside, 0.0)).sum(axis=-1)
+        cost = np.square(missing).sum(axis=-1) + np.square(goals.firmness * np.maximum(outside, 0.0)).sum(axis=-1)
         better = cost < least
         best = state if best is None else best.where(better, state)
         least = np.where(better, cost, least)
         if step == steps or (least < _DONE).all():
             break
         touching |= outside > 0.0
-        walls = np.where(touching, -_FIRM * (outside + _INSIDE), 0.0)
+        walls = np.where(touching, -goals.firmness * (outside + _INSIDE), 0.0)
         error = np.concatenate([missing, walls], axis=-1)
         jacobian = body.jacobian(positions, matrices, state, touching)
         jacobian[..., 3:] *= ~state.held(np.einsum("bmn,bm->bn", jacobian, error)[:, 3:])[:, None]
         moved = jacobian * body.mobility
         square = np.matmul(moved, jacobian.swapaxes(-1, -2))
-        unweighted = np.square(missing).sum(axis=-1) + np.square(walls / _FIRM).sum(axis=-1)
+        unweighted = np.square(missing).sum(axis=-1) + np.square(walls / goals.firmness).sum(axis=-1)
         damping = 0.5 * unweighted + _BIAS
         square[:, body.diagonal, body.diagonal] += damping[:, None]
         forces = np.linalg.solve(square, error[..., None])[..., 0]
@@ -85,7 +86,7 @@ def polish(
         touching &= forces[:, body.rows :] < 0.0  # a wall that would have to pull is let go
     assert best is not None
     positions = kinematics.global_positions(HUMANOID, best.root, best.rotations)
-    return Reached(best.root, best.rotations, goals.errors(positions), goals.beyond(positions))
+    return Reached(best.root, best.rotations, goals.errors(positions), goals.beyond(positions), least)
 
 
 class _State:
@@ -164,7 +165,7 @@ class _Body:
         if not self.walls:
             return pins
         walls = np.einsum("wk,bwkn->bwn", goals.normals, full[:, goals.wall_points])
-        return np.concatenate([pins, walls * (_FIRM * touching)[..., None]], axis=1)
+        return np.concatenate([pins, walls * (goals.firmness * touching)[..., None]], axis=1)
 
 
 def _body_axes(numbers: Array, limits: JointLimits) -> Array:

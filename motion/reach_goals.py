@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from motion import balance as weight
+from motion.half_spaces import compatible
 from motion.skeleton import HUMANOID, Array
 
+_FIRM = 30.0  # a half-space beside a pin of its weight: it gives way by a thousandth of what the pin misses
 PINS = ("LeftHand", "RightHand", "LeftFoot", "RightFoot", "Head", "Hips")
 
 
@@ -29,11 +31,15 @@ class Pin:
 
 @dataclass(frozen=True)
 class HalfSpace:
-    """A joint kept where normal · position <= limit, metres; the normal may have any length but none."""
+    """A joint kept where normal · position <= limit, metres; the normal may have any length but none. weight > 0: where
+    not all can be kept; name: for people.
+    """
 
     joint: str
     normal: tuple[float, float, float]
     limit: float
+    weight: float = 1.0
+    name: str = ""
 
 
 class Goals:
@@ -65,6 +71,7 @@ class Goals:
         lengths = np.linalg.norm(normals, axis=-1)
         self.normals: Array = normals / lengths[:, None]
         self.limits: Array = np.array([wall.limit for wall in half_spaces], dtype=np.float64) / lengths
+        self.firmness: Array = _FIRM * np.array([wall.weight for wall in half_spaces], dtype=np.float64)
         self._balance = bool(balance)
 
     @cached_property
@@ -100,6 +107,30 @@ class Goals:
         return np.maximum(self.outside(positions), 0.0)
 
 
+def by_weight(half_spaces: Sequence[HalfSpace]) -> list[tuple[str, HalfSpace]]:
+    """Half-spaces with their names, the heavier ones first: of those that contradict each other, they hold."""
+    named = [(wall.name or f"plane {number + 1} of {wall.joint}", wall) for number, wall in enumerate(half_spaces)]
+    return sorted(named, key=lambda each: -each[1].weight)
+
+
+def contradictions(pins: Sequence[Pin], half_spaces: Sequence[HalfSpace]) -> list[tuple[str, str]]:
+    """Half-spaces that no place can keep to beside heavier ones, or beside where their joint is pinned: their name, and
+    that of what they contradict. Bones do not count: what is only too far away is no contradiction.
+    """
+    if not half_spaces:
+        return []
+    named = by_weight(half_spaces)
+    joints = list(dict.fromkeys(wall.joint for wall in half_spaces))
+    places = {pin.joint: np.asarray(pin.position, dtype=np.float64).reshape(-1, 3)[0] for pin in pins}
+    a, b = np.zeros((len(named), len(joints), 3)), np.array([wall.limit for _, wall in named], dtype=np.float64)
+    for number, (_, wall) in enumerate(named):
+        a[number, joints.index(wall.joint)] = wall.normal
+    point = np.array([places.get(joint, np.zeros(3)) for joint in joints]).ravel()
+    room = np.repeat([0.0 if joint in places else 1.0 for joint in joints], 3)
+    pairs = compatible(point, a.reshape(len(named), -1), b, room)[1]
+    return [(named[i][0], f"pin of {named[i][1].joint}" if j is None else named[j][0]) for i, j in pairs]
+
+
 def _check(pins: Sequence[Pin], half_spaces: Sequence[HalfSpace], balance: float) -> None:
     faults = []
     for joint in [*(pin.joint for pin in pins), *(wall.joint for wall in half_spaces)]:
@@ -111,8 +142,10 @@ def _check(pins: Sequence[Pin], half_spaces: Sequence[HalfSpace], balance: float
         position = np.asarray(pin.position, dtype=np.float64)
         if position.shape[-1:] != (3,) or not np.isfinite(position).all():
             faults.append(f"{pin.joint} cannot be pinned to {position}: a place is three finite numbers")
-        if not 0.0 < pin.weight < np.inf:
-            faults.append(f"{pin.joint} has weight {pin.weight}; it must be above 0")
+    weights = [(pin.joint, pin.weight) for pin in pins] + [(wall.joint, wall.weight) for wall in half_spaces]
+    for joint, heavy in weights:
+        if not 0.0 < heavy < np.inf:
+            faults.append(f"{joint} has weight {heavy}; it must be above 0")
     for wall in half_spaces:
         normal = np.asarray(wall.normal, dtype=np.float64)
         if normal.shape != (3,) or not np.isfinite([*normal, wall.limit]).all():

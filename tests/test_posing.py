@@ -90,3 +90,11 @@ def test_more_planes_than_a_graph_has_rows_are_refused_with_what_takes_them(draw
     walls = tuple(HalfSpace("Head", (0.0, 1.0, 0.0), 2.0 + wall) for wall in range(3))
     with pytest.raises(ConditionError, match="2 rows for linear conditions, taken by: plane 1 of Head"):
         posing.conditions(space, Wish(half_spaces=walls), frame)
+
+
+def test_planes_are_asked_for_by_weight_the_heaviest_first(drawer):
+    frame = pose_vectors.frame_of(*(values[0] for values in some_poses(1)))
+    walls = tuple(HalfSpace("Head", (0.0, 1.0, 0.0), 2.0, weight) for weight in (1.0, 2.0, 0.5))
+    question = posing.conditions(drawer.space, Wish(half_spaces=walls), frame).question()
+    assert question.names == ("plane 2 of Head", "plane 1 of Head", "plane 3 of Head")
+    np.testing.assert_allclose(question.weights, [[6.0, 3.0, 1.5]])

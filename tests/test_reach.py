@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from motion import balance, kinematics, reach
 from motion import rotations as rot
 from motion.joint_limits import humanoid_limits
-from motion.reach_goals import PINS, Goals, HalfSpace, Pin
+from motion.reach_goals import PINS, Goals, HalfSpace, Pin, contradictions
 from motion.skeleton import HUMANOID
 
 LIMITS = humanoid_limits()
@@ -70,7 +70,7 @@ def test_the_jacobian_is_the_derivative(seed):
     def said(change: np.ndarray) -> np.ndarray:
         moved = state.stepped(change[None])
         missing, outside = body.missing(kinematics.global_positions(HUMANOID, moved.root, moved.rotations))
-        return np.concatenate([missing, -reach._FIRM * outside], axis=-1)[0]
+        return np.concatenate([missing, -goals.firmness * outside], axis=-1)[0]
 
     positions, matrices = kinematics.forward(HUMANOID, root, rotations)
     made = body.jacobian(positions, matrices, state, np.ones((1, 1), dtype=bool))[0]
@@ -153,6 +153,25 @@ def test_a_batch_is_its_poses_one_by_one():
     np.testing.assert_allclose(together.rotations, np.stack(alone), atol=1e-9)
 
 
+@pytest.mark.parametrize(("low", "high"), [(1.0, 5.0), (5.0, 1.0)])
+def test_of_planes_that_contradict_each_other_the_heavier_one_gives_way_less(low, high):
+    root, rotations = some_poses(11, 2)
+    goals = Goals([], [HalfSpace("Head", (0, 1, 0), 1.0, low), HalfSpace("Head", (0, -1, 0), -1.3, high)])
+    below, above = reach.polish(root, rotations, goals).beyond.T
+    np.testing.assert_allclose(below + above, 0.3, atol=1e-6)
+    assert ((below < 0.1 * above) if low > high else (above < 0.1 * below)).all()
+
+
+def test_planes_that_no_place_keeps_to_are_named_with_what_they_contradict():
+    high = HalfSpace("Head", (0, -1, 0), -1.6, name="high")
+    low, lower = HalfSpace("Head", (0, 2, 0), 3.0, 2.0), HalfSpace("Head", (0, 1, 0), 1.4)
+    hand = HalfSpace("LeftHand", (1, 0, 0), 0.0, name="left")
+    pin = Pin("LeftHand", (0.2, 1.0, 0.0))
+    assert contradictions([], [high, low, hand]) == [("high", "plane 2 of Head")]
+    assert contradictions([pin], [lower, hand]) == [("left", "pin of LeftHand")]
+    assert contradictions([pin], [low, lower]) == contradictions([pin], []) == []
+
+
 @pytest.mark.parametrize(
     ("pins", "walls", "balance", "message"),
     [
@@ -163,6 +182,7 @@ def test_a_batch_is_its_poses_one_by_one():
         ([Pin("Head", (0, 0, 0))] * 2, [], 0.0, "Head is pinned twice"),
         ([], [HalfSpace("Head", (0.0, 0.0, 0.0), 1.0)], 0.0, "no length"),
         ([], [HalfSpace("Head", (0.0, 1.0, 0.0), np.inf)], 0.0, "must be finite"),
+        ([], [HalfSpace("Head", (0.0, 1.0, 0.0), 1.0, 0.0)], 0.0, "Head has weight 0.0; it must be above 0"),
         ([], [], -1.0, "balance -1.0"),
     ],
 )

@@ -56,6 +56,29 @@ def test_where_nothing_is_wished_the_dance_is_not_touched() -> None:
     assert all(going.step(pose, 1.0 / FPS, {"sampling": 1.0}) is pose for pose in given_in)
 
 
+def test_wishes_that_contradict_each_other_are_named_without_a_model() -> None:
+    sample = Sample(PoseExpert(None, 0))
+    for wish, numbers in {"pin/LeftHand": (0.3, 1.0, 0.5), "limit/LeftHand": (1.0, 0.0, 0.0, 0.0)}.items():
+        assert sample.wishes.obey(f"sample/{wish}", numbers)
+    danced(sample, 0, 20)
+    assert sample.answer.infeasible == ("limit/LeftHand against pin of LeftHand",)
+    assert sample.wishes.obey("sample/free/LeftHand", ())
+    assert sample.wishes.obey("sample/limit/LeftHand", (1.0, 0.0, 0.0, 0.0))
+    danced(sample, 20, 40)
+    assert sample.answer.infeasible == ()
+
+
+def test_the_weight_of_a_limit_is_how_little_it_gives_way_to_a_pin() -> None:
+    def beyond(weight: float) -> float:
+        sample = Sample(PoseExpert(None, 0))
+        sample.wishes.obey("sample/pin/Head", (0.4, 1.5, 0.0))
+        sample.wishes.obey("sample/limit/Head", (1.0, 0.0, 0.0, 0.0, weight))
+        return float(joints(danced(sample, 0, 60)[-1])[HUMANOID.index("Head"), 0])
+
+    assert beyond(0.01) > 0.2
+    assert beyond(1.0) < 0.05
+
+
 @pytest.mark.parametrize("degrees", [180.0, -135.0, 360.0])
 def test_a_partner_may_look_anywhere(degrees: float) -> None:
     assert Wishes(moves=True).obey("sample/facing", (degrees,))

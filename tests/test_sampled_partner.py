@@ -12,6 +12,7 @@ from exporters.onnx import write
 from motion import kinematics, motion_vectors
 from motion.load import load_humanoid
 from motion.motion_layout import Layout
+from motion.reach_goals import PINS
 from motion.skeleton import HUMANOID
 from server.desk import Desk
 from server.lines import DancerLine, PartnerLine
@@ -88,6 +89,15 @@ def test_who_is_to_stay_in_a_circle_does(file: Path) -> None:
     told = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes({"circle": (x, z, 0.2)}, moves=True)))
     far, near = (np.linalg.norm(places[:, 0][:, [0, 2]] - [x, z], axis=-1).max() for places in (free, told))
     assert near < 0.7 * far
+
+
+def test_as_many_wishes_as_there_is_room_for_can_be_planned_for(file: Path) -> None:
+    told = {f"limit/{point}": (0.0, 1.0, 0.0, 5.0, 2.0) for point in PINS}
+    told |= {"circle": (0.0, 0.0, 9.0), "keep_away": (20.0, 0.0, 1.0), "apart": (0.1,)}
+    wishes = Wishes(moves=True)
+    for wish, numbers in {**told, "goto": (1.0, 0.0), "facing": (90.0,)}.items():
+        assert wishes.obey(f"sample/{wish}", numbers), wish
+    assert np.isfinite(danced(SampledPartner(Planner(OnnxModel(file), 1), wishes), 30)).all()
 
 
 def test_a_worker_that_never_answers_leaves_the_partner_standing(file: Path) -> None:

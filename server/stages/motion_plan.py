@@ -19,6 +19,8 @@ from motion.conditions import Conditions, Space
 from motion.ground_frames import GroundFrame
 from motion.motion_layout import BESIDE, FACING, FUTURE, RATE, Layout
 from motion.motion_vectors import Track
+from motion.posing import FIRM
+from motion.reach_goals import HalfSpace, by_weight
 from motion.skeleton import Array
 from server.onnx_model import ModelError, OnnxModel, Values
 from server.stages.sample_wishes import Circle
@@ -26,7 +28,6 @@ from server.stages.sample_wishes import Circle
 DENSE = 4  # frames of a plan for one at RATE
 PACE, TURN = 0.8, math.radians(70.0)  # metres, and an angle, that a second's mean may be asked to go
 SURE = 0.05  # metres: the deviation of what the controls are asked to be
-FIRM = 3.0  # a limit's weight
 FASTEST = 5.0  # m/s: nobody dances so, and a past like that would be all the model sees
 KEPT, STEPS = 8, 6  # candidates that are looked at; steps of putting a pose on the bones
 _FEET = ("LeftFoot", "RightFoot")
@@ -36,7 +37,7 @@ _STANDING = 0.12  # metres over the lowest foot
 @dataclass(frozen=True, eq=False)
 class Asked:
     """frame: of the grid at RATE that is now; partner, dancer: ten frames up to it. variety: how much of the model's
-    spread. goto (x, z), facing: radians, or None; circles: to stay in or out of; limits: point, normal, distance.
+    spread. goto (x, z), facing: radians, or None; circles: to stay in or out of; limits: planes of points.
     fresh: the same chances as the first time.
     """
 
@@ -47,7 +48,7 @@ class Asked:
     goto: tuple[float, float] | None = None
     facing: float | None = None
     circles: tuple[Circle, ...] = ()
-    limits: tuple[tuple[str, tuple[float, float, float], float], ...] = ()
+    limits: tuple[HalfSpace, ...] = ()
     fresh: bool = False
 
 
@@ -140,19 +141,19 @@ class Planner:
                 wanted.prior({f"controls.facing.{axis}": 1.0}, FACING * share, SURE, name=f"facing {axis}")
 
     def _limit(self, wanted: Conditions, asked: Asked, frame: GroundFrame) -> None:
-        """Circles hold at the end of the half second, and half-way; so do planes of points that the vector has."""
-        rows: list[tuple[str, str, Array, float]] = []
-        hips = asked.partner.positions[-1, 0]
-        for number, circle in enumerate(asked.circles):
-            normal, limit = circle.tangent(hips)
-            rows.append((f"circle {number + 1}", "Hips", normal, limit))
-        for point, normal_of, limit in asked.limits:
-            if point == "Hips" or point in BESIDE:
-                rows.append((point, point, np.array(normal_of), limit))
-        for name, joint, normal, limit in rows[: (self._space.slots or len(rows)) // 2]:
-            for step in (len(FUTURE) - 1, len(FUTURE) // 2 - 1):
-                a, bound = self.layout.half_space(step, joint, normal, limit, frame)
-                wanted.limit(a, bound, FIRM, f"{name} in {1000 * FUTURE[step] / RATE:.0f} ms")
+        """Circles hold at the end of the half second, and half-way where there is room for that; so do planes of points
+        that the vector has.
+        """
+        walls = [wall for wall in asked.limits if wall.joint == "Hips" or wall.joint in BESIDE]
+        for circle in asked.circles:
+            normal, limit = circle.tangent(asked.partner.positions[-1, 0])
+            walls.append(HalfSpace("Hips", (normal[0], normal[1], normal[2]), limit, name=circle.name))
+        steps = (len(FUTURE) - 1, len(FUTURE) // 2 - 1)
+        rows = [(step, name, wall) for step in steps for name, wall in by_weight(walls)]
+        steered = 2 * (asked.goto is not None) + 2 * (asked.facing is not None)
+        for step, name, wall in rows[: (self._space.slots or len(rows) + steered) - steered]:
+            a, bound = self.layout.half_space(step, wall.joint, wall.normal, wall.limit, frame)
+            wanted.limit(a, bound, FIRM * wall.weight, f"{name} in {1000 * FUTURE[step] / RATE:.0f} ms")
 
     def _slide(self, samples: Array, now: Array) -> Array:
         """How much feet slide that stand, metres a second, (N,) of samples (N, width): low ones, over the floor."""

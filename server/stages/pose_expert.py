@@ -14,8 +14,8 @@ from motion import kinematics, pose_vectors, posing, sampling
 from motion import rotations as rot
 from motion.conditions import Space
 from motion.limbs import ARMS, LEGS
-from motion.reach import polish
-from motion.reach_goals import Goals, HalfSpace, Pin
+from motion.reach import MET, polish
+from motion.reach_goals import Goals, HalfSpace, Pin, contradictions
 from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel, Values
 
@@ -77,8 +77,11 @@ class PoseExpert:
         reached = polish(roots, rotations, _on_its_feet(job), POLISH_STEPS)
         joints = kinematics.global_positions(HUMANOID, reached.root, reached.rotations)
         moved = np.linalg.norm(joints - job.shown, axis=-1).mean(axis=-1)
-        missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(10.0 * reached.beyond).sum(axis=-1))
+        firm = np.array([10.0 * wall.weight for wall in job.walls])
+        missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(firm * reached.beyond).sum(axis=-1))
         best = int(np.argmin(missed + CALM * moved))
+        if not infeasible and max(reached.beyond[best].max(initial=0.0), reached.errors[best].max(initial=0.0)) > MET:
+            infeasible = tuple(f"{one} against {other}" for one, other in contradictions(job.pins, job.walls))
         turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
         errors = dict(zip((pin.joint for pin in job.pins), reached.errors[best].tolist(), strict=False))
         return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)

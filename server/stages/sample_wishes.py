@@ -95,13 +95,14 @@ def _misfit(kind: str, numbers: tuple[float, ...]) -> str | None:
 
 
 class Circle(NamedTuple):
-    """On the floor, metres. sign: 1 to stay in, -1 to stay out; points: of the body that do."""
+    """On the floor, metres. sign: 1 to stay in, -1 to stay out; points: of the body that do; name: the wish's."""
 
     x: float
     z: float
     radius: float
     sign: float
     points: tuple[str, ...]
+    name: str = ""
 
     @property
     def joints(self) -> list[int]:
@@ -183,12 +184,14 @@ class Wishes:
 
     def half_spaces(self, positions: Array, dancer: Array | None) -> list[HalfSpace]:
         """Limits as planes: a circle's at the side where the body is. positions: global (22, 3), of the body."""
-        found = [HalfSpace(*limit) for limit in self.limits]
+        found = [*self.limits]
         if "floor" in self.told:
-            found += [HalfSpace(end, (0.0, -1.0, 0.0), -self.told["floor"][0]) for end in _ENDS]
+            height = self.told["floor"][0]
+            found += [HalfSpace(end, (0.0, -1.0, 0.0), -height, name=f"floor for {end}") for end in _ENDS]
         for circle in self.circles(dancer):
             normal, limit = circle.tangent(positions[0])
-            found += [HalfSpace(point, tuple(normal.tolist()), limit) for point in circle.points]
+            way = tuple(normal.tolist())
+            found += [HalfSpace(point, way, limit, name=f"{circle.name} for {point}") for point in circle.points]
         return found
 
     @property
@@ -204,10 +207,14 @@ class Wishes:
         return None if told is None else math.radians(told[0])
 
     @property
-    def limits(self) -> list[tuple[str, tuple[float, float, float], float]]:
-        """Points and the half-spaces, normal and distance, that they are to stay in."""
-        told = ((wish.partition("/"), numbers) for wish, numbers in self.told.items())
-        return [(point, (n[0], n[1], n[2]), n[3]) for (kind, _, point), n in told if kind == "limit"]
+    def limits(self) -> list[HalfSpace]:
+        """The half-spaces that points are told to stay in."""
+        told = ((wish, wish.partition("/"), numbers) for wish, numbers in self.told.items())
+        return [
+            HalfSpace(point, (n[0], n[1], n[2]), n[3], n[4] if len(n) > 4 else 1.0, wish)
+            for wish, (kind, _, point), n in told
+            if kind == "limit"
+        ]
 
     @property
     def about_dancer(self) -> bool:
@@ -234,9 +241,9 @@ class Wishes:
         for wish, numbers in self.told.items():
             if wish in ("circle", "keep_away"):
                 x, z, radius = numbers
-                found.append(Circle(x, z, radius, 1.0 if wish == "circle" else -1.0, _ROUND))
+                found.append(Circle(x, z, radius, 1.0 if wish == "circle" else -1.0, _ROUND, wish))
             elif wish == "apart" and dancer is not None:
-                found.append(Circle(float(dancer[0, 0]), float(dancer[0, 2]), numbers[0], -1.0, ("Hips",)))
+                found.append(Circle(float(dancer[0, 0]), float(dancer[0, 2]), numbers[0], -1.0, ("Hips",), wish))
         return found
 
     def pushed(self, positions: Array, dancer: Array | None, start: Array) -> Array:
