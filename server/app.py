@@ -26,6 +26,7 @@ from server.cues import CueList
 from server.desk import SWITCH, Desk
 from server.errands import Command
 from server.inputs import open_inputs
+from server.ladder_command import ladder_command
 from server.outputs import ActorOutput, Publisher, ReadingOutput, close_outputs, open_outputs, open_reading_outputs
 from server.page_secrets import PageSecrets
 from server.params import Changes, ControlChange
@@ -41,6 +42,7 @@ from server.receivers import Receiver
 from server.recording import Recording
 from server.report import Report
 from server.show import build_pipeline
+from server.stages.ladder import AUTO, RUNGS
 from server.stages.worker import idle
 from server.steering import Steering
 from server.switch import Switch
@@ -102,6 +104,7 @@ class Show:
                 witnesses=self.tapes.witnesses,
                 answers=self.tapes.answers,
                 reading_outputs=self._reading_outputs,
+                judges=replay is None,
             )
             listeners = self.tapes.listeners(self.tick, twin is not None)
             self._receivers = open_inputs(preset, listeners, listens=replay is None)
@@ -143,6 +146,12 @@ class Show:
         desk.commands[SWITCH] = switch.command()
         desk.commands |= self.tapes.commands(self.tick)
         desk.commands |= player_commands(self.preset, self._receivers)
+        desk.commands["show/ladder"] = Command(
+            partial(ladder_command, self._changes, lambda: self.tick.pipeline),
+            "who dances: a partner if one is meant, and full, light, follow, still, or auto",
+            "s",
+            lambda: (*RUNGS, AUTO),
+        )
         desk.commands["show/calibrate"] = Command(
             partial(self.tapes.calibrations.ask, self._changes),
             "measures dancers anew: which ones, how, in how many seconds",

@@ -18,6 +18,7 @@ from server.stages.calibrate import Calibrate
 from server.stages.effort import EffortMeter
 from server.stages.follow import Follow
 from server.stages.forecast import Forecast
+from server.stages.ladder import Ladder
 from server.stages.sample import Sample
 from server.stages.upsample import Upsample
 from server.timeline import FrameTimer
@@ -78,7 +79,7 @@ class DancerLine:
             self._last = replace(upsample.at(frame), actor=self.name)
         except Exception as error:  # one dancer's fault is not everybody's
             self._note(error)
-            self._last = None if self._last is None else _at_the_time_of(self._last, frame)
+            self._last = None if self._last is None else self._last.at_the_time_of(frame)
         return self._last
 
     @property
@@ -123,10 +124,11 @@ class PartnerLine:
         self.model, self.device = model, device
         self.meter, self.follow = meter, follow
         self.state: PartnerState = "waiting"
-        self.faults = 0
         self.last_fault = ""
+        self._faults = 0  # of stages
         self.stages = stages
         self.sample = next((stage for stage in stages if isinstance(stage, Sample)), None)
+        self.ladder = next((stage for stage in stages if isinstance(stage, Ladder)), None)
         given = [param for stage in stages for param in stage.params]
         self.params = tuple(
             replace(p, name=f"{name}/{p.name}", half_life=(half_life or {}).get(p.name, p.half_life))
@@ -142,18 +144,25 @@ class PartnerLine:
             pose = frame
             for stage in self.stages:
                 pose = stage.step(pose, dt, params)
-        except Exception as error:  # a model may raise anything; the audience sees the last good pose
-            self.faults += 1
+        except Exception as error:  # a stage may raise anything; the audience sees the last good pose
+            self._faults += 1
             self.last_fault = f"{type(error).__name__}: {error}"
             self.reset()
             return self.hold(frame)
         self.state, self.last_fault = "dancing", ""
+        if self.ladder is not None and self.ladder.last_fault:
+            self.state, self.last_fault = "holding" if self.ladder.holds else "dancing", self.ladder.last_fault
         self._last = replace(pose, actor=self.name)
         return self._last
 
     def reset(self) -> None:
         for stage in self.stages:
             stage.reset()
+
+    @property
+    def faults(self) -> int:
+        """Of the stages, and of the models on the ladder."""
+        return self._faults + (0 if self.ladder is None else self.ladder.faults)
 
     @property
     def seen(self) -> bool:
@@ -180,8 +189,4 @@ class PartnerLine:
         if self._last is None:
             return None
         self.state = "holding"
-        return _at_the_time_of(self._last, frame)
-
-
-def _at_the_time_of(pose: PoseFrame, frame: PoseFrame) -> PoseFrame:
-    return replace(pose, sender_time=frame.sender_time, receive_time=frame.receive_time, number=frame.number)
+        return self._last.at_the_time_of(frame)

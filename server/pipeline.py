@@ -144,6 +144,8 @@ class Pipeline:
         place = change.name.partition("/")[0]
         if place == "calibrate":
             return isinstance(value, str) and self._calibrate(change.name, value, change.seconds)
+        if place == "ladder":
+            return isinstance(value, str) and self._climb(change.name, value)
         if PLACE in change.name:
             if isinstance(value, str):
                 return False
@@ -177,6 +179,12 @@ class Pipeline:
             if line.sample is not None and partner in ("", "*/", f"{line.name}/")
         ]
         return any(taken)
+
+    def _climb(self, name: str, word: str) -> bool:
+        """Tells a partner's ladder, or with * everybody's; whether any took it."""
+        partner = name.partition("/")[2]
+        lines = [line for line in self.partners.values() if partner in ("*", line.name)]
+        return any([line.ladder.tell(word) for line in lines if line.ladder is not None])
 
     def _calibrate(self, name: str, kind: str, seconds: float) -> bool:
         place, _, dancer = name.partition("/")

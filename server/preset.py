@@ -230,6 +230,7 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         ("dancers", "effort", ".onnx"),
         ("partners", "effort", ".onnx"),
         ("partners", "model", ".onnx"),
+        ("partners", "light", ".onnx"),
         ("partners", "sample.model", ".onnx"),
         ("outputs", "vrm_file", ".vrm"),
     ):

@@ -12,6 +12,7 @@ from server.preset import Preset
 from server.receivers import Receiver
 from server.stages.calibrate import Calibrate
 from server.stages.effort import EffortMeter
+from server.stages.ladder import Ladder
 from server.stages.sample import Sample
 from server.steering import Steering
 from server.tapes import Tapes
@@ -67,6 +68,7 @@ class Report:
                 "ahead_ms": round(1000.0 * line.ahead),
                 "sample": _sampled(line.sample),
                 "counts": line.counts,
+                "ladder": _ladder(line.ladder),
                 "faults": line.faults,
                 "fault": line.last_fault,
                 "effort": _effort(line.meter),
@@ -214,6 +216,11 @@ def _effort(meter: EffortMeter | None) -> dict[str, dict[str, float]] | None:
         name: {label: round(share, 4) for label, share in shares.items()}
         for name, shares in (meter.reading or {}).items()
     }
+
+
+def _ladder(ladder: Ladder | None) -> dict[str, Any] | None:
+    """Which rung a partner is on, and why."""
+    return None if ladder is None else {"rung": ladder.rung, "forced": ladder.forced, "why": ladder.why}
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -24,6 +24,7 @@ from server.stages.energy import Energy
 from server.stages.facing import Facing
 from server.stages.follow import Follow
 from server.stages.forecast import Forecast
+from server.stages.ladder import Ladder
 from server.stages.motion_plan import Planner
 from server.stages.partner import Partner
 from server.stages.pose_expert import PoseExpert
@@ -48,11 +49,11 @@ def model_stage(model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = 
     return WindowPartner(model, seed, worker) if model.manifest.window > 1 else Partner(model, seed)
 
 
-def partner_stages(model: Stage) -> list[Stage]:
-    """A model's stage and the knobs that every partner has; a model that has one of them itself keeps its own."""
+def partner_stages(model: Stage, light: Stage | None = None) -> list[Stage]:
+    """A model's stage, on a ladder, and the knobs that every partner has; a model that has one itself keeps its own."""
     own = {param.name for param in model.params}
     after = [stage for stage in (make() for make in PARTNER_STAGES) if own.isdisjoint(p.name for p in stage.params)]
-    return [model if "anticipation" in own else Anticipation(model), *after]
+    return [Ladder(model if "anticipation" in own else Anticipation(model), light), *after]
 
 
 def sample_stage(
@@ -120,6 +121,13 @@ def build_pipeline(
         except ModelError as error:
             faults.append(f"{path}: partners.{name}.model: {error}")
             continue
+        light: Stage | None = None
+        if settings.light is not None:
+            try:
+                light = model_stage(OnnxModel(settings.light, settings.device), (seed, place, 2), worker)
+            except ModelError as error:
+                faults.append(f"{path}: partners.{name}.light: {error}")
+                continue
         before: list[Stage] = []
         after: list[Stage] = []
         if settings.sample is not None or moves:
@@ -137,7 +145,12 @@ def build_pipeline(
         line = PartnerLine(
             name,
             settings.dancer,
-            [*before, *partner_stages(partner), *after, Safety(limits.max_speed, limits.max_turn, limits.bounds)],
+            [
+                *before,
+                *partner_stages(partner, light),
+                *after,
+                Safety(limits.max_speed, limits.max_turn, limits.bounds),
+            ],
             settings.model.stem,
             settings.device,
             settings.half_life,

@@ -5,6 +5,7 @@ to wake it and as much again because it woke on another core. Frames of several 
 the machine the socket's buffer holds what came meanwhile, and it is danced in order, a fraction of a millisecond each.
 fps: the tick thread makes one step a deadline, on each dancer's pose at that moment.
 Whatever changes what is danced happens within a turn, and every turn is told to the `witnesses`: a recording has them.
+A partner whose model is too slow is told so (`judges`), and a lighter dance takes its place (`stages.ladder`).
 A dancer whose frames stop is carried on and then held still by the tick thread (`timeline`); their partner comes to
 rest by itself.
 """
@@ -19,11 +20,13 @@ from queue import SimpleQueue
 from typing import Any
 
 from server.clock import Clock, Pacer
+from server.lateness import Lateness
 from server.outputs import ActorOutput, Publisher, ReadingOutput
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.rehearsal import Rehearsal
+from server.stages.ladder import LATE
 from server.stats import Rate, Stats
 from server.timeline import BRIDGE_SECONDS, Timeline
 from server.turn import Turn, Witness
@@ -60,6 +63,7 @@ class Tick:
         witnesses: Sequence[Witness] = (),
         answers: Answers | None = None,
         reading_outputs: Sequence[ReadingOutput] = (),
+        judges: bool = False,
     ) -> None:
         self.pipeline = pipeline
         self.stats = Stats()
@@ -80,6 +84,7 @@ class Tick:
         self._successors: SimpleQueue[Successor] = SimpleQueue()
         self._fps, self._follows, self._delay = fps, follow, delay
         self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
+        self._lateness: dict[str, Lateness] | None = {} if judges else None  # by partner
         self._turn = threading.Lock()
         self._turn_ended = threading.Event()
         self._latest: dict[str, PoseFrame] = {}
@@ -132,9 +137,11 @@ class Tick:
             while True:
                 started = self.clock.now()
                 pose = next(poses, None)
-                thinking += self.clock.now() - started
+                spent = self.clock.now() - started
+                thinking += spent
                 if pose is None:
                     break
+                self._judge(pose.actor, spent)
                 for output in self._outputs.get(pose.actor, ()):
                     self._guarded(output, output.send, pose)
                 self._latest[pose.actor] = pose
@@ -145,6 +152,13 @@ class Tick:
         self.stats.pipeline.add(thinking)
         self.stats.rate_out.tick(self.clock.now())
         self.stats.counts["ticks"] += 1
+
+    def _judge(self, actor: str, spent: float) -> None:
+        """A partner whose model is too slow leaves it to the ladder, from the next turn on: a recording has that."""
+        if self._lateness is None or self._changes is None or actor not in self.pipeline.partners:
+            return
+        if self._lateness.setdefault(actor, Lateness(1.0 / self._fps)).spent(spent):
+            self._changes.put(ControlChange(f"ladder/{actor}", LATE))
 
     def _follow(self) -> None:
         """Frames are danced as they arrive; what is left to do is to watch for silence."""

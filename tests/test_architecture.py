@@ -119,10 +119,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
-        {"server.clock", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
-        | {"server.rehearsal", "server.stats", "server.timeline", "server.turn", "server.worker"},
+        {"server.clock", "server.lateness", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
+        | {"server.rehearsal", "server.stages.ladder", "server.stats", "server.timeline", "server.turn", "server.worker"},
         set(),
     ),
+    "server/lateness.py": (set(), set()),
+    "server/ladder_command.py": ({"server.errands", "server.params", "server.pipeline", "server.stages"}, set()),
     "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
     "server/recording.py": ({"motion", "server.records"}, {"pydantic"}),
     "server/about.py": ({"server.calibrations", "server.preset", "server.recording"}, set()),

@@ -7,7 +7,7 @@ door, so a PoseFrame always follows the project's own conventions (right-handed,
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -35,6 +35,10 @@ class PoseFrame:
     receive_time: float
     number: int
     actor: str = ""
+
+    def at_the_time_of(self, other: PoseFrame) -> PoseFrame:
+        """The same pose with another frame's times and number."""
+        return replace(self, sender_time=other.sender_time, receive_time=other.receive_time, number=other.number)
 
 
 def same_pose(a: PoseFrame, b: PoseFrame) -> bool:

@@ -205,6 +205,7 @@ def health_html(stats: Mapping[str, Any]) -> str:
         behind = f" · {int(partner['latency_ms'])} ms behind" if partner.get("latency_ms") else ""
         behind += f", {int(partner['ahead_ms'])} predicted" if partner.get("ahead_ms") else ""
         rows.append(_row(name, f"{partner['model']} on {partner['device']}{behind}", str(partner["state"])))
+        rows += _rung(partner.get("ladder"))
         rows += _fault(partner)
     p50, p99 = _milliseconds(stats["latency_p50_ms"]), _milliseconds(stats["latency_p99_ms"])
     rows.append(_row("latency", f"p50 {p50} · p99 {p99}"))
@@ -215,6 +216,13 @@ def health_html(stats: Mapping[str, Any]) -> str:
         f"<table style='width:100%;border-spacing:0 0.2em;font-variant-numeric:tabular-nums'>{''.join(rows)}</table>"
     )
     return _headline(mark, colour, worst, str(stats["show"])) + _box(table)
+
+
+def _rung(ladder: Mapping[str, Any] | None) -> list[str]:
+    """What dances in the model's place, and why; nothing while the model dances."""
+    if not ladder or ladder["rung"] == "full":
+        return []
+    return [_row("", f"{ladder['rung']}, {ladder['why']}")]
 
 
 def _param(entry: Mapping[str, Any]) -> Param:

@@ -104,7 +104,7 @@ class Anticipation:
             danced.popleft()
         time, before = danced[0]
         if len(danced) == 1 or moment <= time:
-            return replace(before, sender_time=pose.sender_time, receive_time=pose.receive_time, number=pose.number)
+            return before.at_the_time_of(pose)
         later, after = danced[1]
         share = (moment - time) / (later - time)
         return replace(

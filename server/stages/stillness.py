@@ -37,14 +37,14 @@ class Stillness:
             self._blend.forget()
             return frame
         if self._rest is None:
-            self._rest = _standing(frame)
+            self._rest = standing(frame)
         root, rotations = self._rest
         if share == 1.0:
             return replace(frame, root_position=root, rotations=rotations)
         return self._blend.between(frame, root, rotations, float(eased(share)))
 
 
-def _standing(frame: PoseFrame) -> tuple[Array, Array]:
+def standing(frame: PoseFrame) -> tuple[Array, Array]:
     """Standing where the frame's hips are, facing where they face: root (3,) and local rotations (J, 4)."""
     ahead = rot.rotate(frame.rotations[0], np.array([0.0, 0.0, 1.0]))
     rotations = np.tile(rot.IDENTITY, (len(HUMANOID), 1))
