@@ -87,6 +87,7 @@ class IdentityAction(nn.Module):
     # ---- stage 1
 
     def _frames_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        batch = {name: self._some(each)[0] if name in ("x", "pair") else each for name, each in batch.items()}
         c, x, who = self.config, batch["x"], batch["identity"]
         u_mu, u_sd = self.identity(self.frames.encode(batch["pair"]))
         s = self.mixture(u_mu + u_sd * torch.randn_like(u_sd))
@@ -146,8 +147,9 @@ class IdentityAction(nn.Module):
         before = torch.cat([path.z[:, :1], path.z[:, :-2]], dim=1)
         on_mu, on_sd = self.prior(path.z[:, :-1], before, every)
         prior = torch.cat([begin_mu[:, None], on_mu], dim=1), torch.cat([begin_sd[:, None], on_sd], dim=1)
+        z, shown = self._some(path.z, x)
         parts = {
-            "error": self.frames.nats(self.frames.decode(path.z, s), x).mean(),
+            "error": self.frames.nats(self.frames.decode(z, s), shown).mean(),
             "path_nats": divergence(path.mu, path.sd, *prior).mean(),
             "dynamics_nats": divergence(d_mu, d_sd, 0.0, c.dynamics_spread).mean() / e.shape[1],
             "rollout": self._rollout(e, d),
@@ -161,6 +163,14 @@ class IdentityAction(nn.Module):
             parts["action"] = known_cross_entropy(self.action(d), batch["action"])
             total = total + c.action_loss * parts["action"]
         return total, parts
+
+    def _some(self, *given: Tensor) -> list[Tensor]:
+        """The same run of `decoded` frames of each (B, T, ...); all frames where nothing is learned."""
+        count, length = self.config.decoded, given[0].shape[1]
+        if not self.training or not 0 < count < length:
+            return list(given)
+        first = int(torch.randint(length - count + 1, (1,)))
+        return [each[:, first : first + count] for each in given]
 
     def _rollout(self, e: Tensor, d: Tensor) -> Tensor:
         """How far from what was read (B, T, Z) the prior is that was left alone, in squares of deviations."""

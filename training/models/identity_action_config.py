@@ -15,8 +15,10 @@ ANNEALED = ("temperature", "identity_kl", "frame_kl", "dynamics_kl", "path_kl")
 class Config:
     """identities, actions, stage: filled in by training. images: pictures instead of motion.
 
-    window: frames. experts: of the decoder, at least as many as identities; latent, dynamics: numbers of z_t and d;
-    hidden: width of what is read of motion and of its decoder, rnn, rnn_layers: of the posterior's LSTM;
+    window: frames. decoded: so many of them, one after the other, are all that stage 1 sees and that stage 2 draws at
+    each step, 0 for all: pictures are dear.
+    experts: of the decoder, at least as many as identities; latent, dynamics: numbers of z_t and d; hidden: width of
+    what is read of motion and of its decoder, rnn, rnn_layers: of the posterior's LSTM;
     dynamics_rnn: of the one that reads d, of every `stride`th frame, less `dropout`.
     identity_spread, dynamics_spread: deviations of the priors of u and d. temperature: what u is multiplied by.
     *_kl: weights of divergences of u (identity), z_t by itself (frame) in stage 1; of d (dynamics), z_t from the prior
@@ -33,6 +35,7 @@ class Config:
     stage: int = SEQUENCES
     images: images.Config | None = None
     window: int = 64
+    decoded: int = 0
     experts: int = 8
     latent: int = 24
     dynamics: int = 24
@@ -73,6 +76,8 @@ class Config:
         ):
             if not getattr(self, name) >= 1:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        if self.decoded < 0:
+            raise ValueError(f"decoded must be 0 or more, not {self.decoded}")
         for name in ("identity_spread", "dynamics_spread"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
