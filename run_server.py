@@ -15,7 +15,8 @@ from pathlib import Path
 from server import preset as presets
 from server.app import Show
 from server.dry_run import dry_run
-from server.preset_values import host_name
+from server.preset_doors import page_faults
+from server.preset_values import host_name, origin
 from server.recording import Recording
 from server.render import render
 from server.report import status_line
@@ -120,9 +121,11 @@ def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.P
     page = preset.stage_page
     if options.no_page or page is None:
         return preset.model_copy(update={"stage_page": None})
-    host = options.page_host if options.page_host is not None else page.host
-    port = options.page_port if options.page_port is not None else page.port
-    return preset.model_copy(update={"stage_page": presets.Address(host=host, port=port)})
+    asked = {"host": options.page_host, "port": options.page_port, "behind_proxy": options.page_behind_proxy}
+    page = page.model_copy(update={key: value for key, value in asked.items() if value is not None})
+    if faults := page_faults(page):
+        raise presets.PresetError(faults)
+    return preset.model_copy(update={"stage_page": page})
 
 
 def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
@@ -207,6 +210,13 @@ def _host(text: str) -> str:
         raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
 
 
+def _origin(text: str) -> str:
+    try:
+        return origin(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} {error}") from None
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A live AI dance partner.")
     parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
@@ -217,7 +227,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=_seconds, help="stop the show after this long")
     parser.add_argument("--no-page", action="store_true", help="without the stage page")
     parser.add_argument(
-        "--page-host", type=_host, help="where the stage page listens; beyond this machine, put a login before it"
+        "--page-host", type=_host, help="where the stage page listens; beyond this machine, with --page-behind-proxy"
+    )
+    parser.add_argument(
+        "--page-behind-proxy", type=_origin, metavar="URL", help="a proxy with a login shows the page to others there"
     )
     parser.add_argument("--page-port", type=_port, help="the stage page's port")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a second")

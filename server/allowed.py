@@ -29,6 +29,14 @@ class Allowed:
         return allowed
 
 
+def is_loopback(host: str) -> bool:
+    """Whether nobody but this machine reaches `host`. Names are not looked up: of them, only localhost is."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _network(address: str, key: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     try:
         return ipaddress.ip_network(address, strict=False)

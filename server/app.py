@@ -252,6 +252,7 @@ class Show:
         endpoint = _from_here(publisher.endpoint)
         command = [sys.executable, "-m", "server.stage_view", "--connect", endpoint]
         command += ["--host", page.host, "--port", str(page.port)]
+        command += ["--behind-proxy", page.behind_proxy] if page.behind_proxy else []
         if self.steering:
             control = self.steering.control
             command += ["--control", _from_here(f"{control.host}:{control.port}")]

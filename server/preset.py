@@ -14,13 +14,13 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from server.preset_control import Control, Cue, steering_faults
 from server.preset_dancers import FILES, KEYS, Dancer, UdpDancer
-from server.preset_doors import door_faults
+from server.preset_doors import StagePage, door_faults, page_faults
 from server.preset_faults import explain, not_one_of
 from server.preset_outputs import FILES as OUTPUT_FILES
 from server.preset_outputs import ActorSection, EffortOutput, Output, UdpOutput, ZmqOutput, shared_targets
 from server.preset_partners import FILES as PARTNER_FILES
 from server.preset_partners import Partner
-from server.preset_values import LOOPBACK, Host, Name, Port, Section
+from server.preset_values import LOOPBACK, Name, Section
 
 
 class PresetError(ValueError):
@@ -46,11 +46,6 @@ class Clock(Section):
     bridge_ms: Annotated[float, Field(ge=0, le=100)] = 100.0
 
 
-class Address(Section):
-    host: Host = LOOPBACK
-    port: Port
-
-
 class Preset(Section):
     """A whole show."""
 
@@ -62,7 +57,7 @@ class Preset(Section):
     outputs: tuple[Output, ...] = ()
     control: Control | None = Control()
     cues: tuple[Cue, ...] = ()
-    stage_page: Address | None = Address(port=8080)
+    stage_page: StagePage | None = StagePage()
 
     @field_validator("control", "stage_page", mode="before")
     @classmethod
@@ -84,7 +79,7 @@ class Preset(Section):
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
         faults += self._without_a_meter()
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
-        faults += door_faults(self.dancers, self.outputs, self.control)
+        faults += door_faults(self.dancers, self.outputs, self.control) + page_faults(self.stage_page)
         for name, dancer in self.dancers.items():
             if dancer.upsample and self.clock.follow:
                 faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")

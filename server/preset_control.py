@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
+from server.allowed import is_loopback
 from server.preset_values import (
     LOOPBACK,
     Host,
@@ -17,7 +18,6 @@ from server.preset_values import (
     Senders,
     Setting,
     TargetPort,
-    is_loopback,
     several,
 )
 from server.stages.sample_wishes import PLACE, check

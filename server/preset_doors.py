@@ -10,13 +10,33 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from server.allowed import is_loopback
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer, ZmqDancer
 from server.preset_outputs import ZmqOutput
-from server.preset_values import LOOPBACK, Senders, is_loopback
+from server.preset_values import LOOPBACK, Host, Origin, Port, Section, Senders
 
 EXAMPLE = "allow: [192.168.1.0/24] for a network, or allow: [0.0.0.0/0] for anybody"
 MAKE_KEYS = "`python -m server.keys show` makes key: keys/show.key_secret"
+
+
+class StagePage(Section):
+    """The page in a browser. behind_proxy: the address at which a proxy with a login shows it to others."""
+
+    host: Host = LOOPBACK
+    port: Port = 8080
+    behind_proxy: Origin | None = None
+
+
+def page_faults(page: StagePage | None) -> list[str]:
+    """Why a stage page may not be where the preset or the command line has it."""
+    if page is None or page.behind_proxy or is_loopback(page.host):
+        return []
+    return [
+        f"stage_page.host: {page.host} is reached from other machines, and the page asks nobody who they are; put a "
+        f"proxy with a login before it and name the address that people open: behind_proxy: https://stage.example.org "
+        f"(--page-behind-proxy)"
+    ]
 
 
 def door_faults(dancers: Mapping[str, Any], outputs: Sequence[Any], control: Control | None) -> list[str]:

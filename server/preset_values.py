@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 LOOPBACK = "127.0.0.1"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody but this machine reaches `host`. Names are not looked up: of them, only localhost is."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Section(BaseModel):
@@ -101,11 +94,20 @@ def _senders(addresses: tuple[str, ...]) -> tuple[str, ...]:
     return addresses
 
 
+def origin(text: str) -> str:
+    """An address as browsers name where a page is from. Raises ValueError for text that is none."""
+    found = re.fullmatch(r"(https?://[^\s/?#@]+)/?", text)
+    if found is None:
+        raise ValueError("must be the address that people open, such as https://stage.example.org, without a path")
+    return found[1].lower()
+
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,15}$")]
 Senders = Annotated[tuple[str, ...], AfterValidator(_senders)]
 Host = Annotated[str, AfterValidator(host_name)]
 Port = Annotated[int, AfterValidator(_port)]  # to listen on
 TargetPort = Annotated[int, AfterValidator(_target_port)]
+Origin = Annotated[str, AfterValidator(origin)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 
 

@@ -14,7 +14,15 @@ ROOMS = ("motion", "server", "training", "exporters", "benchmarks", "clients")
 OURS = {*ROOMS, "run_server", "tests"}
 
 LEARNING = {"h5py", "lightning", "matplotlib", "numpy", "roma", "torch", "tqdm", "wandb", "yaml"}
-PAGE = {"motion", "server.keys", "server.page_secrets", "server.params", "server.protocols", "server.stage_view"}
+PAGE = {
+    "motion",
+    "server.allowed",
+    "server.keys",
+    "server.page_secrets",
+    "server.params",
+    "server.protocols",
+    "server.stage_view",
+}
 RECEIVERS = {"motion", "server.allowed", "server.params", "server.protocols", "server.receivers", "server.timeline"}
 KEYS = {"server.allowed", "server.keys"}  # who may connect, and by which key
 
@@ -93,14 +101,18 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         },
         {"pydantic", "yaml"},
     ),
-    "server/preset_control.py": ({"server.preset_values", "server.stages.sample_wishes"}, {"pydantic"}),
+    "server/preset_control.py": (
+        {"server.allowed", "server.preset_values", "server.stages.sample_wishes"},
+        {"pydantic"},
+    ),
     "server/preset_partners.py": (
         {"motion", "server.preset_faults", "server.preset_values", "server.stages.sample_wishes"},
         {"pydantic"},
     ),
     "server/preset_doors.py": (
-        {"server.preset_control", "server.preset_dancers", "server.preset_outputs", "server.preset_values"},
-        set(),
+        {"server.allowed", "server.preset_control", "server.preset_dancers", "server.preset_outputs"}
+        | {"server.preset_values"},
+        {"pydantic"},
     ),
     "server/preset_dancers.py": ({"server.preset_values"}, {"pydantic"}),
     "server/preset_outputs.py": ({"motion", "server.preset_values", "server.protocols"}, {"pydantic"}),
@@ -155,6 +167,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "server.app",
             "server.dry_run",
             "server.preset",
+            "server.preset_doors",
             "server.preset_values",
             "server.recording",
             "server.render",
@@ -166,7 +179,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # The stage page: a process of its own.
     "server/stage_view/": (PAGE, {"numpy"}),
     "server/stage_view/feed.py": (PAGE, {"pythonosc", "zmq"}),
-    "server/stage_view/opening.py": (PAGE, {"viser"}),
+    "server/stage_view/opening.py": (PAGE, {"viser", "websockets"}),
     "server/stage_view/panel.py": (PAGE, {"viser"}),
     "server/stage_view/pins.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/scene.py": (PAGE, {"numpy", "viser"}),

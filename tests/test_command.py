@@ -85,7 +85,8 @@ def test_a_page_that_cannot_listen_is_refused(
     preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = preset_file(stage_page={"port": 0})
-    said = refusal(capsys, path, "--seconds", 0.1, "--page-host", "no.such.invalid")
+    proxy = ("--page-behind-proxy", "https://stage.example.org")
+    said = refusal(capsys, path, "--seconds", 0.1, "--page-host", "no.such.invalid", *proxy)
     assert "no.such.invalid:0: " in said
     assert "set stage_page.host (--page-host)" in said
 
@@ -94,6 +95,8 @@ def test_a_page_that_cannot_listen_is_refused(
     ("arguments", "message"),
     [
         (["--page-port", "99999"], "--page-port: '99999' is not a port: 1 to 65535, or 0"),
+        (["--page-host", "0.0.0.0"], "the page asks nobody who they are; put a proxy with a login before it"),
+        (["--page-behind-proxy", "proxy"], "--page-behind-proxy: 'proxy' must be the address that people open"),
         (["--page-host", "a..b"], "--page-host: 'a..b' must be a host or an address"),
         (["--seconds", "-1"], "--seconds: '-1' is not a number of seconds above 0"),
         (["--render", "out.bvh"], "--render needs --input TAKE.bvh"),

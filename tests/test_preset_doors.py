@@ -8,11 +8,10 @@ import pytest
 import yaml
 
 from server import preset as presets
-from server.allowed import Allowed
+from server.allowed import Allowed, is_loopback
 from server.preset import PresetError
 from server.preset_control import Control
-from server.preset_doors import with_this_machine
-from server.preset_values import is_loopback
+from server.preset_doors import StagePage, with_this_machine
 
 DEMO = Path(__file__).resolve().parents[1] / "presets/demo.yaml"
 
@@ -107,3 +106,21 @@ def test_an_ipv4_sender_is_the_same_at_a_socket_of_both_kinds() -> None:
 def test_the_shows_own_page_may_always_steer(control: Control, heard: tuple[str, ...]) -> None:
     assert with_this_machine(control) == heard
     assert "127.0.0.1" in Allowed(heard, "allow")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.20", "stage.local"])
+def test_a_page_for_other_machines_needs_a_proxy_with_a_login(host: str) -> None:
+    with pytest.raises(
+        PresetError, match=rf"stage_page\.host: {host} is reached .*behind_proxy: https://stage\.example"
+    ):
+        parse(stage_page={"host": host})
+    page = parse(stage_page={"host": host, "behind_proxy": "https://Stage.example.org/"}).stage_page
+    assert page == StagePage(host=host, behind_proxy="https://stage.example.org")
+
+
+@pytest.mark.parametrize(
+    "address", ["stage.example.org", "https://", "https://a/b", "https://me:you@a", "ftp://a", True]
+)
+def test_a_proxys_address_is_what_a_browser_calls_it(address: Any) -> None:
+    with pytest.raises(PresetError, match=r"stage_page\.behind_proxy"):
+        parse(stage_page={"behind_proxy": address})

@@ -14,6 +14,8 @@ import pytest
 import viser
 import zmq
 from pythonosc.osc_message import OscMessage
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from browsing import browse, tell
 from motion import rotations as rot
@@ -22,7 +24,7 @@ from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view import bodies
 from server.stage_view.feed import Feed, Remote
-from server.stage_view.opening import Stage
+from server.stage_view.opening import Stage, open_page
 from server.stage_view.panel import Panel, health_html
 from server.stage_view.scene import Scene
 
@@ -380,3 +382,45 @@ def test_a_taken_port_is_said_plainly() -> None:
 
 def test_an_endpoint_that_is_none_is_said_plainly() -> None:
     assert "'nowhere'" in refused("--connect", "nowhere")
+
+
+@pytest.fixture
+def shown_at() -> Iterator[Callable[..., str]]:
+    """Opens pages; gives their addresses."""
+    pages: list[Stage] = []
+
+    def shown_at(behind_proxy: str | None = None) -> str:
+        pages.append(open_page("127.0.0.1", 0, behind_proxy))
+        return f"ws://127.0.0.1:{pages[-1].get_port()}"
+
+    yield shown_at
+    for page in pages:
+        page.stop()
+
+
+def enters(address: str, origin: str | None) -> bool:
+    """Whether a browser may connect from a page of that place."""
+    try:
+        connect(address, origin=origin, subprotocols=[f"viser-v{viser.__version__}"]).close()
+    except InvalidStatus:
+        return False
+    return True
+
+
+def test_a_page_of_another_place_cannot_reach_the_stage_through_a_browser_here(shown_at: Callable[..., str]) -> None:
+    address = shown_at()
+    here = ("http://localhost:8080", "http://127.0.0.1:8080", "http://[::1]:8080", None)
+    there = ("https://example.org", "http://localhost.example.org", "http://127.0.0.1.example.org", "null")
+    assert [enters(address, origin) for origin in (*here, *there)] == [True] * 4 + [False] * 4
+
+
+def test_behind_a_proxy_the_page_is_entered_from_there_and_here_only(shown_at: Callable[..., str]) -> None:
+    address = shown_at("https://stage.example.org")
+    origins = ("https://stage.example.org", "http://localhost:8080", "https://example.org", "http://stage.example.org")
+    assert [enters(address, origin) for origin in origins] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "stage.local"])
+def test_a_page_that_other_machines_reach_needs_a_proxy(host: str) -> None:
+    with pytest.raises(OSError, match="other machines reach that, and the page asks for no login"):
+        open_page(host, 0)

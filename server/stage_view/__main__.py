@@ -48,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"--connect, --key: {error}", file=sys.stderr)
         return 2
     try:
-        server = open_page(options.host, options.port)
+        server = open_page(options.host, options.port, options.behind_proxy)
     except OSError as error:
         feed.close()
         print(
@@ -139,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--key", type=Path, help="our own secret key, for a server that asks for one")
     parser.add_argument("--server-key", type=Path, help="that server's public key")
     parser.add_argument("--host", default="127.0.0.1", help="the address the page listens on")
+    parser.add_argument("--behind-proxy", metavar="URL", help="where a proxy with a login shows the page to others")
     parser.add_argument("--port", type=int, default=8080, help="0 takes a free one and prints the address")
     parser.add_argument("--control", type=_address, default=None, help="the server's OSC control, HOST:PORT")
     return parser
