@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from exporters import inspect
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.load import load_humanoid
@@ -213,3 +214,15 @@ def test_what_a_meter_reads_is_in_the_stats_and_answers_whoever_asks(clip: Clip)
         assert dial["names"] == ["low", "medium", "high"]
     finally:
         running.close()
+
+
+def test_the_shipped_meter_is_the_shipped_partners_own_classifier() -> None:
+    partner, meter = (
+        inspect.read_manifest(PRESETS / f"models/{name}.onnx") for name in ("labelled_partner", "effort_meter")
+    )
+    assert meter.made_from["checkpoint_sha256"] == partner.made_from["checkpoint_sha256"]
+    assert meter.made_from["takes"] == partner.made_from["takes"]
+    assert meter.made_from["contains_recordings"] is False
+    dials = {param.name: param.names for param in partner.params if param.names}
+    assert {port.name: port.layout for port in meter.outputs} == dials
+    assert (PRESETS / "models/effort_meter.onnx").stat().st_size < 1e6
