@@ -84,6 +84,11 @@ def test_training_improves_and_leaves_its_history(tmp_path: Path) -> None:
     assert history.plot(tmp_path).stat().st_size > 1000
 
 
+def test_what_is_held_out_is_looked_at_at_its_interval_and_at_the_end(tmp_path: Path) -> None:
+    _train(tmp_path, replace(TRAINING, epochs=3, held_out_interval=2))
+    assert ["held_out_pose" in line for line in history.read(tmp_path)] == [False, True, True]
+
+
 def test_a_checkpoint_rebuilds_the_model_alone(tmp_path: Path) -> None:
     weights = _train(tmp_path, replace(TRAINING, epochs=1))
     model = load_checkpoint(tmp_path / "last.ckpt")

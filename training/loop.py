@@ -49,6 +49,7 @@ class Config:
     clip_norm: float = 5.0
     lstm_precision: lstm.Precision = "float32"  # bfloat16 is faster on a CPU that has it; auto: where it has
     save_interval: int = 1  # epochs between checkpoints
+    held_out_interval: int = 1  # epochs between looks at what is held out
     keep_saved: bool = False  # also keep each of them, as epoch-00010.ckpt
     log_interval: int = 0  # batches between lines of the logger; 0: only epochs are logged
     init_from: dict[str, str] = field(default_factory=dict)
@@ -57,7 +58,10 @@ class Config:
     run_name: str = Names.run_name
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "schedule_epochs", "schedule_factor", "save_interval"):
+        for name in (
+            *("epochs", "batch_size", "learning_rate", "schedule_epochs", "schedule_factor"),
+            *("save_interval", "held_out_interval"),
+        ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
 
@@ -185,14 +189,15 @@ def train(
             # 3. Validate, log, save.
             line = {"epoch": float(at["epoch"]), **_means(sums.means(), fabric)}
             sums = _Sums()
-            if held_out is not None:
+            last = at["epoch"] == config.epochs
+            if held_out is not None and (last or at["epoch"] % config.held_out_interval == 0):
                 line |= {f"held_out_{name}": value for name, value in evaluate(bare, held_out, fabric, seed).items()}
             line["seconds"] = time.perf_counter() - begun
             lines.append(line)
             if fabric.is_global_zero:
                 bar.write(history.sentence(line))
                 history.write(lines, out)
-            if at["epoch"] % config.save_interval == 0 or at["epoch"] == config.epochs:
+            if at["epoch"] % config.save_interval == 0 or last:
                 saved = save(config.keep_saved)
             for each in loggers:
                 each.epoch(line)
