@@ -32,12 +32,11 @@ IDENTITY_WIDTH = 128
 class IdentityAction(nn.Module):
     """See the module."""
 
-    statistics = 1024
-
     def __init__(self, config: Config, skeleton: Skeleton) -> None:
         super().__init__()
         self.config, self.skeleton = config, skeleton
         c, identities, actions = config, len(config.identities), len(config.actions)
+        self.statistics = 1024 if c.images is None else 16  # windows; pictures are large
         self.frames = (
             MotionFrames(c.latent, c.experts, c.hidden)
             if c.images is None
