@@ -1,7 +1,7 @@
 """A preset: one show, as YAML. This file is its schema and its door: what passes here is trusted inside.
 
 Every fault is reported at once, each with file, key, value and the legal choices. Paths in a preset are relative to
-the preset's own folder.
+the preset's own folder and stay in it, unless they are absolute.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from server import preset_yaml
 from server.preset_control import Control, Cue, steering_faults
 from server.preset_dancers import FILES, KEYS, Dancer, UdpDancer
 from server.preset_doors import StagePage, door_faults, page_faults
@@ -157,19 +157,6 @@ def _overlap(listening: str, target: str) -> bool:
     return listening == target or (listening in anywhere and target in here) or (listening in here and target in here)
 
 
-class _Loader(yaml.SafeLoader):
-    """As YAML's safe one, but a key that stands twice is a fault, not a matter of which came last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in reversed(node.value):
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
 def load(path: Path) -> Preset:
     """Reads, checks and resolves a preset. Raises PresetError with every fault."""
     if not path.is_file():
@@ -177,9 +164,9 @@ def load(path: Path) -> Preset:
         choices = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
         raise PresetError([f"no preset {path}; presets there: {choices}"])
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PresetError([f"{path}: not YAML: {' '.join(str(error).split())}"]) from None
+        data = preset_yaml.read(path)
+    except ValueError as error:
+        raise PresetError([f"{path}: {error}"]) from None
     if not isinstance(data, dict):
         raise PresetError([f"{path}: a preset is a mapping that begins with `format: 1`"])
     return parse(data, path)
@@ -194,24 +181,40 @@ def parse(data: dict[str, Any], path: Path) -> Preset:
         faults = [line for detail in error.errors() for line in explain(detail, Preset)] + faults
     if faults:
         raise PresetError([f"{path}: {fault}" for fault in faults])
-    return _with_absolute_paths(preset, path.parent.resolve())
+    preset, faults = _with_absolute_paths(preset, path.parent.resolve())
+    if faults:
+        raise PresetError([f"{path}: {fault}" for fault in faults])
+    return preset
 
 
-def _with_absolute_paths(preset: Preset, folder: Path) -> Preset:
-    def moved(section: Any, keys: tuple[str, ...]) -> Any:
+def _with_absolute_paths(preset: Preset, folder: Path) -> tuple[Preset, list[str]]:
+    """The preset with every path as it is opened, and the faults of those that lead out of the preset's folder."""
+    faults: list[str] = []
+
+    def moved(section: Any, keys: tuple[str, ...], place: str) -> Any:
         for key in keys:
             first, _, rest = key.partition(".")
             value = getattr(section, first, None)
-            if value is not None:
-                section = section.model_copy(update={first: moved(value, (rest,)) if rest else folder / value})
+            if value is None:
+                continue
+            if rest:
+                value = moved(value, (rest,), f"{place}.{first}")
+            else:
+                given, value = value, folder / value
+                if not given.is_absolute() and not value.resolve().is_relative_to(folder):
+                    faults.append(
+                        f"{place}.{first}: {given} leads out of the preset's folder, to {value.resolve()}; write the "
+                        f"whole path if that is meant"
+                    )
+            section = section.model_copy(update={first: value})
         return section
 
-    dancers = {name: moved(dancer, FILES + KEYS) for name, dancer in preset.dancers.items()}
-    partners = {name: moved(partner, PARTNER_FILES) for name, partner in preset.partners.items()}
-    outputs = tuple(moved(output, OUTPUT_FILES) for output in preset.outputs)
-    control = None if preset.control is None else moved(preset.control, ("token",))
+    dancers = {name: moved(dancer, FILES + KEYS, f"dancers.{name}") for name, dancer in preset.dancers.items()}
+    partners = {name: moved(partner, PARTNER_FILES, f"partners.{name}") for name, partner in preset.partners.items()}
+    outputs = tuple(moved(output, OUTPUT_FILES, f"outputs.{n}") for n, output in enumerate(preset.outputs))
+    control = None if preset.control is None else moved(preset.control, ("token",), "control")
     found = {"dancers": dancers, "partners": partners, "outputs": outputs, "control": control}
-    return preset.model_copy(update=found)
+    return preset.model_copy(update=found), faults
 
 
 def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:

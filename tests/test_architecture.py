@@ -98,9 +98,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "server.preset_outputs",
             "server.preset_partners",
             "server.preset_values",
+            "server.preset_yaml",
         },
-        {"pydantic", "yaml"},
+        {"pydantic"},
     ),
+    "server/preset_yaml.py": (set(), {"yaml"}),
     "server/preset_control.py": (
         {"server.allowed", "server.preset_values", "server.stages.sample_wishes"},
         {"pydantic"},
@@ -132,7 +134,14 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
         {"server.clock", "server.lateness", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
-        | {"server.rehearsal", "server.stages.ladder", "server.stats", "server.timeline", "server.turn", "server.worker"},
+        | {
+            "server.rehearsal",
+            "server.stages.ladder",
+            "server.stats",
+            "server.timeline",
+            "server.turn",
+            "server.worker",
+        },
         set(),
     ),
     "server/lateness.py": (set(), set()),
