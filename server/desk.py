@@ -17,6 +17,7 @@ from server.cues import STILL_SECONDS, CueList, changes, settings
 from server.errands import Answer, Arguments, Command, Errands
 from server.params import Changes, ControlChange, Params, Setting
 from server.pipeline import Pipeline
+from server.protocols import effort
 from server.stages.effort import EffortMeter
 from server.stages.sample_wishes import PLACE, check, freed, nodes
 
@@ -78,7 +79,7 @@ class Desk:
         elif place == "cue":
             self._cue(rest, arguments, answer, refuse)
         elif place == "effort":
-            answer(*_read(self._pipeline(), rest))
+            answer(*_read(self._pipeline(), f"/{name}"))
         elif PLACE in f"{name}/":
             self._wish(name, arguments, answer)
         elif name in self.commands:
@@ -121,7 +122,7 @@ class Desk:
             for of_set, labels in meter.sets.items():
                 about = f"how probable of what {actor} dances each is: {', '.join(labels)}"
                 value = _shares(meter, of_set)
-                yield Node(f"/effort/{actor}/{of_set}", about, "f" * len(labels), value, (0.0, 1.0), writable=False)
+                yield Node(effort.address(actor, of_set), about, "f" * len(labels), value, (0.0, 1.0), writable=False)
         for param in pipeline.table:
             value = _target(pipeline.params, param.name)
             yield Node(f"/{param.name}", param.about, "f" * param.size, value, (param.low, param.high))
@@ -216,11 +217,12 @@ def _wishes(pipeline: Pipeline) -> Iterator[Node]:
 
 
 def _read(pipeline: Pipeline, what: str) -> tuple[float, ...]:
-    """What is read of an actor, "actor/label set". Raises ValueError naming what is."""
-    there = {f"{actor}/{of_set}": (meter, of_set) for actor, meter in pipeline.meters.items() for of_set in meter.sets}
+    """What is read of an actor, by address. Raises ValueError naming what is."""
+    meters = pipeline.meters.items()
+    there = {effort.address(actor, of_set): (meter, of_set) for actor, meter in meters for of_set in meter.sets}
     if what not in there:
-        known = ", ".join(f"/effort/{each}" for each in there)
-        raise ValueError(f"nothing here answers to it; there are: {known or 'none: nobody has an effort meter'}")
+        known = ", ".join(there) or "none: nobody has an effort meter"
+        raise ValueError(f"nothing here answers to it; there are: {known}")
     shares = _shares(*there[what])
     if None in shares:
         raise ValueError("nothing has been read yet: a meter needs somebody who moves for a second or two")

@@ -66,7 +66,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     # What a show can be asked, whoever asks.
     "server/desk.py": (
         {"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}
-        | {"server.stages.effort", "server.stages.sample_wishes"},
+        | {"server.protocols", "server.stages.effort", "server.stages.sample_wishes"},
         {"numpy"},
     ),
     "server/cues.py": ({"server.params", "server.preset_control", "server.stages.sample_wishes"}, set()),
@@ -145,6 +145,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "server/lateness.py": (set(), set()),
+    "server/watchdog.py": ({"server.tick"}, set()),
     "server/ladder_command.py": ({"server.errands", "server.params", "server.pipeline", "server.stages"}, set()),
     "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
     "server/recording.py": ({"motion", "server.records"}, {"pydantic"}),

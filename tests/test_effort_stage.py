@@ -160,6 +160,8 @@ def test_a_message_a_set_or_a_message_a_label() -> None:
     parsed = [osc_messages.parse(each)[0] for each in messages(reading, apart=True)]
     assert parsed[1] == ("/effort/dancer1/time/medium", (0.25,))
     assert len(parsed) == 4
+    (odd,) = messages(Reading("dancer1", {"my own/set": {"very low": 1.0}}), apart=True)
+    assert osc_messages.parse(odd)[0][0] == "/effort/dancer1/my_own_set/very_low"
 
 
 class _Dances:

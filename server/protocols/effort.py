@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,9 +26,13 @@ def messages(reading: Reading, apart: bool = False) -> list[bytes]:
     """
     made = []
     for of_set, shares in reading.shares.items():
-        address = f"/effort/{reading.actor}/{of_set}"
         if apart:
-            made += [encode(f"{address}/{label}", share) for label, share in shares.items()]
+            made += [encode(address(reading.actor, of_set, label), share) for label, share in shares.items()]
         else:
-            made.append(encode(address, *shares.values()))
+            made.append(encode(address(reading.actor, of_set), *shares.values()))
     return made
+
+
+def address(*names: str) -> str:
+    """Where a reading is, with an underscore for whatever means something else in an OSC address."""
+    return "/".join(["/effort", *(re.sub(r"[\s#*,/?\[\]{}]", "_", name) for name in names)])
