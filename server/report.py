@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from motion.skeleton import Array
-from server.lines import DancerLine
+from server.lines import DancerLine, PartnerLine
 from server.preset import Preset
 from server.receivers import Receiver
 from server.stages.calibrate import Calibrate
 from server.stages.effort import EffortMeter
 from server.stages.ladder import Ladder
-from server.stages.sample import Sample
+from server.stages.sampled_partner import SampledPartner
 from server.steering import Steering
 from server.tapes import Tapes
 from server.tick import Tick
@@ -54,7 +54,7 @@ class Report:
                 "calibration": _calibration(line.calibrate),
                 **_made(line),
                 "clock_skew_ppm": _rounded(timeline.skew.ppm(), 1),
-                "counts": counts | ({"faults": line.faults} if line.faults else {}),
+                "counts": counts | ({"faults": line.faults} if line.faults else {}) | _meter_faults(line.meter),
                 "fault": line.last_fault,
                 "effort": _effort(line.meter),
             }
@@ -66,8 +66,8 @@ class Report:
                 "device": line.device,
                 "latency_ms": round(1000.0 * line.latency),
                 "ahead_ms": round(1000.0 * line.ahead),
-                "sample": _sampled(line.sample),
-                "counts": line.counts,
+                "sample": sampled(line),
+                "counts": line.counts | _meter_faults(line.meter),
                 "ladder": _ladder(line.ladder),
                 "faults": line.faults,
                 "fault": line.last_fault,
@@ -99,6 +99,7 @@ class Report:
             "latency_p99_ms": _milliseconds(stats.latency.percentile(99)),
             "pipeline_p50_ms": _milliseconds(stats.pipeline.percentile(50)),
             "late": stats.counts["late"],
+            "stood_in": stats.counts["stood_in"],
             "dropped": sum(_lost(dancer["counts"]) for dancer in dancers.values()),
             "ticks": stats.counts["ticks"],
             "output_faults": stats.counts["output_faults"],
@@ -195,17 +196,23 @@ def _made(line: DancerLine) -> dict[str, Any]:
     }
 
 
-def _sampled(sample: Sample | None) -> dict[str, Any] | None:
-    """What a partner's poses are told, and what came of it."""
+def sampled(line: PartnerLine) -> dict[str, Any] | None:
+    """What a partner is told, and what came of it. infeasible: of poses, and of plans where those are drawn."""
+    sample = line.sample
     if sample is None:
         return None
     answer = sample.answer
+    plans = [pair for stage in line.stages if isinstance(stage, SampledPartner) for pair in stage.infeasible]
     return {
         "wishes": {name: list(numbers) for name, numbers in sample.wishes.told.items()},
         "follows": dict(sample.wishes.follow),
         "missed_mm": {joint: round(1000.0 * missed, 1) for joint, missed in answer.missed.items()},
-        "infeasible": list(answer.infeasible),
+        "infeasible": list(dict.fromkeys([*answer.infeasible, *plans])),
     }
+
+
+def _meter_faults(meter: EffortMeter | None) -> dict[str, int]:
+    return {} if meter is None or not meter.faults else {"meter_faults": meter.faults}
 
 
 def _effort(meter: EffortMeter | None) -> dict[str, dict[str, float]] | None:

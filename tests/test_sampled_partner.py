@@ -21,6 +21,7 @@ from server.params import Changes
 from server.pipeline import Pipeline
 from server.preset import PresetError, parse
 from server.protocols.frames import PoseFrame
+from server.report import sampled
 from server.show import build_pipeline
 from server.stages.motion_plan import Planner
 from server.stages.pose_expert import PoseExpert
@@ -98,6 +99,24 @@ def test_as_many_wishes_as_there_is_room_for_can_be_planned_for(file: Path) -> N
     for wish, numbers in {**told, "goto": (1.0, 0.0), "facing": (90.0,)}.items():
         assert wishes.obey(f"sample/{wish}", numbers), wish
     assert np.isfinite(danced(SampledPartner(Planner(OnnxModel(file), 1), wishes), 30)).all()
+
+
+def test_who_is_far_outside_of_a_circle_comes_in_at_a_pace_that_somebody_can_go(file: Path) -> None:
+    start = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes(moves=True)), 1)[0, 0, [0, 2]]
+    wishes = Wishes({"circle": (start[0] + 4.0, start[1], 0.5)}, moves=True)
+    hips = danced(SampledPartner(Planner(OnnxModel(file), 1), wishes), 240)[:, 0, [0, 2]]
+    assert np.linalg.norm(hips[-1] - start - [4.0, 0.0]) < 1.0
+
+
+def test_circles_that_contradict_each_other_are_told_in_the_stats(file: Path) -> None:
+    start = danced(SampledPartner(Planner(OnnxModel(file), 1), Wishes(moves=True)), 1)[0, 0, [0, 2]]
+    wishes = Wishes({"circle": (*start, 0.2), "keep_away": (*start, 1.0)}, moves=True)
+    stages = [SampledPartner(Planner(OnnxModel(file), 1), wishes), Sample(PoseExpert(None, 1), 4, wishes)]
+    line = PartnerLine("partner1", "dancer1", stages)
+    assert np.isfinite(danced(stages[0], 30)).all()
+    told = sampled(line)
+    assert told is not None
+    assert any(pair.startswith("keep_away in ") and " against circle in " in pair for pair in told["infeasible"])
 
 
 def test_a_worker_that_never_answers_leaves_the_partner_standing(file: Path) -> None:

@@ -21,12 +21,13 @@ from motion.motion_layout import BESIDE, FACING, FUTURE, RATE, Layout
 from motion.motion_vectors import Track
 from motion.posing import FIRM
 from motion.reach_goals import HalfSpace, by_weight
-from motion.skeleton import Array
+from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel, Values
 from server.stages.sample_wishes import Circle
 
 DENSE = 4  # frames of a plan for one at RATE
 PACE, TURN = 0.8, math.radians(70.0)  # metres, and an angle, that a second's mean may be asked to go
+HURRY = 1.5  # m/s at which who is outside of a limit comes in
 SURE = 0.05  # metres: the deviation of what the controls are asked to be
 FASTEST = 5.0  # m/s: nobody dances so, and a past like that would be all the model sees
 KEPT, STEPS = 8, 6  # candidates that are looked at; steps of putting a pose on the bones
@@ -142,18 +143,21 @@ class Planner:
 
     def _limit(self, wanted: Conditions, asked: Asked, frame: GroundFrame) -> None:
         """Circles hold at the end of the half second, and half-way where there is room for that; so do planes of points
-        that the vector has.
+        that the vector has. Who is outside comes in no faster than HURRY.
         """
+        now = asked.partner.positions[-1]
         walls = [wall for wall in asked.limits if wall.joint == "Hips" or wall.joint in BESIDE]
         for circle in asked.circles:
-            normal, limit = circle.tangent(asked.partner.positions[-1, 0])
+            normal, limit = circle.tangent(now[0])
             walls.append(HalfSpace("Hips", (normal[0], normal[1], normal[2]), limit, name=circle.name))
         steps = (len(FUTURE) - 1, len(FUTURE) // 2 - 1)
         rows = [(step, name, wall) for step in steps for name, wall in by_weight(walls)]
         steered = 2 * (asked.goto is not None) + 2 * (asked.facing is not None)
         for step, name, wall in rows[: (self._space.slots or len(rows) + steered) - steered]:
-            a, bound = self.layout.half_space(step, wall.joint, wall.normal, wall.limit, frame)
-            wanted.limit(a, bound, FIRM * wall.weight, f"{name} in {1000 * FUTURE[step] / RATE:.0f} ms")
+            seconds, normal = FUTURE[step] / RATE, np.array(wall.normal)
+            near = normal @ now[HUMANOID.index(wall.joint)] - np.linalg.norm(normal) * HURRY * seconds
+            a, bound = self.layout.half_space(step, wall.joint, normal, max(wall.limit, float(near)), frame)
+            wanted.limit(a, bound, FIRM * wall.weight, f"{name} in {1000 * seconds:.0f} ms")
 
     def _slide(self, samples: Array, now: Array) -> Array:
         """How much feet slide that stand, metres a second, (N,) of samples (N, width): low ones, over the floor."""
