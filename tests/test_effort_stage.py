@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,14 @@ def test_across_a_gap_nothing_is_read(file: Path) -> None:
 def test_a_model_that_is_no_meter_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is a 'duet' model; an effort meter needs a 'meter' model"):
         EffortMeter(OnnxModel(Path(__file__).resolve().parents[1] / "presets/models/salsa_duet.onnx"))
+
+
+def test_a_reading_that_is_no_number_is_a_fault(file: Path) -> None:
+    meter = EffortMeter(OnnxModel(file))
+    seen(meter, 60.0, 2.0)
+    meter.see(replace(frame(2.0), root_position=np.full(3, np.nan)), 0.1)
+    with pytest.raises(ArithmeticError, match="non-finite"):
+        meter.read()
 
 
 def follower(**values: float) -> tuple[Follow, dict[str, float]]:

@@ -32,9 +32,10 @@ class EffortMeter:
             raise ModelError(f"{model.path} is a {manifest.kind!r} model; an effort meter needs a 'meter' model")
         if manifest.skeleton.topology_hash != HUMANOID.topology_hash:
             raise ModelError(f"{model.path} reads another skeleton than the standard body")
-        (port,) = manifest.inputs
-        if manifest.fps_in is None or tuple(port.layout) != ("global_positions",) or len(port.shape) != 3:
-            raise ModelError(f"{model.path}: a meter reads windows of global_positions at a rate of their own")
+        port = manifest.inputs[0]
+        reads = len(manifest.inputs) == 1 and tuple(port.layout) == ("global_positions",) and len(port.shape) == 3
+        if not reads or manifest.fps_in is None or any(out.role != "label" for out in manifest.outputs):
+            raise ModelError(f"{model.path}: a meter takes windows of global_positions at a rate, and gives labels")
         self.reading: Shares | None = None
         self.faults = 0
         self._model, self._port = model, port.name
@@ -43,7 +44,7 @@ class EffortMeter:
         self._grid = np.arange(1 - manifest.window, 1) / manifest.fps_in  # seconds before the newest frame
         self._hop = manifest.hop / manifest.fps_in
         self._longest = -float(self._grid[0])
-        most = round(self._longest / DENSEST) + 4
+        most = round((self._longest + MARGIN) / DENSEST)
         self._kept: deque[tuple[float, Array]] = deque(maxlen=most)  # (time, joints (3J))
         self._new: deque[tuple[float, PoseFrame]] = deque(maxlen=most)
         self._last: PoseFrame | None = None
@@ -62,7 +63,10 @@ class EffortMeter:
             self._new.append((self._time, frame))
 
     def read(self) -> bool:
-        """Whether there is a new reading: one is due every few frames, once the window is full."""
+        """Whether there is a new reading: one is due every few frames, once the window is full.
+
+        Raises ArithmeticError for one that is no probability.
+        """
         if not self._new or self._time < self._due - 0.5 * DENSEST:  # a sum of times is not exact
             return False
         frames = [frame for _, frame in self._new]
@@ -80,6 +84,8 @@ class EffortMeter:
         moments = times[-1] + self._grid
         self._model.inputs[self._port][0] = _on_curves(times, np.array([each for _, each in self._kept]), moments)
         said = self._model.step()
+        if not all(np.isfinite(each).all() for each in said.values()):
+            raise ArithmeticError("non-finite reading")
         self.reading = {
             name: dict(zip(labels, map(float, said[port][0]), strict=True))
             for port, (name, labels) in self._labels.items()
