@@ -48,6 +48,7 @@ from server.steering import Steering
 from server.switch import Switch
 from server.tapes import Tapes
 from server.tick import Successor, Tick
+from server.watchdog import Watchdog
 
 NOTICE_SECONDS = 0.2
 
@@ -87,6 +88,7 @@ class Show:
         self._thread: threading.Thread | None = None
         self.steering: Steering | None = None
         self._stopping = threading.Event()
+        self._watchdog: Watchdog | None = None
         try:
             self.outputs, self.publishers = open_outputs(preset)
             self._reading_outputs = open_reading_outputs(preset)
@@ -106,6 +108,7 @@ class Show:
                 reading_outputs=self._reading_outputs,
                 judges=replay is None,
             )
+            self._watchdog = Watchdog(self.tick)
             listeners = self.tapes.listeners(self.tick, twin is not None)
             self._receivers = open_inputs(preset, listeners, listens=replay is None)
             if preset.control:
@@ -173,6 +176,8 @@ class Show:
         if self.steering:
             self.steering.start()
         if self.tapes.replay is None:
+            assert self._watchdog is not None
+            self._watchdog.start()
             for receiver in self._receivers.values():
                 receiver.start()
 
@@ -203,6 +208,8 @@ class Show:
         """Ends threads, sockets and the page's process. Safe to call at any stage of opening."""
         for receiver in self._receivers.values():
             receiver.close()
+        if self._watchdog is not None:
+            self._watchdog.close()
         if self._thread is not None and self._thread.is_alive():
             self.tapes.stop()
             self.tick.stop()

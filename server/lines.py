@@ -20,6 +20,7 @@ from server.stages.follow import Follow
 from server.stages.forecast import Forecast
 from server.stages.ladder import Ladder
 from server.stages.sample import Sample
+from server.stages.understudy import Understudy
 from server.stages.upsample import Upsample
 from server.timeline import FrameTimer
 
@@ -135,11 +136,13 @@ class PartnerLine:
             for p in (follow.beside(given) if follow is not None else given)
         )
         self._last: PoseFrame | None = None
+        self._understudy = Understudy()
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> PoseFrame | None:
         """The partner's pose for this frame of the dancer; None while there has been none yet."""
         if frozen and self._last is not None:
             return self.hold(frame)
+        self._understudy.see(frame, dt)
         try:
             pose = frame
             for stage in self.stages:
@@ -158,6 +161,12 @@ class PartnerLine:
     def reset(self) -> None:
         for stage in self.stages:
             stage.reset()
+
+    def stand_in(self, now: float) -> PoseFrame | None:
+        """A pose at `now`, while the one for the newest frame does not come; any thread may ask. None while there has
+        been none yet.
+        """
+        return None if self._last is None else self._understudy.pose(self._last, now)
 
     @property
     def faults(self) -> int:

@@ -12,6 +12,7 @@ rest by itself.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,8 @@ from server.turn import Turn, Witness
 from server.worker import Answers
 
 HELD_FPS = 60.0
+PATIENCE = 0.8  # of a frame's time: after that a pose that does not come is stood in for
+_EARLY = 1e-6  # seconds
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,10 @@ class Tick:
         self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
         self._lateness: dict[str, Lateness] | None = {} if judges else None  # by partner
         self._turn = threading.Lock()
+        self._sending = threading.Lock()  # who has it may send: in a turn the tick, or the watchdog meanwhile
+        self._busy_since: float | None = None  # when the pipeline was asked for the pose that has not come yet
+        self._left: dict[str, float] = {}  # when an actor's pose was sent last
+        self._stood_in: dict[str, float] = {}  # for whom in this turn, and when
         self._turn_ended = threading.Event()
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
@@ -131,27 +138,70 @@ class Tick:
     def step(self, arrivals: Sequence[tuple[str, PoseFrame]]) -> None:
         """One tick: control changes, the pipeline, the outputs, the figures."""
         self._obey()
-        thinking = 0.0
-        for dancer, frame in arrivals:
-            poses = self.pipeline.step(dancer, frame)
-            while True:
-                started = self.clock.now()
-                pose = next(poses, None)
-                spent = self.clock.now() - started
-                thinking += spent
-                if pose is None:
-                    break
-                self._judge(pose.actor, spent)
-                for output in self._outputs.get(pose.actor, ()):
-                    self._guarded(output, output.send, pose)
-                self._latest[pose.actor] = pose
-                self._danced.append(pose)
-                if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
-                    self.first_pose.set()
-        self._publish()
+        try:
+            thinking = sum(self._dance(dancer, frame) for dancer, frame in arrivals)
+        finally:
+            self._busy_since = None
+        with self._sending:
+            self._publish()
         self.stats.pipeline.add(thinking)
         self.stats.rate_out.tick(self.clock.now())
         self.stats.counts["ticks"] += 1
+
+    def _dance(self, dancer: str, frame: PoseFrame) -> float:
+        """A dancer's frame and all answers to it leave. Returns the seconds that the pipeline took."""
+        thinking, poses = 0.0, self.pipeline.step(dancer, frame)
+        while True:
+            self._busy_since = started = self.clock.now()
+            pose = next(poses, None)
+            with self._sending:
+                self._busy_since, now = None, self.clock.now()
+                if pose is not None:
+                    self._leave(pose, now)
+            thinking += now - started
+            if pose is None:
+                return thinking
+            self._judge(pose.actor, now - started)
+            self._danced.append(pose)
+            if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
+                self.first_pose.set()
+
+    def _leave(self, pose: PoseFrame, now: float) -> None:
+        """Sends a pose, unless a later one was sent in its stead."""
+        self._left[pose.actor] = now
+        if pose.receive_time > self._stood_in.pop(pose.actor, -math.inf):
+            self._send(pose)
+
+    def _send(self, pose: PoseFrame) -> None:
+        for output in self._outputs.get(pose.actor, ()):
+            self._guarded(output, output.send, pose)
+        self._latest[pose.actor] = pose
+
+    def stand_in(self, now: float) -> float:
+        """The watchdog's: where a turn is stuck, whoever has not left for too long is stood in for.
+
+        Returns when to look again. What is sent so is not of the turn: a recording has what was danced.
+        """
+        since, period = self._busy_since, 1.0 / self._fps
+        if since is None:
+            return max(now, max(self._left.values(), default=now) + period) + PATIENCE * period
+        if now < since + PATIENCE * period - _EARLY:
+            return since + PATIENCE * period
+        with self._sending:
+            if self._busy_since != since or self.pipeline.frozen:
+                return now + PATIENCE * period
+            sent = False
+            for name, line in self.pipeline.partners.items():
+                patience = period if name in self._stood_in else (1.0 + PATIENCE) * period
+                pose = line.stand_in(now) if now - self._left.get(name, now) > patience - _EARLY else None
+                if pose is not None:
+                    self._left[name] = self._stood_in[name] = now
+                    self._send(pose)
+                    self.stats.counts["stood_in"] += 1
+                    sent = True
+            if sent:
+                self._publish()
+        return now + period
 
     def _judge(self, actor: str, spent: float) -> None:
         """A partner whose model is too slow leaves it to the ladder, from the next turn on: a recording has that."""
@@ -192,7 +242,8 @@ class Tick:
                 self.step(silent)
             else:
                 self._obey()
-                self._give_notice()
+                with self._sending:
+                    self._give_notice()
             if silent or self._obeyed:
                 self._tell(Turn("hold", tick, now))
 

@@ -51,7 +51,7 @@ class Ladder:
         self.params: tuple[Param, ...] = (*full.params, *(param for param in others if param.name not in own))
         self.rung, self.why, self.forced = FULL, "", False
         self.faults, self.last_fault, self.holds = 0, "", False
-        self._simple: dict[str, _Rung] = {FOLLOW: _Echo(), STILL: _Stand()}
+        self._simple: dict[str, _Rung] = {FOLLOW: Echo(), STILL: _Stand()}
         self._falls = 0
         self._faults: deque[float] = deque()  # seconds at which the model that dances failed
         self._now = self._next_try = self._climbed = 0.0
@@ -195,7 +195,7 @@ class _Rung(Protocol):
     def pose(self, frame: PoseFrame) -> PoseFrame: ...
 
 
-class _Echo:
+class Echo:
     """The dancer of DELAY seconds ago, on the spot where the partner is and turned as they are."""
 
     def __init__(self) -> None:
@@ -211,17 +211,26 @@ class _Echo:
             self._past.popleft()
 
     def begin(self, shown: PoseFrame) -> None:
-        dancer = self._past[0][1]
+        dancer = self._at(0.0)
         self._turn = rot.yaw(float(facing(shown.rotations[0])) - float(facing(dancer.rotations[0])))
         floor = np.array([1.0, 0.0, 1.0])
         self._from, self._to = dancer.root_position * floor, shown.root_position * floor
 
-    def pose(self, frame: PoseFrame) -> PoseFrame:
-        dancer = self._past[0][1]
+    def pose(self, frame: PoseFrame, later: float = 0.0) -> PoseFrame:
+        """later: seconds since the dancer's newest frame."""
+        dancer = self._at(later)
         rotations = dancer.rotations.copy()
         rotations[0] = rot.multiply(self._turn, rotations[0])
         root = self._to + rot.rotate(self._turn, dancer.root_position - self._from)
         return replace(frame, root_position=root, rotations=rotations)
+
+    def _at(self, later: float) -> PoseFrame:
+        moment, found = self._now - DELAY + later + _EARLY, self._past[0][1]
+        for time, frame in tuple(self._past) if later else ():  # a watchdog may ask while the tick goes on
+            if time > moment:
+                break
+            found = frame
+        return found
 
 
 class _Stand:
