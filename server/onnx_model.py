@@ -16,6 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from motion.manifest import METADATA_KEY, Manifest, ManifestError
+from server import onnx_file
 
 DEVICES = ("cpu", "cuda", "auto")
 Values = NDArray[np.float32]
@@ -106,6 +107,10 @@ def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
     options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    try:
+        onnx_file.check(path)
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
     try:
         session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
     except ModelError:
