@@ -68,6 +68,17 @@ def test_wishes_that_contradict_each_other_are_named_without_a_model() -> None:
     assert sample.answer.infeasible == ()
 
 
+def test_a_prior_draws_a_point_near_the_surer_the_more() -> None:
+    def off(deviation: float | None) -> float:
+        sample, place = Sample(PoseExpert(None, 0)), joints(frame(60))[HAND] + [0.1, 0.2, 0.1]
+        if deviation is not None:
+            assert sample.wishes.obey("sample/prior/LeftHand", (*place, deviation))
+        return float(np.linalg.norm(joints(danced(sample, 0, 61)[-1])[HAND] - place))
+
+    assert off(0.02) < 0.6 * off(None)  # the dance goes on beneath
+    assert off(0.02) < off(1.0) < off(None)
+
+
 def test_the_weight_of_a_limit_is_how_little_it_gives_way_to_a_pin() -> None:
     def beyond(weight: float) -> float:
         sample = Sample(PoseExpert(None, 0))

@@ -23,6 +23,7 @@ NEAR = 0.35  # how surely the pose that is danced is known to the model; a limb 
 LOOSE = 0.05
 KEPT, POLISH_STEPS = 8, 6
 STANDING, BALANCE = 0.2, 0.05  # weights beside a pin's
+SURE = 0.01  # metres: a prior of this deviation is as a pin
 CALM = 0.1  # metres of a pin's error that a metre of every joint's way from the pose that is shown counts as
 _LIMBS = {limb.end: limb for limb in (*ARMS, *LEGS)}
 _FEET = tuple(limb.end for limb in LEGS)
@@ -74,13 +75,15 @@ class PoseExpert:
         if self._model is not None and self._space is not None:
             drawn, infeasible = self._drawn(job, self._model, self._space)
             roots, rotations = np.concatenate([roots, drawn[0]]), np.concatenate([rotations, drawn[1]])
-        reached = polish(roots, rotations, _on_its_feet(job), POLISH_STEPS)
+        goals = _on_its_feet(job)
+        reached = polish(roots, rotations, goals, POLISH_STEPS)
         joints = kinematics.global_positions(HUMANOID, reached.root, reached.rotations)
         moved = np.linalg.norm(joints - job.shown, axis=-1).mean(axis=-1)
-        firm = np.array([10.0 * wall.weight for wall in job.walls])
-        missed = np.sqrt(np.square(reached.errors).sum(axis=-1) + np.square(firm * reached.beyond).sum(axis=-1))
-        best = int(np.argmin(missed + CALM * moved))
-        if not infeasible and max(reached.beyond[best].max(initial=0.0), reached.errors[best].max(initial=0.0)) > MET:
+        strong, firm = (np.array([each.weight for each in part]) for part in (goals.pins, goals.walls))
+        squares = np.square(strong * reached.errors).sum(axis=-1) + np.square(10.0 * firm * reached.beyond).sum(axis=-1)
+        best = int(np.argmin(np.sqrt(squares) + CALM * moved))
+        misses = np.append(reached.errors[best, : len(job.pins)], reached.beyond[best])
+        if not infeasible and misses.max(initial=0.0) > MET:
             infeasible = tuple(f"{one} against {other}" for one, other in contradictions(job.pins, job.walls))
         turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
         errors = dict(zip((pin.joint for pin in job.pins), reached.errors[best].tolist(), strict=False))
@@ -111,13 +114,16 @@ class PoseExpert:
 
 
 def _on_its_feet(job: Asked) -> Goals:
-    """What is wished, and that feet nobody pins stay where they dance: who reaches far leans, and does not fly."""
-    feet = [
-        Pin(foot, job.danced[HUMANOID.index(foot)], STANDING)
-        for foot in _FEET
-        if job.pins and all(pin.joint != foot for pin in job.pins)
-    ]
-    return Goals((*job.pins, *feet), job.walls, BALANCE if job.pins else 0.0)
+    """What is wished, priors as weak pins, and that feet nobody pins stay where they dance: who reaches far leans, and
+    does not fly.
+    """
+    pins = {pin.joint: pin for pin in job.pins}
+    for joint, numbers in job.priors:
+        pins.setdefault(joint, Pin(joint, np.array(numbers[:3]), min(SURE / numbers[3], 1.0)))
+    if pins:
+        for foot in _FEET:
+            pins.setdefault(foot, Pin(foot, job.danced[HUMANOID.index(foot)], STANDING))
+    return Goals(tuple(pins.values()), job.walls, BALANCE if pins else 0.0)
 
 
 def _run(model: OnnxModel, values: dict[str, Values]) -> dict[str, Values]:
