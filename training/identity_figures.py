@@ -218,8 +218,9 @@ def _entropy(probabilities: Tensor) -> float:
 
 
 def _batched(asked, *given: Tensor) -> Tensor:
-    parts = [asked(*part) for part in zip(*(each.split(BATCH) for each in given), strict=True)]
-    return torch.cat(parts) if parts else given[0]
+    if not len(given[0]):
+        return given[0]
+    return torch.cat([asked(*part) for part in zip(*(each.split(BATCH) for each in given), strict=True)])
 
 
 def _batched_codes(model: Disentangled, x: Tensor) -> tuple[Tensor, Tensor]:
