@@ -17,6 +17,7 @@ from server.preset import Preset
 from server.show import calibrate_stage
 
 FORMAT = 1
+LARGEST_FILE = 1 << 20  # bytes
 KINDS = ("t_pose", "first_frame", "off")
 LONGEST_WAIT = 60.0  # seconds
 
@@ -95,10 +96,14 @@ def load(preset: Path) -> dict[str, Calibration]:
     """What is kept for a preset, by dancer; empty when there is no file. Raises ValueError naming it and the dancer."""
     file = file_of(preset)
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as opened:
+            text = opened.read(LARGEST_FILE + 1)
+        if len(text) > LARGEST_FILE:
+            raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
+        data = json.loads(text)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{file}: cannot be read: {error}; delete it to calibrate anew") from None
     dancers = data.get("dancers") if isinstance(data, dict) and data.get("format") == FORMAT else None
     if not isinstance(dancers, dict):

@@ -33,6 +33,8 @@ from server.senders.bvh import BvhSender
 from server.senders.udp import UdpSender
 from server.senders.zmq import ZmqSender
 
+LARGEST_AVATAR = 1 << 29  # bytes
+
 
 class Encoder(Protocol):
     def encode(self, frame: PoseFrame) -> Sequence[Any]: ...
@@ -175,6 +177,8 @@ def _vmc(output: VmcOutput, fps: float) -> ActorOutput:
     avatar = None
     if output.vrm_file is not None:
         try:
+            if output.vrm_file.stat().st_size > LARGEST_AVATAR:
+                raise ValueError(f"it has more than {LARGEST_AVATAR:,} bytes")
             avatar = avatar_of(output.vrm_file.read_bytes())
         except (OSError, ValueError) as error:
             raise ValueError(f"vrm_file: {output.vrm_file}: {error}") from error

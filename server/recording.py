@@ -18,6 +18,7 @@ from server.records import Damage, End, Record, RecordReader
 
 SHOW, RECORDS = "show.json", "records.bin"
 MAGIC = b"duetrec1"
+LARGEST_ABOUT = 1 << 24  # bytes of what is told of a show
 
 
 class RecordingError(ValueError):
@@ -159,7 +160,11 @@ def _found(folder: Path) -> Path:
 
 def _about(file: Path) -> About:
     try:
-        return About.model_validate_json(file.read_bytes())
+        with file.open("rb") as opened:
+            text = opened.read(LARGEST_ABOUT + 1)
+        if len(text) > LARGEST_ABOUT:
+            raise RecordingError(f"{file} has more than {LARGEST_ABOUT:,} bytes: it tells of no show")
+        return About.model_validate_json(text)
     except OSError as error:
         raise RecordingError(f"{file}: {error.strerror}") from None
     except ValidationError as error:

@@ -20,6 +20,7 @@ from server.protocols.frames import FAR, LONGEST_TIME, PacketError, PoseFrame
 POSE_TOPIC = b"pose/00\0"
 STATS_TOPIC = b"stats/0\0"
 VERSION = 1
+MAX_ACTORS = 256
 PARTNER = 1  # the flag of a generated actor
 
 _HEADER = struct.Struct("<8sHHHHIIQd")  # topic, version, header size, actors, joints, topology, reserved, tick, time
@@ -73,6 +74,8 @@ def decode(
         raise PacketError(
             f"{joints} joints of topology {topology:#010x}; expected {len(skeleton)} of {skeleton.topology_hash:#010x}"
         )
+    if actors > MAX_ACTORS:
+        raise PacketError(f"{actors} actors; at most {MAX_ACTORS}")
     width = 3 + 4 * joints
     records_end = header_size + actors * _RECORD.size
     if len(message) != records_end + actors * width * 4:

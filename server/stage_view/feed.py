@@ -19,6 +19,7 @@ from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 
 Read = TypeVar("Read")
+LONGEST_MESSAGE = 4 << 20  # bytes
 SHOWN_SECONDS = 10.0  # a token is shown again after so long, for it may have been lost
 SILENCE = 1.5  # seconds without any message after which the server counts as gone
 
@@ -79,6 +80,7 @@ class Feed:
     def _subscribe(self, topic: bytes) -> zmq.Socket[bytes]:
         socket = self._context.socket(zmq.SUB)
         socket.setsockopt(zmq.CONFLATE, 1)
+        socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_MESSAGE)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         socket.subscribe(topic)
         if self._keys is not None:
