@@ -185,6 +185,8 @@ class Show:
         """Until `stop`, SIGINT or SIGTERM, or for some seconds; `on_report` gets the figures five times a second."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self.stop())
+        if hasattr(signal, "SIGHUP"):  # a closed terminal or a lost connection ends no show
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
         end = time.monotonic() + seconds if seconds is not None else float("inf")
         self.tick.first_pose.wait(timeout=1.0)
         self._open_page()
@@ -199,7 +201,10 @@ class Show:
                 self.tick.last_fault = self.tick.last_fault or f"report: {type(error).__name__}: {error}"
                 continue
             if on_report is not None:
-                on_report(figures)
+                try:
+                    on_report(figures)
+                except OSError:  # the terminal is gone; the show is not for it
+                    on_report = None
 
     def stop(self) -> None:
         self._stopping.set()

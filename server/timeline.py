@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from dataclasses import replace
-from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -73,11 +72,15 @@ class Timeline:
         return self._frames[-1] if self._frames else None
 
     def overdue(self, now: float) -> float:
-        """Seconds since the next frame was due and did not come, patience included; negative while it may still."""
+        """Seconds since the next frame was due and did not come, patience included; negative while it may still.
+
+        Due is what three quarters of the last intervals were longer than: where frames overtake each other and the late
+        ones are dropped, the usual interval is no measure of the suit's rate.
+        """
         newest = self.newest
         if newest is None:
             return -math.inf
-        interval = median(self._intervals) if self._intervals else USUAL_INTERVAL
+        interval = sorted(self._intervals)[len(self._intervals) // 4] if self._intervals else USUAL_INTERVAL
         return now - newest.receive_time - interval - max(0.5 * interval, PATIENCE_SECONDS)
 
     def state(self, now: float) -> DancerState:

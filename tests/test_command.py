@@ -1,6 +1,8 @@
 """The command around a show: what it refuses, with one clear line and exit code 2, and what it says of the page."""
 
+import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -194,3 +196,22 @@ class Lost:
 def test_who_does_not_dance_is_named(error: Exception | None, faults: tuple[str, ...]) -> None:
     pipeline = Pipeline([DancerLine("dancer1", [], 60.0)], [PartnerLine("partner1", "dancer1", [Lost(error)])])
     assert dry_run(pipeline, 60.0, 2 / 60).faults == faults
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
+def test_a_terminal_that_is_closed_ends_no_show(preset_file: Callable[..., Path]) -> None:
+    command = [
+        sys.executable,
+        str(ROOT / "run_server.py"),
+        str(preset_file()),
+        "--seconds",
+        "2",
+        "--log-format",
+        "json",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as show:
+        assert show.stdout is not None
+        assert json.loads(show.stdout.readline())["show"] == "show"
+        show.stdout.close()
+        show.send_signal(signal.SIGHUP)
+        assert show.wait(timeout=30) == 0
