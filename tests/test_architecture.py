@@ -220,6 +220,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/evaluate": ({"exporters", "motion", "training"}, LEARNING),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
+    "training/results/identity_": ({"exporters", "motion", "training"}, {"numpy", "torch"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
     "exporters/infill.py": ({"motion", "server.onnx_model"}, {"numpy"}),
     "exporters/upsample_keypoints.py": ({"exporters", "motion", "server.onnx_model"}, {"numpy", "scipy"}),

@@ -48,6 +48,7 @@ class Config:
     weight_decay: float = 0.01
     clip_norm: float = 5.0
     lstm_precision: lstm.Precision = "float32"  # bfloat16 is faster on a CPU that has it; auto: where it has
+    resume_rate: float = 1.0  # every --resume multiplies the learning rate by this, after a run that diverged
     save_interval: int = 1  # epochs between checkpoints
     held_out_interval: int = 1  # epochs between looks at what is held out
     keep_saved: bool = False  # also keep each of them, as epoch-00010.ckpt
@@ -141,6 +142,7 @@ def train(
     model.mark_forward_method("loss")
     if resume:
         at, lines, sums = _restore(out / LAST, kind, bare, optimizer, schedule, config, seed)
+        schedules.scale(optimizer, schedule, config.resume_rate)
     saved = out / LAST if resume else None
     loggers = list(watchers)
     if fabric.is_global_zero:

@@ -32,3 +32,11 @@ def schedule(optimizer: Optimizer, config: Any, per_epoch: int) -> LRScheduler:
         case "staged":
             return LambdaLR(optimizer, lambda step: 1.0 if step < total * 2 / 3 else 0.3 * max(1.0 - step / total, 0.0))
     return LambdaLR(optimizer, lambda _: 1.0)
+
+
+def scale(optimizer: Optimizer, schedule: LRScheduler, factor: float) -> None:
+    """Every rate that is still to come, times `factor`."""
+    for group in optimizer.param_groups:
+        for key in {"lr", "initial_lr", "max_lr", "min_lr"} & group.keys():
+            group[key] *= factor
+    schedule.base_lrs = [rate * factor for rate in schedule.base_lrs]

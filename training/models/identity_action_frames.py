@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from training.models import labelled_pose as pose
 from training.models.identity_action_parts import Blended, with_identity
+from training.models.labelled_networks import felt
 
 FPS = 30.0
 SCALES = {"positions": 0.03, "speeds": 0.35, "rotations": 0.7, "carriage": 1.0}  # errors of about a nat
@@ -23,7 +24,7 @@ CLAMP = 8.0  # standard deviations of what is read
 class MotionFrames(nn.Module):
     """See the module. width: numbers that are read of a frame; views: numbers that a judge sees of it."""
 
-    views = 3 * pose.JOINTS + pose.CARRIAGE
+    views = 5 * pose.JOINTS
 
     def __init__(self, latent: int, experts: int, hidden: int) -> None:
         super().__init__()
@@ -67,8 +68,8 @@ class MotionFrames(nn.Module):
         return sum(huber(errors[name] / scale).sum(dim=-1) for name, scale in SCALES.items())
 
     def view(self, x: Tensor) -> Tensor:
-        """What a judge sees of moves, (B, T, views): joints and carriage."""
-        return torch.cat([pose.positions(x).flatten(2), x[..., -pose.CARRIAGE :]], dim=-1)
+        """What a judge sees of moves, (B, T, views): joints, how fast they are and how sharply they turn."""
+        return felt(x, pose.positions(x))
 
     def finish(self, made: Tensor) -> Tensor:
         """Moves as made, with rotations of length one."""

@@ -61,7 +61,7 @@ class Critic(nn.Module):
 class Judge(nn.Module):
     """Tells identities and actions from what is seen of frames, (B, T, views)."""
 
-    def __init__(self, views: int, identities: int, actions: int, width: int = 64, dropout: float = 0.2) -> None:
+    def __init__(self, views: int, identities: int, actions: int, width: int = 64, dropout: float = 0.3) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(views))
         self.register_buffer("spread", torch.ones(views))

@@ -136,9 +136,9 @@ class Transition(nn.Module):
 
     def walk(self, z: Tensor, before: Tensor, d: Tensor, length: int, noise: Tensor | None = None) -> Tensor:
         """`length` steps (B, length, Z) after z and before (B, Z); noise (B, length, Z), without it the means."""
-        walked = []
+        walked = [z]
         for number in range(length):
             mu, sd = self(z, before, d)
             before, z = z, mu if noise is None else mu + sd * noise[:, number]
             walked.append(z)
-        return torch.stack(walked, dim=1)
+        return torch.stack(walked, dim=1)[:, 1:]

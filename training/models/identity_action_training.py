@@ -6,7 +6,7 @@ An epoch is as many windows as `windows` says, drawn anew, so that anneals have 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +88,7 @@ def train(run: Run) -> Path:
     """Both stages. Returns the checkpoint of the whole model."""
     names = Names.of(run.trained)
     known = replace(run.model, identities=names.identities, actions=names.actions)
+    run = replace(run, about={**run.about, "data": asdict(run.data)})  # for who reads recordings alike
     first = Path(run.training.stage1) if run.training.stage1 else _stage1(run, known)
     if run.fabric.is_global_zero:
         _require(first, known)
@@ -115,6 +116,7 @@ def _stage(run: Run, config: Config) -> Path:
         whole = run.kind.windows(own, takes, augment)
         return Drawn(whole, run.training.windows) if augment else Watched(whole, whole.even(WATCHED))
 
+    torch.manual_seed(run.seed)  # so that a stage begins alike, whatever came before it
     return loop.by_gradient(replace(run, model=config, kind=replace(run.kind, build=build, windows=windows)))
 
 
