@@ -200,15 +200,8 @@ def test_who_does_not_dance_is_named(error: Exception | None, faults: tuple[str,
 
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no such signal here")
 def test_a_terminal_that_is_closed_ends_no_show(preset_file: Callable[..., Path]) -> None:
-    command = [
-        sys.executable,
-        str(ROOT / "run_server.py"),
-        str(preset_file()),
-        "--seconds",
-        "2",
-        "--log-format",
-        "json",
-    ]
+    options = ["--seconds", "5", "--log-format", "json"]
+    command = [sys.executable, str(ROOT / "run_server.py"), str(preset_file()), *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as show:
         assert show.stdout is not None
         assert json.loads(show.stdout.readline())["show"] == "show"
