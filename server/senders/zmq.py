@@ -29,7 +29,7 @@ class ZmqSender:
     allow: only from these addresses or networks one may connect, if any are given. key: its own pair; who connects must
     then show one of the public keys `clients`. page_keys: with `key`, those of the show's own page, which was born with
     the show; None without.
-    Like every ZMQ socket it is not for two threads at once: in a show, only who holds the tick's turn sends.
+    Like every ZMQ socket it is not for two threads at once: in a show, who sends holds the tick's lock for it.
     Raises SenderError when the endpoint cannot be had, ValueError for an address in `allow` that is none.
     """
 
