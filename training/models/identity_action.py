@@ -18,7 +18,7 @@ from training.labels import NONE
 from training.models import identity_action_images as images
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_action_frames import MotionFrames
-from training.models.identity_action_judges import Critic, Judge, SequenceCritic, known_cross_entropy
+from training.models.identity_action_judges import Critic, Judges, SequenceCritic, known_cross_entropy
 from training.models.identity_action_parts import SHARP, Blended, divergence, spread, with_identity
 from training.models.identity_action_sequence import Dynamics, Gaussian, Posterior, Transition
 
@@ -53,7 +53,7 @@ class IdentityAction(nn.Module):
         self.frame_critic = SequenceCritic(c.latent, identities)
         self.critic = Critic(c.dynamics, identities)
         self.action = nn.Linear(c.dynamics, max(actions, 1))
-        self.judge = Judge(self.frames.views, identities, actions) if self.judged else None
+        self.judge = Judges(self.frames.views, identities, actions, c.judges) if self.judged else None
         owner = torch.arange(c.experts) % max(identities, 1)
         self.register_buffer("owners", (owner == torch.arange(max(identities, 1))[:, None]).float())  # (identities, E)
         taught = {FRAMES: (*PARTS[FRAMES], "frame_critic", "judge"), SEQUENCES: ("critic", "action")}
@@ -80,13 +80,14 @@ class IdentityAction(nn.Module):
                 self.judge.fit(self.frames.view(batch["x"]))
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """In nats a frame. x, pair (B, T, ...), identity, action (B,)."""
+        """In nats a frame. x, pair (B, T, ...), identity, action (B,). Where pictures are dear, x and pair are part of
+        the window, from its frame `first` (B,) on, and stage 2 has what was read of all of it, `read` (B, T, width).
+        """
         return self._frames_loss(batch) if self.config.stage == FRAMES else self._sequences_loss(batch)
 
     # ---- stage 1
 
     def _frames_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        batch = {name: self._some(each)[0] if name in ("x", "pair") else each for name, each in batch.items()}
         c, x, who = self.config, batch["x"], batch["identity"]
         u_mu, u_sd = self.identity(self.frames.encode(batch["pair"]))
         s = self.mixture(u_mu + u_sd * torch.randn_like(u_sd))
@@ -136,7 +137,7 @@ class IdentityAction(nn.Module):
     def _sequences_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         c, x, who = self.config, batch["x"], batch["identity"]
         with torch.no_grad():
-            s, e = self.read(x)
+            s, e = self.known(batch["read"]) if "read" in batch else self.read(x)
         d_mu, d_sd = self.dynamics(e)
         d = d_mu + d_sd * torch.randn_like(d_sd)
         followed = (torch.rand(len(x), device=x.device) < c.followed).float()
@@ -146,9 +147,9 @@ class IdentityAction(nn.Module):
         before = torch.cat([path.z[:, :1], path.z[:, :-2]], dim=1)
         on_mu, on_sd = self.prior(path.z[:, :-1], before, every)
         prior = torch.cat([begin_mu[:, None], on_mu], dim=1), torch.cat([begin_sd[:, None], on_sd], dim=1)
-        z, shown = self._some(path.z, x)
+        first = int(batch["first"][0]) if "first" in batch else 0
         parts = {
-            "error": self.frames.nats(self.frames.decode(z, s), shown).mean(),
+            "error": self.frames.nats(self.frames.decode(path.z[:, first : first + x.shape[1]], s), x).mean(),
             "path_nats": divergence(path.mu, path.sd, *prior).mean(),
             "dynamics_nats": divergence(d_mu, d_sd, 0.0, c.dynamics_spread).mean() / e.shape[1],
             "rollout": self._rollout(e, d),
@@ -163,17 +164,10 @@ class IdentityAction(nn.Module):
             total = total + c.action_loss * parts["action"]
         return total, parts
 
-    def _some(self, *given: Tensor) -> list[Tensor]:
-        """The same run of `decoded` frames of each (B, T, ...); all frames where nothing is learned."""
-        count, length = self.config.decoded, given[0].shape[1]
-        if not self.training or not 0 < count < length:
-            return list(given)
-        first = int(torch.randint(length - count + 1, (1,)))
-        return [each[:, first : first + count] for each in given]
-
     def _rollout(self, e: Tensor, d: Tensor) -> Tensor:
         """How far from what was read (B, T, Z) the prior is that was left alone, in squares of deviations."""
-        length = self.config.rollout
+        risen = min(self.progress / self.config.rollout_rise, 1.0) if self.config.rollout_rise else 1.0
+        length = max(round(risen * self.config.rollout), 1)
         first = int(torch.randint(1, e.shape[1] - length, (1,)))
         made = self.prior.walk(e[:, first], e[:, first - 1], d, length)
         return (made - e[:, first + 1 : first + 1 + length]).square().sum(dim=2).mean()
@@ -187,7 +181,7 @@ class IdentityAction(nn.Module):
 
     def mixture(self, u: Tensor) -> Tensor:
         """s (B, E), of sum one, of u (B, E): sharper with the temperature."""
-        return (u * self._at("temperature")).clamp(-SHARP, SHARP).softmax(dim=1)
+        return (u * self._temperature()).clamp(-SHARP, SHARP).softmax(dim=1)
 
     def asked(self, shares: Tensor) -> Tensor:
         """s (B, E) of shares (B, identities) that known identities have; all 0 are as many of each."""
@@ -202,12 +196,19 @@ class IdentityAction(nn.Module):
 
     def read(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """s (B, E) and what is read of every frame, e (B, T, Z), of sequences x (B, T, ...); means."""
-        read = self.frames.encode(x)
+        return self.known(self.frames.encode(x))
+
+    def known(self, read: Tensor) -> tuple[Tensor, Tensor]:
+        """The same of what was read of frames (B, T, width)."""
         s = self.mixture(self.identity(read)[0])
         return s, self.now_of(read, s)[0]
 
     def _at(self, name: str) -> float:
         return getattr(self.config, name).at(self.progress)
+
+    def _temperature(self) -> float:
+        """Stage 2 begins where stage 1 has come to: what is kept still is to be what it was."""
+        return self.config.temperature.at(self.progress if self.config.stage == FRAMES else 1.0)
 
     # ---- use: means, no chance but where it is given
 

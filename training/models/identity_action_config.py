@@ -15,19 +15,19 @@ ANNEALED = ("temperature", "identity_kl", "frame_kl", "dynamics_kl", "path_kl")
 class Config:
     """identities, actions, stage: filled in by training. images: pictures instead of motion.
 
-    window: frames. decoded: so many of them, one after the other, are all that stage 1 sees and that stage 2 draws at
-    each step, 0 for all: pictures are dear.
+    window: frames. decoded: so many of them, one after the other, are all that stage 1 sees and that stage 2 draws
+    at each step, 0 for all; only of pictures, which are dear.
     experts: of the decoder, at least as many as identities; latent, dynamics: numbers of z_t and d; hidden: width of
     what is read of motion and of its decoder, rnn, rnn_layers: of the posterior's LSTM;
     dynamics_rnn: of the one that reads d, of every `stride`th frame, less `dropout`.
     identity_spread, dynamics_spread: deviations of the priors of u and d. temperature: what u is multiplied by.
     *_kl: weights of divergences of u (identity), z_t by itself (frame) in stage 1; of d (dynamics), z_t from the prior
     (path) in stage 2.
-    identity_loss: of s from the identities' labels, 0 to find experts without them. recognised_loss: of swaps that a
-    judge does not recognise, as who and as what; it asks for labels of both. critic_loss: how much of a critic's
-    gradient z and d deceive it with. rollout_loss, rollout: of the prior left alone for so many frames. action_loss: of
-    actions read from d. apart_loss: of experts from what they share. followed: share of sequences whose posterior is
-    told every frame.
+    identity_loss: of s from the identities' labels, 0 to find experts without them. recognised_loss: of swaps that
+    so many judges do not recognise, as who and as what; it asks for labels of both. critic_loss: how much of a critic's
+    gradient z and d deceive it with. rollout_loss, rollout: of the prior left alone for so many frames, fewer at
+    first where they are to rise over a share of the epochs (rollout_rise). action_loss: of actions read from d.
+    apart_loss: of experts from what they share. followed: share of sequences whose posterior is told every frame.
     """
 
     identities: tuple[str, ...] = ()
@@ -54,9 +54,11 @@ class Config:
     path_kl: Anneal = field(default_factory=lambda: Anneal(0.1, 0.3, fraction=0.5))
     identity_loss: float = 1.0
     recognised_loss: tuple[float, float] = (3.0, 5.0)
+    judges: int = 3
     critic_loss: float = 1.0
     rollout_loss: float = 1.0
     rollout: int = 24
+    rollout_rise: float = 0.0
     action_loss: float = 1.0
     apart_loss: float = 1e-3
     followed: float = 0.5
@@ -72,6 +74,7 @@ class Config:
             "rnn_layers",
             "dynamics_rnn",
             "stride",
+            "judges",
             "rollout",
         ):
             if not getattr(self, name) >= 1:
@@ -81,7 +84,7 @@ class Config:
         for name in ("identity_spread", "dynamics_spread"):
             if not getattr(self, name) > 0.0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-        for name in ("dropout", "followed"):
+        for name in ("dropout", "followed", "rollout_rise"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
         if self.window <= self.rollout:
