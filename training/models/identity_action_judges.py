@@ -1,8 +1,8 @@
 """Who looks over identity_action's shoulder while it trains: critics of latents, and a judge of what is made.
 
-A critic tries to tell who it is from latents that are to say no such thing, and who makes them learns to deceive it. A
-judge learns who and what from recordings; held still, it says whether a swap shows who and what it is to. Neither is
-used after training.
+A critic tries to tell who it is from latents that are to say no such thing, and who makes them learns to deceive it.
+Judges learn who and what from recordings; held still, they say whether a swap shows who and what it is to. None of them
+is used after training.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from torch.nn import functional as F
 
 from training.labels import NONE
 from training.models.identity_action_parts import Reversed
+
+WIDTH, DROPOUT = 48, 0.3  # of judges
 
 
 class Summary(nn.Module):
@@ -58,30 +60,43 @@ class Critic(nn.Module):
         return known_cross_entropy(self.layers(Reversed.apply(d, weight)), who)
 
 
-class Judge(nn.Module):
-    """Tells identities and actions from what is seen of frames, (B, T, views)."""
+class Judges(nn.Module):
+    """Several who tell identities and actions from what is seen of frames, (B, T, views): one alone has blind spots,
+    and whoever is taught to please one learns those.
+    """
 
-    def __init__(self, views: int, identities: int, actions: int, width: int = 64, dropout: float = 0.3) -> None:
+    def __init__(self, views: int, identities: int, actions: int, count: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(views))
         self.register_buffer("spread", torch.ones(views))
-        sizes = (max(identities, 1), max(actions, 1))
-        self.summaries = nn.ModuleList(Summary(views, width, dropout) for _ in sizes)
-        self.outs = nn.ModuleList(nn.Linear(2 * width, size) for size in sizes)
+        self.sizes = [max(identities, 1), max(actions, 1)]
+        self.count = count
+        for number in range(count):
+            for part, size in zip(("who", "what"), self.sizes, strict=True):
+                summary = Summary(views, WIDTH, DROPOUT)
+                self.add_module(
+                    f"{part}_{number}", nn.Sequential(summary, nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, size))
+                )
 
     def forward(self, seen: Tensor) -> list[Tensor]:
-        """Logits of identities and of actions."""
+        """Logits of identities and of actions, (count · B, ...) each."""
         given = (seen - self.mean) / self.spread
-        return [out(summary(given)) for summary, out in zip(self.summaries, self.outs, strict=True)]
+        return [
+            torch.cat([self.get_submodule(f"{part}_{number}")(given) for number in range(self.count)])
+            for part in ("who", "what")
+        ]
 
     def loss(self, seen: Tensor, who: Tensor, what: Tensor, still: bool = False) -> list[Tensor]:
-        """Cross-entropies of both. still: its own weights learn nothing."""
+        """Cross-entropies of both. still: their own weights learn nothing."""
         weights = {name: value.detach() if still else value for name, value in self.named_parameters()}
         said = functional_call(self, weights, (seen,))
-        return [known_cross_entropy(each, known) for each, known in zip(said, (who, what), strict=True)]
+        return [
+            known_cross_entropy(each, known.repeat(self.count)) for each, known in zip(said, (who, what), strict=True)
+        ]
 
     @torch.no_grad()
     def fit(self, seen: Tensor) -> None:
+        """What is usual of what is seen."""
         self.mean.copy_(seen.mean(dim=(0, 1)))
         self.spread.copy_(seen.std(dim=(0, 1)) + 0.02)
 
