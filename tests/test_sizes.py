@@ -1,6 +1,5 @@
 """Nothing that comes from outside takes more room than it may: the bounds that no decoder's tests hold."""
 
-import io
 from contextlib import closing
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
-from server import calibrations, outputs, recording, records
+from server import calibrations, outputs, recording
 from server.preset_outputs import VmcOutput
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
@@ -28,15 +27,6 @@ def test_a_message_has_so_many_actors() -> None:
     assert len(packed.decode(poses(packed.MAX_ACTORS))[0]) == packed.MAX_ACTORS
     with pytest.raises(PacketError, match="257 actors; at most 256"):
         packed.decode(poses(packed.MAX_ACTORS + 1))
-
-
-def test_a_record_that_claims_to_be_larger_is_not_waited_for() -> None:
-    def end(size: int) -> io.BytesIO:
-        return io.BytesIO(records._framed(records._END_KIND, bytes(size)))
-
-    assert records.RecordReader().read(end(records.LARGEST)) == records.End()
-    with pytest.raises(records.Damage):
-        records.RecordReader().read(end(records.LARGEST + 1))
 
 
 def test_what_a_recording_tells_of_a_show_is_read_up_to_a_size(tmp_path: Path) -> None:
