@@ -165,5 +165,19 @@ def test_a_dancer_comes_in_with_keys() -> None:
             assert receiver.describe().endswith("(ZMQ, encrypted)")
 
 
+@pytest.mark.parametrize(
+    "keys",
+    [None, ClientKeys(STRANGER, SHOW.public), ClientKeys(ANNA, STRANGER.public)],
+    ids=["none", "own", "server's"],
+)
+def test_a_dancer_who_is_turned_away_is_told_so(keys: ClientKeys | None) -> None:
+    with closing(guarded()) as sender, closing(ZmqReceiver(sender.endpoint, "", print, keys=keys)) as receiver:
+        receiver.start()
+        deadline = time.monotonic() + 5.0
+        while not receiver.counts["refused_handshake"]:
+            assert time.monotonic() < deadline
+        assert receiver.counts.keys() == {"refused_handshake"}
+
+
 def test_a_secret_is_not_shown_by_accident() -> None:
     assert SHOW.secret.decode() not in repr(ClientKeys(SHOW, ANNA.public))

@@ -23,7 +23,8 @@ from server.protocols.msgpack_poses import MsgpackDecoder
 from server.receivers import OnFrame, ReceiverError, Tap
 
 IDLE_MS = 100  # how long `close` may have to wait
-MAX_MESSAGE = 1 << 20
+MAX_MESSAGE = 1 << 20  # bytes
+REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
 
 class ZmqReceiver:
@@ -67,6 +68,7 @@ class ZmqReceiver:
         self._socket.setsockopt(zmq.SUBSCRIBE, packed.POSE_TOPIC if form == "packed" else b"")
         if keys is not None:
             keys.show(self._socket)
+        self._refused = self._socket.get_monitor_socket(REFUSED)
         try:
             if listens:
                 self._socket.connect(connect)
@@ -124,6 +126,7 @@ class ZmqReceiver:
             try:
                 message = self._socket.recv()
             except zmq.Again:
+                self._count_refusals()
                 continue
             except zmq.ZMQError as error:
                 self._counts["socket_error"] += 1
@@ -140,7 +143,15 @@ class ZmqReceiver:
                 return
         self._counts["dropped_no_such_actor"] += 1
 
+    def _count_refusals(self) -> None:
+        """The publisher turned us away, as it does ten times a second, or is not the one whose key we have."""
+        while self._refused.poll(0):
+            self._refused.recv_multipart()
+            self._counts["refused_handshake"] += 1
+
     def _close_socket(self) -> None:
+        self._socket.disable_monitor()
+        self._refused.close()
         self._socket.close()
         self._context.term()
 
