@@ -164,3 +164,17 @@ def test_windows_of_films_are_pictures_and_may_be_seen_in_a_mirror() -> None:
     assert batch["x"].shape == (2, 30, 3, 16, 16)
     assert torch.equal(batch["x"][0], batch["x"][1].flip(-1))
     assert 0.0 <= batch["x"].min() < batch["x"].max() <= 1.0
+
+
+def test_a_part_of_a_window_is_shown_and_all_of_it_is_read() -> None:
+    films = films_of.load(Config(pendulums=SMALL, side=16), None)
+    whole, some = (of_takes(films, Names.of(films), 40, True, shown=shown) for shown in (0, 7))
+    some.tell_of(lambda pictures: pictures.mean(dim=(1, 2, 3)))
+    numbers = torch.arange(5)
+    torch.manual_seed(0)
+    wanted, batch = (windows.gather(numbers) for windows in (whole, some))
+    first = int(batch["first"][0])
+    assert batch["x"].shape == batch["pair"].shape == (5, 7, 3, 16, 16)
+    assert torch.equal(batch["x"], wanted["x"][:, first : first + 7])
+    torch.testing.assert_close(batch["read"], wanted["x"].mean(dim=(2, 3, 4)))
+    assert "first" not in wanted

@@ -75,7 +75,11 @@ class ImageFrames(nn.Module):
 
     def encode(self, x: Tensor) -> Tensor:
         """What is read of pictures, (B, T, width)."""
-        return self.reader(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        return self.read(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+    def read(self, pictures: Tensor) -> Tensor:
+        """The same of single pictures (N, C, H, W)."""
+        return self.reader(pictures)
 
     def decode(self, z: Tensor, s: Tensor) -> Tensor:
         """Pictures (B, T, C, H, W) before `finish`, of z (B, T, latent) and of experts blended as s (B, experts)."""

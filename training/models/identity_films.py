@@ -16,13 +16,14 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from motion.skeleton import HUMANOID, Skeleton
-from training import dataset
+from training import checkpoint, dataset
 from training.identity_labels import Cell, some
 from training.models import identity_pendulum
+from training.models.identity_action_images import ImageFrames
 from training.models.identity_takes import Names, require, without_unseen
 from training.models.identity_windows import Sequences, of_takes
 from training.run import Run
@@ -30,6 +31,7 @@ from training.split import hold_out_share
 
 COLOURS = (1, 3)  # channels
 STRIDE = 2  # frames between windows
+READER = "frames"  # the part of the model that reads pictures
 
 
 @dataclass(frozen=True)
@@ -141,7 +143,9 @@ def split(
 
 
 def windows(run: Run, films: Sequence[Film], augment: bool) -> Sequences:
-    """All windows of films. Raises ValueError when the model's frames are other pictures, or its windows longer."""
+    """Windows of films; stage 2 has what stage 1 reads of them.
+
+    Raises ValueError when the model's frames are other pictures, or its windows longer."""
     images, window, shortest = run.model.images, run.model.window, min(map(len, films))
     shape = films[0].pictures.shape[1:]
     wanted = None if images is None else (images.channels, images.side, images.side)
@@ -152,8 +156,15 @@ def windows(run: Run, films: Sequence[Film], augment: bool) -> Sequences:
         )
     if shortest < window:
         raise ValueError(f"films have {shortest} frames, and model: window is {window}; it must be {shortest} or less")
-    stride = STRIDE if augment else window
-    return of_takes(films, Names.of(run.trained), window, augment and run.data.mirror, stride)
+    names = Names.of(run.trained)
+    if not augment:
+        return of_takes(films, names, window, False, window)
+    made = of_takes(films, names, window, run.data.mirror, STRIDE, run.model.decoded)
+    if stage1 := run.training.init_from.get(READER):  # what is kept still reads every picture once
+        parts = nn.ModuleDict({READER: ImageFrames(images, run.model.latent, run.model.experts)})
+        checkpoint.init_from(parts, {READER: stage1})
+        made.tell_of(parts[READER].read)
+    return made
 
 
 def _found(name: str, folder: str | Path | None) -> Path:

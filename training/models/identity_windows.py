@@ -19,7 +19,7 @@ from training.models.identity_takes import Names
 class Sequences:
     """Windows of `window` frames, `stride` apart. tracks: the frames (T, ...) of every sequence, none shorter than a
     window; bytes come out as numbers from 0 to 1. cells: their (identity, action). mirrored: frames seen in a mirror,
-    where every window is to come in both ways.
+    where every window is to come in both ways. shown: so many frames of a window are all that is cut out, 0 for all.
     """
 
     def __init__(
@@ -31,7 +31,9 @@ class Sequences:
         window: int,
         stride: int = 1,
         mirrored: Callable[[Tensor], Tensor] | None = None,
+        shown: int = 0,
     ) -> None:
+        self._shown, self._read = min(shown or window, window), list[Tensor]()
         whole = torch.cat(list(tracks))
         self._sides = [whole] if mirrored is None else [whole, mirrored(whole)]
         self._files, self._cells, self._window = list(files), list(cells), window
@@ -53,7 +55,8 @@ class Sequences:
     def gather(self, numbers: Tensor) -> dict[str, Tensor]:
         """The windows with these numbers (B,) in 0..len: x (B, T, ...); pair (B, T, ...), a window of the same identity
         drawn from another sequence, where there is one; identity (B,) and action (B,), places among the names, or
-        NONE.
+        NONE. Where only some frames are shown, x and pair have them, the same of x for the whole batch, from `first`
+        (B,) of the window on. read (B, T, ...): of all frames, where `tell_of` gave it.
         """
         side = numbers % len(self._sides)
         place, start = torch.tensor([self._window_at(number) for number in numbers.tolist()]).unbind(1)
@@ -62,7 +65,24 @@ class Sequences:
         other = torch.tensor([of_it[int(chance * len(of_it))] for of_it, chance in zip(others, which, strict=True)])
         begin = self._firsts[other] + (when * (self._lengths[other] - self._window + 1)).long()
         identity, action = self._who[place].unbind(1)
-        return {"x": self._cut(side, start), "pair": self._cut(side, begin), "identity": identity, "action": action}
+        left = self._window - self._shown
+        first, other_first = (int(torch.randint(left + 1, (1,))) if left else 0 for _ in range(2))
+        batch = {
+            "x": self._cut(self._sides, side, start + first, self._shown),
+            "pair": self._cut(self._sides, side, begin + other_first, self._shown),
+            "identity": identity,
+            "action": action,
+        }
+        if left:
+            batch["first"] = torch.full_like(identity, first)
+        if self._read:
+            batch["read"] = self._cut(self._read, side, start, self._window)
+        return batch
+
+    @torch.no_grad()
+    def tell_of(self, read: Callable[[Tensor], Tensor], size: int = 256) -> None:
+        """From now on a batch has what `read` says of frames (N, ...), of all of a window: it is asked once."""
+        self._read = [torch.cat([read(_numbers(part)) for part in side.split(size)]) for side in self._sides]
 
     def even(self, each: int) -> Tensor:
         """Numbers of windows spread evenly over what there is of every cell, at most `each` of each, not mirrored."""
@@ -83,26 +103,34 @@ class Sequences:
         of_cell = self._windows[number % len(self._windows)]
         return of_cell[number // len(self._windows) % len(of_cell)]
 
-    def _cut(self, side: Tensor, start: Tensor) -> Tensor:
-        frames = start[:, None] + torch.arange(self._window)
-        made = self._sides[0][frames]
-        if len(self._sides) > 1:
+    @staticmethod
+    def _cut(sides: Sequence[Tensor], side: Tensor, start: Tensor, count: int) -> Tensor:
+        frames = start[:, None] + torch.arange(count)
+        made = sides[0][frames]
+        if len(sides) > 1:
             other = side.bool()
-            made[other] = self._sides[1][frames[other]]
-        return made / 255.0 if made.dtype == torch.uint8 else made
+            made[other] = sides[1][frames[other]]
+        return _numbers(made)
 
     def _same_identity(self, place: int) -> list[int]:
         same = [other for other, (who, _) in enumerate(self._cells) if who == self._cells[place][0]]
         return [other for other in same if other != place] or same
 
 
-def of_takes(takes: Sequence[Any], names: Names, window: int, mirror: bool, stride: int = 1) -> Sequences:
+def of_takes(
+    takes: Sequence[Any], names: Names, window: int, mirror: bool, stride: int = 1, shown: int = 0
+) -> Sequences:
     """Windows of the takes of training.models.identity_takes, or of training.models.identity_films."""
     tracks = [track for take in takes for track in take.tracks(window)]
     files = [file["take"] for take in takes for file in take.files()]
     cells = [cell for take in takes for cell in take.cells]
-    return Sequences(tracks, files, cells, names, window, stride, type(takes[0]).mirrored if mirror else None)
+    mirrored = type(takes[0]).mirrored if mirror else None
+    return Sequences(tracks, files, cells, names, window, stride, mirrored, shown)
 
 
 def _place(names: Sequence[str], name: str) -> int:
     return names.index(name) if name in names else NONE
+
+
+def _numbers(frames: Tensor) -> Tensor:
+    return frames / 255.0 if frames.dtype == torch.uint8 else frames
