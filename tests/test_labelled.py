@@ -117,6 +117,30 @@ def test_joints_on_stage_are_those_of_forward_kinematics() -> None:
     np.testing.assert_allclose(*steps, atol=1e-4)
 
 
+def test_what_stands_is_as_high_as_a_move_says_and_goes_as_fast() -> None:
+    torch.manual_seed(0)
+    moves = small_batch(small_model(), 3)["moves"].repeat(20, 1, 1)
+    moves[..., : -pose.CARRIAGE] += 0.3 * torch.randn_like(moves[..., : -pose.CARRIAGE])  # bodies of any shape
+    moves[..., -pose.CARRIAGE] = torch.empty(moves.shape[:-1]).uniform_(0.01, 0.5).log()
+    seen = pose.positions(moves)
+    feet = seen[:, :, pose.FEET]
+    stands = pose.standing(feet[..., 1])
+    torch.testing.assert_close((stands * feet[..., 1]).sum(-1), moves[..., -pose.CARRIAGE].exp())
+    moves[..., 1 - pose.CARRIAGE : -1] = 0.0  # nothing slides, so hips go as feet let them
+    steps = pose.on_stage(moves, seen, 30.0)[:, :, pose.FEET].diff(dim=1)
+    dragged = (stands[:, 1:, :, None] * steps)[..., 0::2].sum(2)
+    torch.testing.assert_close(dragged, torch.zeros_like(dragged), atol=1e-5, rtol=0.0)
+
+
+def test_hips_are_carried_as_positions_and_path_say() -> None:
+    moves = small_batch(small_model(), 3)["moves"]
+    seen = pose.positions(moves)
+    place, yaw = pose.path(moves, seen, 30.0)
+    heights, led = pose.carried(moves[:, 4], moves[:, 5], 30.0)
+    torch.testing.assert_close(heights, seen[:, 4:6, 0, 1], atol=1e-5, rtol=0.0)
+    torch.testing.assert_close(pose.turned(led, yaw[:, 4:5]), place[:, 5] - place[:, 4], atol=1e-5, rtol=0.0)
+
+
 def test_a_mirrored_movement_is_the_mirror_image() -> None:
     clip = made_up_clip(1.0, 30.0)
     moves = pose.moves(clip.root_positions, clip.rotations, 30.0)[None]
@@ -218,9 +242,8 @@ def test_learned_scales_end_where_they_pay_most() -> None:
 
 def test_the_divergence_comes_to_count_little_by_little() -> None:
     model = small_model(warm_up=0.5, beta=2.0)
-    model.epochs = 8
     seen = []
-    for epoch in range(8):
-        model.start_epoch(epoch)
+    for batch in range(8):
+        model.start_batch((batch + 1) / 8)
         seen.append(model.beta)
     assert seen == pytest.approx([0.5, 1.0, 1.5, 2.0, 2.0, 2.0, 2.0, 2.0])

@@ -21,6 +21,7 @@ from training.labels import Label
 from training.models import labelled_pose as pose
 from training.models import read_checkpoint
 from training.models.labelled_takes import Config, Labelling, load_takes
+from training.models.labelled_windows import Windows
 
 MODEL = {"window": 16, "latent": 40, "code": 8, "state": 12, "hidden": 16, "encoder": 16, "classifier": 8}
 SECONDS = 6.0
@@ -182,6 +183,37 @@ def test_without_labels_there_is_a_partner_without_dials(
     assert not [param for param in OnnxModel(out / "plain.onnx").manifest.params if param.names]
     assert evaluate.main(["labelled", str(out / "last.ckpt"), "--data", str(recordings)]) == 1
     assert "trained without labels" in capsys.readouterr().err
+
+
+def test_a_set_may_have_any_number_of_labels(recordings: Path, tmp_path: Path) -> None:
+    names = ("a", "b", "c", "d", "e")
+    parts = [Label(take, 1.2 * n, 1.2 * (n + 1), "part", name) for take in "abcd" for n, name in enumerate(names)]
+    halves = [Label(take, 3.0 * n, 3.0 * (n + 1), "half", name) for take in "abcd" for n, name in enumerate(("1", "2"))]
+    labels.write(recordings / "many.csv", parts + halves)
+    out = tmp_path / "many"
+    assert _train(_plan(tmp_path, labels="many.csv", proxies=["space"]), recordings, out, "--epochs", "1") == 0
+    dials = {param.name: param.names for param in OnnxModel(out / "many.onnx").manifest.params if param.names}
+    assert dials == {"label/half": ("1", "2"), "label/part": names, "label/space": ("low", "medium", "high")}
+    arguments = ["labelled", str(out / "last.ckpt"), "--data", str(recordings), "--judge-steps", "5", "--seeds", "1"]
+    assert evaluate.main(arguments) == 0
+    assert {path.name for path in (out / "evaluation").glob("one_z_*.gif")} == {
+        "one_z_half.gif",
+        "one_z_part.gif",
+        "one_z_space.gif",
+    }
+
+
+def test_of_few_labels_every_batch_has_some(recordings: Path) -> None:
+    takes = load_takes(Config(drop_first=0, scale=1.0), recordings)
+    dancers = [dancer for take in takes for dancer in take.dancers]
+    given = [np.full((len(dancer) - 15, 1), labels.NONE) for dancer in dancers]
+    given[1][20:23] = 1
+    batch = Windows(dancers, given, 16, mirror=True).gather(torch.arange(12))
+    assert (batch["labels"] == labels.NONE).all()
+    assert batch["known_labels"].tolist() == [[1]] * 12
+    moves = pose.moves(dancers[1].root, dancers[1].rotations, 30.0)
+    for number, window in enumerate(batch["known_moves"]):
+        assert torch.equal(window, moves[20 + number % 3 :][:16])
 
 
 def test_confusion_counts_truth_by_rows() -> None:

@@ -70,31 +70,34 @@ class LabelledStep(nn.Module):
         at, yaw = torch.where(moves > 0.5, place[:, :2], home), place[:, 2:]
         elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, 1.0)
 
-        # 2. The move; the place is that of the move before the last.
+        # 2. The move, and where it leads.
         due = elapsed >= 1.0
         drawn = torch.where(number < 0.5, noise * variety, z)
         _, on_next, mind_next = self.model.decoder.step(drawn, y, number, on, mind)
-        _, last, _, _ = self.model.decoder.parts(mind)
-        at_next, yaw_next = _advanced(at, yaw, last, (moves > 1.5).to(last))
         number_next = torch.where(number > self.config.window - 1.5, 0.0, number + 1.0)
-        after = ((drawn, z), (on_next, on), (mind_next, mind), (at_next, at), (yaw_next, yaw), (number_next, number))
-        z, on, mind, at, yaw, number = (torch.where(due, new, old) for new, old in after)
+        z, on, mind, number = (
+            torch.where(due, new, old)
+            for new, old in ((drawn, z), (on_next, on), (mind_next, mind), (number_next, number))
+        )
         moves = (moves + due.to(moves)).clamp(max=2.0)
         elapsed = torch.where(due, elapsed - 1.0, elapsed).clamp(max=0.999)
+        _, last, before, _ = self.model.decoder.parts(mind)
+        heights, led = pose.carried(before, last, FPS)
+        led, turn = ((moves > 1.5).to(led) * each for each in (led, last[:, -1:] / FPS))
+        at, yaw = torch.where(due, at + pose.turned(led, yaw), at), torch.where(due, yaw + turn, yaw)
 
         # 3. Whoever goes too far comes back.
         away = home - at
         far = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
         at = at + away / far * (far - ROOM).clamp(min=0.0) * (1.0 - torch.exp(-PULL * dt))
 
-        # 4. What is shown.
-        _, last, before, _ = self.model.decoder.parts(mind)
-        shown_at, shown_yaw = _advanced(at, yaw, last, elapsed)
-        shown = torch.lerp(before, last, elapsed)
+        # 4. What is shown lies on the way from the last move but one.
+        shown_yaw, back = yaw + (elapsed - 1.0) * turn, (elapsed - 1.0) * led
+        shown_at = at + pose.turned(back, yaw - turn)
+        shown, height = torch.lerp(before, last, elapsed), torch.lerp(*heights.split(1, dim=1), elapsed)
         cos, sin = shown_yaw.cos()[:, None], shown_yaw.sin()[:, None]
         x, y, z_axis = shown[:, :6].unflatten(1, (2, 3)).split(1, dim=2)  # of the hips' two columns
         hips = torch.cat([cos * x + sin * z_axis, y, cos * z_axis - sin * x], dim=2).flatten(1)
-        height = shown[:, -pose.CARRIAGE : 1 - pose.CARRIAGE]
         partner = torch.cat([shown_at[:, :1], height, shown_at[:, 1:], hips, shown[:, 6 : -pose.CARRIAGE]], dim=1)
         clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
         return partner, clock, z, on, mind, place
@@ -105,11 +108,3 @@ class LabelledStep(nn.Module):
         for dial, size in zip(dials, self.config.sizes, strict=True):
             parts.append(F.relu(1.0 - (dial * (size - 1) - torch.arange(size, dtype=like.dtype)).abs()))
         return torch.cat(parts, dim=1)
-
-
-def _advanced(at: Tensor, yaw: Tensor, move: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-    """Where a share (B, 1) of a move's carriage leads from a place (B, 2) and a yaw (B, 1)."""
-    cos, sin = yaw.cos(), yaw.sin()
-    side, ahead = move[:, -3:-2] * share / FPS, move[:, -2:-1] * share / FPS
-    step = torch.cat([cos * side + sin * ahead, cos * ahead - sin * side], dim=1)
-    return at + step, yaw + move[:, -1:] * share / FPS

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 WATCHED_STRIDE = 8  # frames
 CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
-SCALES = {"positions": 0.1, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
+SCALES = {"positions": 0.08, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Config:
     window: frames at 30 a second. latent: numbers of z; code: what the recurrent network is told of them. state,
     hidden: of the network; encoder, classifier: widths.
     scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
-    divergence, after `warm_up` (share of the epochs, by whole epochs). free_bits: nats a number. *_loss: weights in
+    divergence, after `warm_up` (share of the run). free_bits: nats a number. *_loss: weights in
     nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it: what a label explains
     of a window in hundreds of nats would shout down the few that are labelled. quality_loss and recognised_loss are of
     what is made from the prior.
@@ -106,40 +106,53 @@ class Labelled(nn.Module):
         self.classifier = Classifier(config)
         self.scales = nn.Parameter(torch.zeros(len(SCALES)), requires_grad=config.scale == "learned")
         self.register_buffer("choices", losses.combinations(config.sizes))  # (C, sets)
-        count = 3 * (pose.JOINTS + 1)
+        count = pose.QUALITIES
         for number, size in enumerate(config.sizes):
             self.register_buffer(f"balance_{number}", torch.ones(size))
             self.register_buffer(f"quality_mean_{number}", torch.zeros(size, count))
             self.register_buffer(f"quality_spread_{number}", torch.ones(size, count))
-        self.beta, self.epochs = config.beta, 0  # epochs of the run, 0: not in a run
+        self.beta = config.beta
 
-    def start_epoch(self, epoch: int) -> None:
-        """The divergence comes to count little by little."""
-        risen = (epoch + 1) / max(self.config.warm_up * self.epochs, 1e-6) if self.epochs else 1.0
-        self.beta = self.config.beta * min(risen, 1.0)
+    def start_batch(self, share: float) -> None:
+        """The divergence comes to count little by little; share: of the run that there has been, with this batch."""
+        self.beta = self.config.beta * min(share / max(self.config.warm_up, 1e-6), 1.0)
 
     # ---- training
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """In nats a window. Parts: reconstruction (nats), divergence, error (mm), what is labelled and recognised."""
         c, window = self.config, self.config.window
-        state = batch["moves"].new_zeros(len(batch["moves"]), self.decoder.size)
-        sums: dict[str, Tensor] = {}
+        x, seen = (batch[name].unflatten(1, (SEGMENTS, window)) for name in ("moves", "positions"))
+        labels = batch["labels"]
+        classified = self._classified(batch, x, seen)
+        sums = {"classification": losses.classification(*classified, self._balance(), c.smoothing)}
+        state = x.new_zeros(len(x), self.decoder.size)
         for segment in range(SEGMENTS):
-            frames = slice(segment * window, (segment + 1) * window)
-            state, parts = self._window(
-                batch["moves"][:, frames], batch["positions"][:, frames], batch["labels"][:, segment], state
-            )
-            sums = {name: sums.get(name, 0.0) + value / SEGMENTS for name, value in parts.items()}
+            said = [each[segment : SEGMENTS * len(x) : SEGMENTS] for each in classified[1]]
+            state, parts = self._window(x[:, segment], seen[:, segment], labels[:, segment], said, state)
+            sums = sums | {name: sums.get(name, 0.0) + value / SEGMENTS for name, value in parts.items()}
         total = sums.pop("total") + c.alpha * sums["classification"]
         if c.label_sets and (c.quality_loss or c.recognised_loss):
-            sums["quality"], sums["recognised"] = self._from_prior(max(len(state) // 2, 1))
+            sums["quality"], sums["recognised"] = self._from_prior(max(len(x) // 2, 1))
             total = total + c.quality_loss * sums["quality"] + c.recognised_loss * sums["recognised"]
         return total, sums
 
-    def _window(self, x: Tensor, seen: Tensor, labels: Tensor, state: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """One window of every piece, (B, T, ...), from the decoder's state: the state after it, and parts."""
-        said = self.classifier(x, seen)
+    def _classified(self, batch: dict[str, Tensor], x: Tensor, seen: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Labels, and what the classifier says, of all windows (B, SEGMENTS, T, ...), piece by piece, and of those
+        that the batch has for their labels.
+        """
+        labels, x, seen = batch["labels"].flatten(0, 1), x.flatten(0, 1), seen.flatten(0, 1)
+        if "known_labels" in batch:
+            labels = torch.cat([labels, batch["known_labels"]])
+            x, seen = torch.cat([x, batch["known_moves"]]), torch.cat([seen, batch["known_positions"]])
+        return labels, self.classifier(x, seen)
+
+    def _window(
+        self, x: Tensor, seen: Tensor, labels: Tensor, said: list[Tensor], state: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """One window of every piece, (B, T, ...), of which the classifier has `said` something, from the decoder's
+        state: the state after it, and parts.
+        """
         log_q = [each.detach() + self.config.pull * (each - each.detach()) for each in said]  # the same, taught less
         share = losses.shares(labels, log_q, self.choices)  # (B, C)
         rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
@@ -162,7 +175,6 @@ class Labelled(nn.Module):
             "error": error[taken].mean(),
             "divergence": losses.divergence(mu, logvar)[taken].mean(),
             "millimetres": millimetres[taken].mean(),
-            "classification": losses.classification(labels, said, self._balance(), self.config.smoothing),
         }
         if right:
             parts["right"] = torch.stack(right).mean()
@@ -176,7 +188,7 @@ class Labelled(nn.Module):
             "speeds": (positions - seen).diff(dim=1) * FPS,
             "rotations": made[..., : -pose.CARRIAGE] - x[..., : -pose.CARRIAGE],
             "carriage": made[..., 1 - pose.CARRIAGE :] - x[..., 1 - pose.CARRIAGE :],
-            "ways": pose.path(made, FPS)[0] - pose.path(x, FPS)[0],
+            "ways": pose.path(made, positions, FPS)[0] - pose.path(x, seen, FPS)[0],
         }
         total = made.new_zeros(len(made))
         for log_scale, (name, usual) in zip(self.scales, SCALES.items(), strict=True):
@@ -200,7 +212,7 @@ class Labelled(nn.Module):
         x = torch.cat([*made, seam[same]])  # what is danced where two windows meet counts, too
         wanted = torch.cat([*labels, labels[0][same]])
         seen = pose.positions(x)
-        moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
+        moved = pose.qualities(x, pose.on_stage(x, seen, FPS), FPS)
         unlike = [
             losses.unlike(moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")))
             for number, known in enumerate(wanted.unbind(1))
@@ -218,7 +230,7 @@ class Labelled(nn.Module):
         labels = batch["labels"].flatten(0, 1)
         self.decoder.fit(x, labels, self.config.sizes)
         self.classifier.fit(x, seen)
-        moved = pose.qualities(pose.on_stage(x, seen, FPS), FPS)
+        moved = pose.qualities(x, pose.on_stage(x, seen, FPS), FPS)
         for number, known in enumerate(labels.unbind(1)):
             counts = torch.bincount(known[known != NONE], minlength=self.config.sizes[number]).float()
             getattr(self, f"balance_{number}").copy_((counts.mean() / counts.clamp(min=1.0)).clamp(max=10.0))
@@ -241,7 +253,7 @@ class Labelled(nn.Module):
                 others[:, number] = label
                 z = torch.randn(CALIBRATED, self.config.latent, device=others.device)
                 made = self.decoder(z, self.onehot(others), z.new_zeros(CALIBRATED, self.decoder.size))[0]
-                moved = pose.qualities(pose.on_stage(made, pose.positions(made), FPS), FPS)[:, pose.ACCELERATION]
+                moved = pose.qualities(made, pose.on_stage(made, pose.positions(made), FPS), FPS)[:, pose.ACCELERATION]
                 wanted = getattr(self, f"quality_mean_{number}")[label, pose.ACCELERATION]
                 self.decoder.scale[first + label] += (wanted - moved.mean()).clamp(-0.5, 0.5)
             first += size
@@ -277,13 +289,8 @@ def train(run: Run) -> Path:
     made = Labelling.of(run.data, run.trained, run.model.window)
     known = replace(run.model, label_sets=made.sets, thresholds=made.thresholds)
 
-    def build(config: Config, skeleton: Skeleton) -> Labelled:
-        model = Labelled(config, skeleton)
-        model.epochs = run.training.epochs
-        return model
-
     about = {**run.about, "data": asdict(run.data)}  # for training.evaluate, which reads and labels alike
-    return loop.by_gradient(replace(run, model=known, about=about, kind=replace(run.kind, build=build)))
+    return loop.by_gradient(replace(run, model=known, about=about))
 
 
 def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:

@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from motion.skeleton import HUMANOID
 from training.models import labelled_pose as pose
 
-CARRIAGE_METRES = (1.0, 0.15, 0.15, 0.1)  # that a unit of height, speeds and turn counts as
+CARRIAGE_METRES = (0.12, 0.05, 0.05, 0.1)  # that a unit of height, speeds and turn counts as
+LEGS = 2.0  # times as much as they carry count turns of the legs, which carry the body when they stand
 PLACE, SPEED = 0.01, 0.004  # metres, and metres a frame, to which a window goes on where another ended
 
 
@@ -86,6 +87,7 @@ def metres_per_unit() -> Tensor:
         while ancestor >= 0:
             square[ancestor] += (rest[joint] - rest[ancestor]).square().sum() / pose.JOINTS
             ancestor = HUMANOID.parents[ancestor]
+    square[pose.LEGS[1:]] *= LEGS**2
     return torch.cat([(square / 2).sqrt().repeat_interleave(6), torch.tensor(CARRIAGE_METRES)])
 
 

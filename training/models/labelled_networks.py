@@ -104,9 +104,11 @@ class Decoder(nn.Module):
         """One step of the GRU, in operations that every runtime has."""
         into = F.linear(given, self.cell.weight_ih_l0, self.cell.bias_ih_l0)
         own = F.linear(inner, self.cell.weight_hh_l0, self.cell.bias_hh_l0)
-        (reset, keep, new), (reset_own, keep_own, new_own) = into.chunk(3, dim=1), own.chunk(3, dim=1)
-        new = torch.tanh(new + torch.sigmoid(reset + reset_own) * new_own)
-        return new + torch.sigmoid(keep + keep_own) * (inner - new)
+        sizes = [2 * self.inner, self.inner]
+        (gates, new), (gates_own, new_own) = into.split(sizes, dim=1), own.split(sizes, dim=1)
+        reset, keep = torch.sigmoid(gates + gates_own).split(self.inner, dim=1)
+        new = torch.tanh(new + reset * new_own)
+        return new + keep * (inner - new)
 
     def going_on(self, numbers: Tensor, more: Tensor, last: Tensor, before: Tensor, alive: Tensor) -> Tensor:
         """What a window's numbers (N, latent) lack to go on; more: what the network adds to its first move."""

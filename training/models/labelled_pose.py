@@ -1,8 +1,11 @@
 """A movement as the labelled partner knows it: every frame a pose seen from under the hips, and how it moved to there.
 
 A move is 6 numbers for each joint's local rotation, the hips' without their heading, and four of the carriage: the
-hips' height, their speed to the left and ahead in m/s as the frame before looks, and the turn of their heading in
-rad/s. So a dance does not depend on where on the stage it happens, and a chain of moves is a path.
+logarithm of how high the foot is that stands, its speed to the left and ahead as the frame before looks, in m/s to the
+power of two thirds, and the turn of the hips' heading in rad/s. So a dance does not depend on where on the stage it
+happens, a chain of moves is a path, and hips go where feet let them: feet are as near to the floor, and slide as
+little, as these numbers say. Powers and logarithms make them spread evenly, as a model draws them. Who stands is
+weighed smoothly, foot by foot and toes by toes: the lower, the more.
 Shapes: B windows, T frames, J joints.
 """
 
@@ -16,6 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from motion import kinematics as bodies
 from motion import rotations as rot
 from motion.ground_frames import GroundFrame, facing
 from motion.skeleton import HUMANOID, Array, Skeleton
@@ -25,21 +29,31 @@ from training.mirror import opposite_joints
 CARRIAGE = 4
 JOINTS = len(HUMANOID)
 WIDTH = 6 * JOINTS + CARRIAGE
+FEET = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Foot", "Toes")]
+LEGS = [0, *(HUMANOID.index(side + part) for part in ("UpperLeg", "LowerLeg", "Foot") for side in ("Left", "Right"))]
+LEAST = 0.005  # metres that what stands is above the floor
+MOST = 3.0  # of a speed to the power of two thirds: 5.2 m/s
+LOWER = 0.03  # metres that a foot is higher which stands less, by a factor of e
+QUALITIES = 5 * JOINTS + 5
 ACCELERATION = 2 * JOINTS + 1  # where the whole body's is among qualities
 
 
 def moves(root: Array, rotations: Array, fps: float) -> Tensor:
     """The moves (T, WIDTH) of roots (T, 3) and local rotations (T, J, 4). The first frame moved as the second does."""
     yaw = facing(rotations[:, 0])
-    frame = GroundFrame.at(root, yaw)
     own = rotations.copy()
-    own[:, 0] = frame.turned(rotations[:, 0])
-    before = GroundFrame(frame.origin[:-1], yaw[:-1])
-    step = before.points(root[1:, None])[:, 0, 0::2] * fps
+    own[:, 0] = GroundFrame.at(root, yaw).turned(rotations[:, 0])
+    feet = bodies.global_positions(HUMANOID, root, rotations)[:, FEET]  # (T, 4, 3) on the stage
+    low = np.exp((feet[..., 1].min(axis=1, keepdims=True) - feet[..., 1]) / LOWER)
+    stands = (low / low.sum(axis=1, keepdims=True))[..., None]
+    moved = (stands[1:] * np.diff(feet, axis=0)).sum(axis=1, keepdims=True)
+    step = GroundFrame(np.zeros(3), yaw[:-1]).points(moved)[:, 0, 0::2] * fps
     turn = np.angle(np.exp(1j * np.diff(yaw))) * fps
     carriage = np.concatenate([step, turn[:, None]], axis=1)
     carriage = np.concatenate([carriage[:1], carriage])
-    whole = [rot.to_6d(own).reshape(len(root), -1), root[:, 1:2], carriage]
+    carriage[:, :2] = np.sign(carriage[:, :2]) * np.abs(carriage[:, :2]) ** (2.0 / 3.0)
+    height = np.log(np.maximum((stands * feet).sum(axis=1)[:, 1:2], LEAST))
+    whole = [rot.to_6d(own).reshape(len(root), -1), height, carriage]
     return torch.from_numpy(np.concatenate(whole, axis=1).astype(np.float32))
 
 
@@ -53,8 +67,8 @@ def mirrored(given: Tensor, skeleton: Skeleton = HUMANOID) -> Tensor:
 def positions(given: Tensor) -> Tensor:
     """Joints (..., J, 3) in metres, seen from under the hips and looking where they look, of moves (..., WIDTH)."""
     sixd = given[..., :-CARRIAGE].reshape(-1, JOINTS, 6).permute(2, 1, 0)  # (6, J, N): sums run along the batch
-    x = F.normalize(sixd[:3], dim=0, eps=1e-8)
-    y = F.normalize(sixd[3:] - (x * sixd[3:]).sum(0) * x, dim=0, eps=1e-8)
+    x = _unit(sixd[:3])
+    y = _unit(sixd[3:] - (x * sixd[3:]).sum(0) * x)
     local = torch.stack([x, y, torch.linalg.cross(x, y, dim=0)], dim=1)  # (3, 3, J, N)
     joints, parents, offsets = _tree()
     turns, places = [local[:, :, :1]], [torch.zeros_like(x[:, :1])]
@@ -65,33 +79,86 @@ def positions(given: Tensor) -> Tensor:
         turns.append((turn[:, :, None] * local[None, :, :, here]).sum(1))
     order = torch.tensor([joint for level in joints for joint in level]).argsort()
     made = torch.cat(places, dim=1)[:, order].permute(2, 1, 0).reshape(*given.shape[:-1], JOINTS, 3)
-    height = F.pad(given[..., -CARRIAGE, None], (1, 1))
-    return made + height[..., None, :]
+    feet = made[..., FEET, 1]
+    height = given[..., -CARRIAGE].exp() - (standing(feet) * feet).sum(-1)
+    return made + F.pad(height[..., None, None], (1, 1))
 
 
-def path(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
-    """Where moves (B, T, WIDTH) lead from the origin, looking along +Z: places (B, T, 2), x and z, and yaws (B, T)."""
+def _unit(vectors: Tensor) -> Tensor:
+    """Vectors (3, ...) at length one; torch's own takes thrice as long along the first axis."""
+    return vectors * (vectors.square().sum(0) + 1e-16).rsqrt()
+
+
+def standing(heights: Tensor) -> Tensor:
+    """How much each of FEET stands (..., 4), one in all, by their heights (..., 4)."""
+    return (-heights / LOWER).softmax(dim=-1)
+
+
+def slides(given: Tensor) -> Tensor:
+    """How fast what stands is (..., 2), to the left and ahead in m/s, of moves (..., WIDTH)."""
+    root = given[..., 1 - CARRIAGE : -1].clamp(-MOST, MOST)
+    return root * (root.abs() + 1e-6).sqrt()
+
+
+def carried(before: Tensor, last: Tensor, fps: float) -> tuple[Tensor, Tensor]:
+    """What `positions` and `path` say of two moves (N, WIDTH), one after the other, in operations that every runtime
+    has: the hips' heights (N, 2), and how far they go between them (N, 2), x and z as the one before looks.
+    """
+    feet = _feet(torch.stack([before, last], dim=1))  # (N, 2, 3, 4): under the hips
+    _, heights, _ = feet.split(1, dim=2)
+    stands = standing(heights)
+    high = torch.stack([before, last], dim=1)[:, :, -CARRIAGE].exp() - (stands * heights).sum((2, 3))
+    then, now = feet[:, :, 0::2].unbind(1)  # (N, 2, 4)
+    now = turned(now.transpose(1, 2), last[:, None, -1:] / fps)
+    moved = (stands[:, 1] * (now.transpose(1, 2) - then)).sum(2)
+    return high, slides(last) / fps - moved
+
+
+def _feet(given: Tensor) -> Tensor:
+    """Places (N, 2, 3, 4) of FEET about the hips, of moves (N, 2, WIDTH)."""
+    sixd = given[:, :, [6 * joint + number for joint in LEGS for number in range(6)]].reshape(-1, 2, len(LEGS), 2, 3)
+    x, y = sixd.unbind(3)
+    x = x * x.square().sum(-1, keepdim=True).clamp(min=1e-12).rsqrt()
+    y = y - (x * y).sum(-1, keepdim=True) * x
+    y = y * y.square().sum(-1, keepdim=True).clamp(min=1e-12).rsqrt()
+    z = x[..., [1, 2, 0]] * y[..., [2, 0, 1]] - x[..., [2, 0, 1]] * y[..., [1, 2, 0]]
+    hips, upper, lower, foot = torch.stack([x, y, z], dim=-1).split([1, 2, 2, 2], dim=2)  # (N, 2, ., 3, 3)
+    bones = torch.tensor(HUMANOID.offsets, dtype=given.dtype)[[*LEGS[1:], *FEET[1::2]]].reshape(4, 2, 3, 1)
+    made = bones[2] + foot @ F.pad(bones[3], (1, 0))  # (N, 2, 2, 3, 2): of both sides, foot and toes
+    made = hips @ (bones[0] + upper @ (bones[1] + lower @ made))
+    return torch.cat(made.unbind(2), dim=-1)
+
+
+def path(given: Tensor, seen: Tensor, fps: float) -> tuple[Tensor, Tensor]:
+    """Where moves (B, T, WIDTH), and what `positions` says of them, lead from the origin, looking along +Z: the hips'
+    places (B, T, 2), x and z, and yaws (B, T).
+    """
     turn = given[:, 1:, -1] / fps
     yaw = F.pad(turn.cumsum(dim=1), (1, 0))
-    cos, sin = yaw[:, :-1].cos(), yaw[:, :-1].sin()
-    side, ahead = (given[:, 1:, -CARRIAGE + 1 : -1] / fps).unbind(-1)
-    step = torch.stack([cos * side + sin * ahead, cos * ahead - sin * side], dim=-1)
+    feet = seen[:, :, FEET]
+    level = turned(feet[..., 0::2], yaw[..., None, None])  # (B, T, 4, 2) about the hips
+    moved = (standing(feet[:, 1:, :, 1])[..., None] * level.diff(dim=1)).sum(2)
+    step = turned(slides(given[:, 1:]) / fps, yaw[:, :-1, None]) - moved
     return F.pad(step.cumsum(dim=1), (0, 0, 1, 0)), yaw
+
+
+def turned(level: Tensor, yaw: Tensor) -> Tensor:
+    """Places (..., 2), x and z, turned by yaws (..., 1)."""
+    return level * yaw.cos() + level[..., [1, 0]] * level.new_tensor([1.0, -1.0]) * yaw.sin()
 
 
 def on_stage(given: Tensor, seen: Tensor, fps: float) -> Tensor:
     """Joints (B, T, J, 3) in the world of moves and of what `positions` says of them, from the origin."""
-    place, yaw = path(given, fps)
-    cos, sin = yaw.cos()[..., None], yaw.sin()[..., None]
-    x, y, z = seen.unbind(-1)
-    turned = [cos * x + sin * z + place[..., :1], y, cos * z - sin * x + place[..., 1:]]
-    return torch.stack(turned, dim=-1)
+    place, yaw = path(given, seen, fps)
+    x, z = (turned(seen[..., 0::2], yaw[..., None, None]) + place[:, :, None]).unbind(-1)
+    return torch.stack([x, seen[..., 1], z], dim=-1)
 
 
 def global_pose(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
     """Roots (B, T, 3) and local rotations (B, T, J, 6) of moves, from the origin."""
-    place, yaw = path(given, fps)
-    root = torch.stack([place[..., 0], given[..., -CARRIAGE], place[..., 1]], dim=-1)
+    seen = positions(given)
+    place, yaw = path(given, seen, fps)
+    root = torch.stack([place[..., 0], seen[..., 0, 1], place[..., 1]], dim=-1)
     sixd = given[..., :-CARRIAGE].unflatten(-1, (JOINTS, 6))
     left = torch.stack([yaw.cos(), -yaw.sin()], dim=-1)
     turned = kinematics.heading_matrix(left) @ kinematics.matrices_from_6d(sixd)[:, :, 0]
@@ -100,16 +167,23 @@ def global_pose(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
     return root, torch.cat([hips, kinematics.sixd_from_matrices(matrices)], dim=2)
 
 
-def qualities(world: Tensor, fps: float) -> Tensor:
-    """How a window (B, T, J, 3) moves, (B, 3 · (J + 1)): logarithms of every joint's mean speed, acceleration and jerk,
-    and of their means over the body.
+def qualities(given: Tensor, world: Tensor, fps: float) -> Tensor:
+    """How moves (B, T, WIDTH), joints (B, T, J, 3) in the world, are danced, (B, QUALITIES): logarithms of every
+    joint's mean speed, acceleration and jerk, and of their means over the body; logarithms of joints' largest speeds;
+    how high joints are; logarithms of how much the height of what stands varies, and of how fast it slides.
     """
     parts, moved = [], world
     for power, least in enumerate((0.05, 0.5, 10.0), start=1):
         moved = moved.diff(dim=1)
-        size = (moved.square().sum(-1) + 1e-12).sqrt().mean(dim=1) * fps**power  # (B, J)
+        size = _lengths(moved).mean(dim=1) * fps**power  # (B, J)
         parts += [(size + least).log(), (size.mean(dim=1, keepdim=True) + least).log()]
-    return torch.cat(parts, dim=1)
+    most = _lengths(world.diff(dim=1)).amax(dim=1) * fps
+    feet = torch.stack([given[..., -CARRIAGE].std(dim=1), _lengths(slides(given)).mean(dim=1)], dim=1)
+    return torch.cat([*parts, (most + 0.05).log(), world[..., 1].mean(dim=1), (feet + 0.05).log()], dim=1)
+
+
+def _lengths(vectors: Tensor) -> Tensor:
+    return (vectors.square().sum(-1) + 1e-12).sqrt()
 
 
 @lru_cache(maxsize=1)

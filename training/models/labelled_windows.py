@@ -1,6 +1,8 @@
 """What the labelled partner is trained on: pieces of two windows, one after the other, every frame of every take once.
 
-A batch: moves (B, 2T, WIDTH), positions (B, 2T, J, 3) of training.models.labelled_pose, and labels (B, 2, sets).
+A batch: moves (B, 2T, WIDTH), positions (B, 2T, J, 3) of training.models.labelled_pose, and labels (B, 2, sets). Where
+there are labels it also has as many windows again that somebody has labelled, known_moves (B, T, WIDTH),
+known_positions (B, T, J, 3) and known_labels (B, sets): of few labels a classifier would else see one now and then.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.labels import Places
+from training.labels import NONE, Places
 from training.models import labelled_pose
 from training.models.labelled_takes import FPS, Dancer
 
@@ -44,6 +46,7 @@ class Windows:
         self._labels = torch.from_numpy(
             np.concatenate([np.pad(labels[place], ((0, window - 1), (0, 0)), constant_values=-1) for place in long])
         )
+        self._known = (self._labels != NONE).any(dim=1).nonzero()[:, 0]
 
     def __len__(self) -> int:
         return len(self._starts) * len(self._moves)
@@ -52,11 +55,18 @@ class Windows:
         """The pieces with these numbers (B,) in 0..len."""
         side, start = numbers // len(self._starts), self._starts[numbers % len(self._starts)]
         frames = start[:, None] + torch.arange(SEGMENTS * self.window)
-        return {
+        batch = {
             "moves": self._moves[side[:, None], frames],
             "positions": self._positions[side[:, None], frames],
             "labels": self._labels[frames[:, :: self.window]],
         }
+        if len(self._known):
+            start = self._known[numbers % len(self._known)]  # numbers come in no order, every one once an epoch
+            frames = start[:, None] + torch.arange(self.window)
+            batch["known_moves"] = self._moves[side[:, None], frames]
+            batch["known_positions"] = self._positions[side[:, None], frames]
+            batch["known_labels"] = self._labels[start]
+        return batch
 
     def origin(self, number: int) -> tuple[str, int]:
         """The file of a piece and its first frame there, at FPS."""
