@@ -89,6 +89,8 @@ class OscQuery:
         connection.setblocking(False)
         with connection, contextlib.suppress(OSError, TimeoutError):
             waiting, again = b"", source in self._allowed
+            if not again:
+                self.counts["dropped_source"] += 1
             while again:
                 request, waiting = await asyncio.wait_for(self._request(connection, waiting), PATIENCE_SECONDS)
                 if request is None:

@@ -343,6 +343,13 @@ def test_a_sender_is_heard_once_it_has_shown_the_token(peers: Callable[..., Peer
     assert peer.control.counts == {"dropped_token": 4}
 
 
+def test_a_token_may_come_in_one_bundle_with_what_it_is_for(peers: Callable[..., Peer]) -> None:
+    peer = peers(token="open sesame")
+    said = [message("/token", "open sesame"), message("/show/freeze", 1)]
+    peer.send(b"#bundle\0" + bytes(8) + b"".join(len(one).to_bytes(4, "big") + one for one in said))
+    assert [peer.said()[0] for _ in range(2)] == ["/reply/token", "/reply/show/freeze"]
+
+
 def test_another_port_of_the_same_machine_is_another_sender(peers: Callable[..., Peer]) -> None:
     peer = peers(token="open sesame")
     assert peer.ask("/token", "open sesame")[0] == "/reply/token"

@@ -214,6 +214,7 @@ def test_only_who_is_allowed_is_answered(desk: Desk) -> None:
     with contextlib.closing(query), contextlib.suppress(ConnectionResetError):  # it hangs up without reading
         answer = raw(query, b"GET / HTTP/1.0\r\n\r\n")
     assert answer == b""
+    assert query.counts == {"dropped_source": 1}
 
 
 def test_a_port_in_use_names_the_key(query: OscQuery, desk: Desk) -> None:
