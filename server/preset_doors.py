@@ -43,15 +43,19 @@ def door_faults(dancers: Mapping[str, Any], outputs: Sequence[Any], control: Con
     """Sockets that other machines would reach though the preset does not say which may, or with which keys; by key."""
     doors = [(f"dancers.{n}", d.host, d.allow) for n, d in dancers.items() if isinstance(d, UdpDancer)]
     doors += [] if control is None else [("control", control.host, control.allow)]
-    publishers = {place: output for place, output in enumerate(outputs) if isinstance(output, ZmqOutput)}
-    doors += [(f"outputs.{place}", _host(output.bind), output.allow) for place, output in publishers.items()]
     faults = [
         f"{key}.allow: {host} is reached from other machines; say which are heard: {EXAMPLE}"
         for key, host, allow in doors
         if not allow and not is_loopback(host)
     ]
-    for place, output in publishers.items():
-        if output.key is None and not is_loopback(_host(output.bind)):
+    for place, output in enumerate(outputs):
+        if not isinstance(output, ZmqOutput):
+            continue
+        outside = not is_loopback(_host(output.bind))
+        if outside and not output.allow:
+            said = f"{output.bind} is reached from other machines; say which may connect: {EXAMPLE}"
+            faults.append(f"outputs.{place}.allow: {said}")
+        if outside and output.key is None:
             faults.append(f"outputs.{place}.key: {output.bind} is reached from other machines; {MAKE_KEYS}")
         if (output.key is None) != (output.clients is None):
             faults.append(f"outputs.{place}: key and clients (a folder with the public keys of others) go together")
