@@ -22,7 +22,7 @@ from training.models.labelled import Labelled
 from training.models.labelled_takes import FPS
 
 ROOM = 0.7  # metres around their place in which partners go where they like
-PULL = 0.8  # how much of what is beyond that they come back in a second
+PULL = 1.0  # metres beyond that at which they come back as fast as they go
 APART = 1.5  # metres between dancer and partner
 HALF_LIFE = 0.25  # seconds of a label's way
 
@@ -86,10 +86,11 @@ class LabelledStep(nn.Module):
         led, turn = ((moves > 1.5).to(led) * each for each in (led, last[:, -1:] / FPS))
         at, yaw = torch.where(due, at + pose.turned(led, yaw), at), torch.where(due, yaw + turn, yaw)
 
-        # 3. Whoever goes too far comes back.
+        # 3. Whoever goes too far comes back, by the steps that are made anyway: nobody who stands is dragged.
         away = home - at
         far = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
-        at = at + away / far * (far - ROOM).clamp(min=0.0) * (1.0 - torch.exp(-PULL * dt))
+        speed = led.norm(dim=1, keepdim=True) * FPS
+        at = at + away / far * ((far - ROOM) / PULL).clamp(0.0, 1.0) * speed * dt
 
         # 4. What is shown lies on the way from the last move but one.
         shown_yaw, back = yaw + (elapsed - 1.0) * turn, (elapsed - 1.0) * led
