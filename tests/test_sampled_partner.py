@@ -9,9 +9,9 @@ import yaml
 
 from exporters.graphs import graph_of
 from exporters.onnx import write
-from motion import kinematics, motion_vectors
+from motion import kinematics, motion_vectors, sampling
 from motion.load import load_humanoid
-from motion.motion_layout import Layout
+from motion.motion_layout import FUTURE, Layout
 from motion.reach_goals import PINS
 from motion.skeleton import HUMANOID
 from server.desk import Desk
@@ -23,7 +23,7 @@ from server.preset import PresetError, parse
 from server.protocols.frames import PoseFrame
 from server.report import sampled
 from server.show import build_pipeline
-from server.stages.motion_plan import Planner
+from server.stages.motion_plan import Asked, Planner
 from server.stages.pose_expert import PoseExpert
 from server.stages.sample import Sample
 from server.stages.sample_wishes import Wishes
@@ -106,6 +106,30 @@ def test_who_is_far_outside_of_a_circle_comes_in_at_a_pace_that_somebody_can_go(
     wishes = Wishes({"circle": (start[0] + 4.0, start[1], 0.5)}, moves=True)
     hips = danced(SampledPartner(Planner(OnnxModel(file), 1), wishes), 240)[:, 0, [0, 2]]
     assert np.linalg.norm(hips[-1] - start - [4.0, 0.0]) < 1.0
+
+
+def test_of_what_is_drawn_something_is_taken_that_a_body_can_go(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planner, layout = Planner(OnnxModel(file), 1), Layout()
+    body = motion_vectors.Track(CLIP.root_positions[:20:2], CLIP.rotations[:20:2])
+    drawn, every, now = planner._run, 3, motion_vectors.now_known(layout, body, body)[0]
+
+    def leaping(values: sampling.Values) -> sampling.Values:
+        """Every third candidate leaps, while its feet, as far as the vector knows, stand still."""
+        made = drawn(values)
+        made["log_weights"][:] = 0.0
+        for step in range(len(FUTURE)):
+            leap = now[layout.select("partner.history.2.root")] + [1.0 + step, 0.0, 0.0]
+            made["samples"][:, ::every, layout.select(f"partner.future.{step}.root")] = leap
+            for foot in ("LeftFoot", "RightFoot"):
+                stays = now[layout.select(f"partner.history.2.{foot}")] - [1.0 + step, 0.0, 0.0]
+                made["samples"][:, ::every, layout.select(f"partner.future.{step}.{foot}")] = stays
+        return made
+
+    monkeypatch.setattr(planner, "_run", leaping)
+    assert np.isfinite(planner(Asked(0, body, body, 0.0)).roots).all()
+    every = 1
+    with pytest.raises(ArithmeticError, match="a plan that goes"):
+        planner(Asked(0, body, body, 0.0))
 
 
 def test_circles_that_contradict_each_other_are_told_in_the_stats(file: Path) -> None:

@@ -31,6 +31,7 @@ HURRY = 1.5  # m/s at which who is outside of a limit comes in
 SURE = 0.05  # metres: the deviation of what the controls are asked to be
 FASTEST = 5.0  # m/s: nobody dances so, and a past like that would be all the model sees
 KEPT, STEPS = 8, 6  # candidates that are looked at; steps of putting a pose on the bones
+SPANS = np.diff([0, *FUTURE]) / RATE  # seconds between two poses of a plan
 _FEET = ("LeftFoot", "RightFoot")
 _STANDING = 0.12  # metres over the lowest foot
 
@@ -93,7 +94,7 @@ class Planner:
         return cls(OnnxModel(path, device), seed)
 
     def __call__(self, asked: Asked) -> Plan:
-        """The plan. Raises ArithmeticError for a model that says what is no number."""
+        """The plan. Raises ArithmeticError for a model that says what is no number, or nothing that a body can go."""
         if asked.fresh:
             self._random = np.random.default_rng(self._seed)
         values, known, frame = motion_vectors.now_known(self.layout, asked.partner, asked.dancer)
@@ -104,16 +105,16 @@ class Planner:
         drawn = sampling.draw(
             self._run, self._space, wanted.question(), gumbel, self._random, "resample", KEPT, asked.variety
         )
-        best = int(np.argmin(self._slide(drawn.samples[0], values.astype(np.float64))))
+        now = values.astype(np.float64)
+        too_fast = np.maximum(self._fastest(drawn.samples[0], now) - FASTEST, 0.0)
+        best = int(np.argmin(self._slide(drawn.samples[0], now) + 1000.0 * too_fast))
         root, rotations = motion_vectors.decode(
             self.layout, drawn.samples[0, best], frame, asked.partner.rotations[-1], STEPS
         )
         if not (np.isfinite(root).all() and np.isfinite(rotations).all()):
             raise ArithmeticError(f"{self._model.path}: non-finite poses after frame {asked.frame}")
-        steps = np.diff(np.concatenate([asked.partner.root[-1:], root]), axis=0) / (
-            np.diff([0, *FUTURE])[:, None] / RATE
-        )
-        if (fastest := float(np.linalg.norm(steps, axis=1).max())) > FASTEST:
+        steps = np.linalg.norm(np.diff(np.concatenate([asked.partner.root[-1:], root]), axis=0), axis=1) / SPANS
+        if (fastest := float(steps.max())) > FASTEST:
             raise ArithmeticError(f"{self._model.path}: a plan that goes {fastest:.1f} m/s")
         times = np.array([-1, 0, *FUTURE]) / RATE
         moments = np.arange(FUTURE[-1] * DENSE + 1) / (DENSE * RATE)
@@ -159,6 +160,12 @@ class Planner:
             a, bound = self.layout.half_space(step, wall.joint, normal, max(wall.limit, float(near)), frame)
             wanted.limit(a, bound, FIRM * wall.weight, f"{name} in {1000 * seconds:.0f} ms")
 
+    def _fastest(self, samples: Array, now: Array) -> Array:
+        """How fast the root goes at most, metres a second, (N,) of samples (N, width)."""
+        here = now[self.layout.select("partner.history.2.root")]
+        roots = np.concatenate([np.broadcast_to(here, (len(samples), 1, 3)), samples[:, self._roots]], axis=1)
+        return np.asarray((np.linalg.norm(np.diff(roots, axis=1), axis=2) / SPANS).max(axis=1))
+
     def _slide(self, samples: Array, now: Array) -> Array:
         """How much feet slide that stand, metres a second, (N,) of samples (N, width): low ones, over the floor."""
         history = [self.layout.select(f"partner.history.2.{foot}") for foot in _FEET]
@@ -166,8 +173,7 @@ class Planner:
         feet = samples[:, self._feet] + samples[:, self._roots][:, :, None]  # (N, steps, feet, 3)
         feet = np.concatenate([np.broadcast_to(here, (len(feet), 1, *here.shape)), feet], axis=1)
         way = np.diff(feet, axis=1)
-        seconds = np.diff([0, *FUTURE]) / RATE
-        speed = np.hypot(way[..., 0], way[..., 2]) / seconds[:, None]
+        speed = np.hypot(way[..., 0], way[..., 2]) / SPANS[:, None]
         height = np.maximum(feet[:, 1:, :, 1], feet[:, :-1, :, 1])
         lowest = feet[..., 1].min(axis=(1, 2), keepdims=True)[..., 0]
         stands = height < lowest[..., None] + _STANDING
