@@ -9,7 +9,7 @@ from made_up_takes import made_up_clip
 from motion import rotations as rot
 from motion.bvh import write_bvh
 from motion.skeleton import HUMANOID
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models.identity_action import IdentityAction
 from training.models.identity_action_config import SEQUENCES, Config
 

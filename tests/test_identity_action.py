@@ -8,7 +8,7 @@ from torch import Tensor
 
 from identity_models import IDENTITIES, batch, moves, small_model
 from motion.skeleton import HUMANOID
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models.identity_action import PARTS
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_action_parts import Anneal, Blended, divergence

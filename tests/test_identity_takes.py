@@ -10,8 +10,8 @@ from made_up_takes import made_up_clip
 from motion.bvh import write_bvh
 from training.identity_labels import who_and_what
 from training.labels import NONE
+from training.models import identity_pose as pose
 from training.models import identity_takes as takes_of
-from training.models import labelled_pose as pose
 from training.models.identity_takes import Config, Dancer, Names, Take, load_takes, split
 from training.models.identity_windows import of_takes
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from motion.metrics import distributions
 from training.identity_judge import Judge, Said
 from training.labels import NONE
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models.identity_protocol import Disentangled
 from training.models.identity_windows import Sequences
 

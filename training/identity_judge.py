@@ -14,10 +14,9 @@ from torch.nn import functional as F
 
 from motion.skeleton import HUMANOID
 from training.labels import NONE
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models.identity_takes import Names
 from training.models.identity_windows import Sequences
-from training.models.labelled_networks import felt
 
 KIND = "identity_judge"
 STEPS, BATCH, RATE = 500, 64, 3e-3
@@ -82,7 +81,7 @@ class Judge(nn.Module):
 def senses(x: Tensor) -> Tensor:
     """What a frame is judged by, (N, T, numbers): joints and their speeds, or a small picture and how it changed."""
     if x.ndim == 3:
-        return felt(x, pose.positions(x))
+        return pose.felt(x)
     small = F.adaptive_avg_pool2d(x.flatten(0, 1), SMALL).flatten(1).unflatten(0, x.shape[:2])
     return torch.cat([small, F.pad(small.diff(dim=1), (0, 0, 1, 0))], dim=2)
 

@@ -1,6 +1,6 @@
 """Frames of motion as identity_action knows them: what a network reads of a frame, what it makes, what errors cost.
 
-A frame x (..., WIDTH) is a move of training.models.labelled_pose. What is made are moves again, and joints stand where
+A frame x (..., WIDTH) is a move of training.models.identity_pose. What is made are moves again, and joints stand where
 forward kinematics puts them on HUMANOID, so bones have their lengths. A set of pictures brings a part of its own with
 the same methods (training.models.identity_action_images).
 Shapes: B sequences, T frames, E experts.
@@ -12,11 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models.identity_action_parts import Blended, with_identity
-from training.models.labelled_networks import felt
 
-FPS = 30.0
+FPS = pose.FPS
 SCALES = {"positions": 0.03, "speeds": 0.35, "rotations": 0.7, "carriage": 1.0}  # errors of about a nat
 CLAMP = 8.0  # standard deviations of what is read
 
@@ -69,7 +68,7 @@ class MotionFrames(nn.Module):
 
     def view(self, x: Tensor) -> Tensor:
         """What a judge sees of moves, (B, T, views): joints, how fast they are and how sharply they turn."""
-        return felt(x, pose.positions(x))
+        return pose.felt(x)
 
     def finish(self, made: Tensor) -> Tensor:
         """Moves as made, with rotations of length one."""

@@ -1,6 +1,6 @@
 """What a model must be able to do of which training.identity_figures says how well it tells who from what.
 
-Frames x (B, T, ...) are moves of training.models.labelled_pose, or pictures (B, T, C, H, W) from 0 to 1. Everything is
+Frames x (B, T, ...) are moves of training.models.identity_pose, or pictures (B, T, C, H, W) from 0 to 1. Everything is
 asked in evaluation mode, without gradients, and answered without chance but where a generator is given.
 """
 

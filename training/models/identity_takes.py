@@ -21,7 +21,7 @@ from training import cache as caching
 from training import dataset, identity_labels, reading
 from training import split as splitting
 from training.identity_labels import CHOICES, Cell, some, told
-from training.models import labelled_pose as pose
+from training.models import identity_pose as pose
 from training.models import upsampler_takes
 
 

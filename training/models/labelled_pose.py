@@ -66,6 +66,14 @@ def mirrored(given: Tensor, skeleton: Skeleton = HUMANOID) -> Tensor:
 
 def positions(given: Tensor) -> Tensor:
     """Joints (..., J, 3) in metres, seen from under the hips and looking where they look, of moves (..., WIDTH)."""
+    made = about_hips(given)
+    feet = made[..., FEET, 1]
+    height = given[..., -CARRIAGE].exp() - (standing(feet) * feet).sum(-1)
+    return made + F.pad(height[..., None, None], (1, 1))
+
+
+def about_hips(given: Tensor) -> Tensor:
+    """The same (..., J, 3) with the hips at the origin: of the rotations alone."""
     sixd = given[..., :-CARRIAGE].reshape(-1, JOINTS, 6).permute(2, 1, 0)  # (6, J, N): sums run along the batch
     x = _unit(sixd[:3])
     y = _unit(sixd[3:] - (x * sixd[3:]).sum(0) * x)
@@ -78,10 +86,7 @@ def positions(given: Tensor) -> Tensor:
         places.append(places[-1][:, above] + bone)
         turns.append((turn[:, :, None] * local[None, :, :, here]).sum(1))
     order = torch.tensor([joint for level in joints for joint in level]).argsort()
-    made = torch.cat(places, dim=1)[:, order].permute(2, 1, 0).reshape(*given.shape[:-1], JOINTS, 3)
-    feet = made[..., FEET, 1]
-    height = given[..., -CARRIAGE].exp() - (standing(feet) * feet).sum(-1)
-    return made + F.pad(height[..., None, None], (1, 1))
+    return torch.cat(places, dim=1)[:, order].permute(2, 1, 0).reshape(*given.shape[:-1], JOINTS, 3)
 
 
 def _unit(vectors: Tensor) -> Tensor:

@@ -30,8 +30,8 @@ from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import config, results
+from training.models import identity_pose as pose
 from training.models import identity_takes, read_checkpoint, rebuild
-from training.models import labelled_pose as pose
 from training.models.identity_action import IdentityAction
 from training.models.identity_action_frames import FPS
 from training.models.identity_takes import Config
