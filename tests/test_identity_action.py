@@ -61,7 +61,7 @@ def test_a_stage_teaches_its_own_parts_and_leaves_the_other_s_alone(stage: int) 
         model.loss(batch())[0].backward()
         optimizer.step()
     moved = {part for part, numbers in before.items() if not torch.equal(numbers, _numbers(model, part))}
-    assert moved == set(PARTS[stage])
+    assert moved == {*PARTS[stage], "usual"}  # which only notes what the others say
 
 
 @pytest.mark.parametrize("stage", [FRAMES, SEQUENCES])

@@ -56,7 +56,7 @@ class IdentityAction(nn.Module):
         self.judge = Judges(self.frames.views, identities, actions, c.judges) if self.judged else None
         owner = torch.arange(c.experts) % max(identities, 1)
         self.register_buffer("owners", (owner == torch.arange(max(identities, 1))[:, None]).float())  # (identities, E)
-        taught = {FRAMES: (*PARTS[FRAMES], "frame_critic", "judge"), SEQUENCES: ("critic", "action")}
+        taught = {FRAMES: (*PARTS[FRAMES], "frame_critic", "judge"), SEQUENCES: ("critic", "action", "usual")}
         taught[SEQUENCES] += PARTS[SEQUENCES]
         for name, parameter in self.named_parameters():
             parameter.requires_grad_(name.partition(".")[0] in taught[c.stage])
@@ -67,6 +67,12 @@ class IdentityAction(nn.Module):
     def judged(self) -> bool:
         """Whether swaps are looked at while training."""
         return any(self.config.recognised_loss) and getattr(self.frames, "views", 0) > 0
+
+    def train(self, mode: bool = True) -> IdentityAction:
+        """What stage 2 keeps still says in training what it says in use."""
+        super().train(mode)
+        self.who.train(mode and self.config.stage == FRAMES)
+        return self
 
     def start_epoch(self, epoch: int) -> None:
         """Weights follow their anneals, epoch by epoch."""
@@ -98,10 +104,7 @@ class IdentityAction(nn.Module):
             "frame_nats": divergence(z_mu, z_sd, 0.0, 1.0).mean(),
             "identity_nats": divergence(u_mu, u_sd, 0.0, c.identity_spread).mean(),
         }
-        known = (who != NONE).float()[:, None]
-        off = (self.usual(who.clamp(min=0)) - u_mu.detach()).square() * known
-        total = off.sum() / known.sum().clamp(min=1.0)  # nobody but `usual` learns from it
-        total = total + parts["error"] + self._at("frame_kl") * parts["frame_nats"]
+        total = self._unusual(u_mu, who) + parts["error"] + self._at("frame_kl") * parts["frame_nats"]
         total = total + self._at("identity_kl") * parts["identity_nats"]
         total = total + c.apart_loss * sum(each.apart() for each in self.modules() if isinstance(each, Blended))
         if c.identity_loss:
@@ -126,6 +129,12 @@ class IdentityAction(nn.Module):
         made = self.frames.view(self.frames.decode(z, s[other].detach()))
         return learned, self.judge.loss(made, who[other], what, still=True)
 
+    def _unusual(self, u: Tensor, who: Tensor) -> Tensor:
+        """How far u (B, E) is from what is usual of its identity, in squares; nobody but `usual` learns from it."""
+        known = (who != NONE).float()[:, None]
+        off = (self.usual(who.clamp(min=0)) - u.detach()).square() * known
+        return off.sum() / known.sum().clamp(min=1.0)
+
     def _unlike_label(self, s: Tensor, who: Tensor) -> Tensor:
         """Minus the logarithm of the share that experts of the labelled identity have, the mean over those labelled."""
         own = (s * self.owners[who.clamp(min=0)]).sum(dim=1).clamp(min=1e-6)
@@ -137,7 +146,9 @@ class IdentityAction(nn.Module):
     def _sequences_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         c, x, who = self.config, batch["x"], batch["identity"]
         with torch.no_grad():
-            s, e = self.known(batch["read"]) if "read" in batch else self.read(x)
+            read = batch["read"] if "read" in batch else self.frames.encode(x)
+            s, e = self.known(read)
+            u = self.identity(read)[0]
         d_mu, d_sd = self.dynamics(e)
         d = d_mu + d_sd * torch.randn_like(d_sd)
         followed = (torch.rand(len(x), device=x.device) < c.followed).float()
@@ -154,7 +165,12 @@ class IdentityAction(nn.Module):
             "dynamics_nats": divergence(d_mu, d_sd, 0.0, c.dynamics_spread).mean() / e.shape[1],
             "rollout": self._rollout(e, d),
         }
-        total = parts["error"] + self._at("path_kl") * parts["path_nats"] + c.rollout_loss * parts["rollout"]
+        total = (
+            self._unusual(u, who)
+            + parts["error"]
+            + self._at("path_kl") * parts["path_nats"]
+            + c.rollout_loss * parts["rollout"]
+        )
         total = total + self._at("dynamics_kl") * parts["dynamics_nats"] * e.shape[1]
         if c.critic_loss:
             parts["critic"] = self.critic(d, who, c.critic_loss)

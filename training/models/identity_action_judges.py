@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from training.labels import NONE
 from training.models.identity_action_parts import Reversed
 
-WIDTH, DROPOUT = 48, 0.3  # of judges
+WIDTH, DROPOUT = 48, 0.4  # of judges
 
 
 class Summary(nn.Module):
