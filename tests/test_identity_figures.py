@@ -120,7 +120,7 @@ def test_a_cell_that_nobody_can_be_swapped_into_has_no_trials() -> None:
     only = Real(*(getattr(real, name)[real.identity == 0] for name in ("x", "identity", "action", "file")))
     assert isinstance(made := trials(only, [(0, 1), (1, 0)], 5, torch.Generator()), Trials)
     assert len(made) == 0
-    assert math.isnan(figures_of._recognised(None, only.x, made, "swap")["swap_identity"])
+    assert math.isnan(figures_of._recognised(None, None, made, "swap")["swap_identity"])
 
 
 def test_a_probe_of_noise_is_right_by_chance() -> None:

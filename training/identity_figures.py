@@ -6,7 +6,7 @@ recordings. Shares are from 0 to 1, entropies in nats; what cannot be had is NaN
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import log, nan
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from motion.metrics import distributions
-from training.identity_judge import Judge, Said
+from training.identity_judge import Judge, Said, joined
 from training.labels import NONE
 from training.models import identity_pose as pose
 from training.models.identity_protocol import Disentangled
@@ -24,7 +24,7 @@ from training.models.identity_windows import Sequences
 
 Row = dict[str, float]
 TRIALS, DRAWN = 24, 300  # swaps of every cell; sequences from the prior
-BATCH = 64
+BATCH = 32
 PROBE_DECAY, PROBE_STEPS = 1e-3, 60
 
 
@@ -61,6 +61,11 @@ class Trials:
     def __len__(self) -> int:
         return len(self.who)
 
+    def parts(self, size: int) -> list[Trials]:
+        """The same, a few at a time."""
+        columns = (each.split(size) for each in (self.content, self.donor, self.who, self.what))
+        return [Trials(*part) for part in zip(*columns, strict=True)]
+
 
 def trials(real: Real, cells: Sequence[tuple[int, int]], each: int, random: torch.Generator) -> Trials:
     """`each` swaps of every cell that can be had: what is done is taken from another identity, who it is from another
@@ -95,18 +100,19 @@ def figures(
         "chance_action": 1.0 / len(judge.config.actions),
     }
     main = trials(real, unseen, TRIALS, random) if unseen else trials(real, seen, TRIALS, random)
-    rows = {"model": row, "copy_source": {}, "copy_donor": {}, "mean_shift": {}}
-    made = _batched(model.swap, real.x[main.content], real.x[main.donor])
-    row |= _recognised(judge, made, main, "swap")
-    for key, kind in (("identity", "acc_real_identity"), ("action", "acc_real_action")):
-        row[f"swap_{key}_ratio"] = row[f"swap_{key}"] / row[kind] if row[kind] else nan
-    rows["copy_source"] |= _recognised(judge, real.x[main.content], main, "swap")
-    rows["copy_donor"] |= _recognised(judge, real.x[main.donor], main, "swap")
-    rows["mean_shift"] |= _recognised(judge, _shifted(taught, real, main), main, "swap")
-    row |= {f"copy_source_{key}": rows["copy_source"][f"swap_{key}"] for key in ("identity", "action")}
-    row |= {f"copy_donor_{key}": rows["copy_donor"][f"swap_{key}"] for key in ("identity", "action")}
     known = trials(real, seen, max(TRIALS // 4, 1), random)
-    row |= _recognised(judge, _batched(model.swap, real.x[known.content], real.x[known.donor]), known, "seen_swap")
+    means = _means(taught)
+    ways: dict[str, Callable[[Trials], Tensor]] = {
+        "model": lambda asked: model.swap(real.x[asked.content], real.x[asked.donor]),
+        "copy_source": lambda asked: real.x[asked.content],
+        "copy_donor": lambda asked: real.x[asked.donor],
+        "mean_shift": lambda asked: _shifted(means, real, asked),
+    }
+    rows = {name: _recognised(judge, way, main, "swap") for name, way in ways.items()}
+    row |= rows["model"] | _recognised(judge, ways["model"], known, "seen_swap")
+    for key in ("identity", "action"):
+        row[f"swap_{key}_ratio"] = row[f"swap_{key}"] / row[f"acc_real_{key}"] if row[f"acc_real_{key}"] else nan
+        row |= {f"{name}_{key}": rows[name][f"swap_{key}"] for name in ("copy_source", "copy_donor")}
     row |= leaks(model, judge, taught, real)
     row |= reconstruction(model, judge, real, said)
     return rows | {"model": row | drawn(model, judge, real, said, random)}
@@ -146,14 +152,16 @@ def reconstruction(model: Disentangled, judge: Judge, real: Real, said: Said) ->
     """How far joints are from where they were (mm), or pixels (0 to 1), and whether the judge says of what comes back
     what it says of the recording.
     """
-    made = _batched(model.reconstruct, real.x)
-    again = judge.judge(made)
+    off, parts = [], []
+    for x in real.x.split(BATCH):
+        made = model.reconstruct(x)
+        parts.append(judge.judge(made))
+        off.append(
+            (pose.positions(made) - pose.positions(x)).norm(dim=-1).flatten(1) if x.ndim == 3 else _pixels(made, x)
+        )
+    again, error = joined(parts), torch.cat(off).mean().item()
     row = {"reconstruction_mm": nan, "reconstruction_pixel": nan}
-    if real.x.ndim == 3:
-        off = (pose.positions(made) - pose.positions(real.x)).norm(dim=-1)
-        row["reconstruction_mm"] = 1000.0 * off.mean().item()
-    else:
-        row["reconstruction_pixel"] = (made - real.x).abs().mean().item()
+    row |= {"reconstruction_mm": 1000.0 * error} if real.x.ndim == 3 else {"reconstruction_pixel": error}
     for name in ("identity", "action"):
         before, after = (getattr(each, name).argmax(dim=1) for each in (said, again))
         row[f"consistent_{name}"] = (before == after).float().mean().item()
@@ -167,8 +175,8 @@ def drawn(model: Disentangled, judge: Judge, real: Real, said: Said, random: tor
     inter_entropy is that of identities or of actions, whichever is the smaller share of what there could be.
     """
     length = real.x.shape[1]
-    parts = [model.sample(min(BATCH, DRAWN - begun), length, random) for begun in range(0, DRAWN, BATCH)]
-    made = judge.judge(torch.cat(parts))
+    counts = [min(BATCH, DRAWN - begun) for begun in range(0, DRAWN, BATCH)]
+    made = joined([judge.judge(model.sample(count, length, random)) for count in counts])
     row: Row = {}
     for name in ("identity", "action"):
         probabilities = getattr(made, name)
@@ -185,24 +193,31 @@ def drawn(model: Disentangled, judge: Judge, real: Real, said: Said, random: tor
     return row
 
 
-def _shifted(taught: Real, real: Real, main: Trials) -> Tensor:
+def _means(taught: Real) -> dict[int, Tensor]:
+    """The mean frame of every identity."""
+    return {int(who): taught.x[taught.identity == who].mean(dim=(0, 1)) for who in taught.identity.unique()}
+
+
+def _shifted(means: Mapping[int, Tensor], real: Real, asked: Trials) -> Tensor:
     """Content with the difference of the mean frames of who it is to be and of who it is: no network."""
-    before = real.identity[main.content]
-    means = {
-        int(who): taught.x[taught.identity == who].mean(dim=(0, 1)) for who in torch.cat([before, main.who]).unique()
-    }
-    shift = [means[int(new)] - means[int(old)] for new, old in zip(main.who, before, strict=True)]
-    return real.x[main.content] + torch.stack(shift)[:, None] if len(shift) else real.x[main.content]
+    before = real.identity[asked.content].tolist()
+    shift = [means[new] - means[old] for new, old in zip(asked.who.tolist(), before, strict=True)]
+    return real.x[asked.content] + torch.stack(shift)[:, None]
 
 
-def _recognised(judge: Judge, made: Tensor, asked: Trials, name: str) -> Row:
+def _recognised(judge: Judge, way: Callable[[Trials], Tensor], asked: Trials, name: str) -> Row:
+    """How often the judge sees in what a way makes of trials who and what was asked for."""
     if not len(asked):
         return {f"{name}_identity": nan, f"{name}_action": nan}
-    said = judge.judge(made)
+    said = joined([judge.judge(way(part)) for part in asked.parts(BATCH)])
     return {
         f"{name}_identity": (said.identity.argmax(dim=1) == asked.who).float().mean().item(),
         f"{name}_action": (said.action.argmax(dim=1) == asked.what).float().mean().item(),
     }
+
+
+def _pixels(made: Tensor, x: Tensor) -> Tensor:
+    return (made - x).abs().flatten(1)
 
 
 def _right(scores: Tensor, truth: Tensor) -> float:
@@ -215,12 +230,6 @@ def _right(scores: Tensor, truth: Tensor) -> float:
 def _entropy(probabilities: Tensor) -> float:
     """The mean over all rows, in nats."""
     return -(probabilities * probabilities.clamp(min=1e-12).log()).sum(dim=-1).mean().item()
-
-
-def _batched(asked, *given: Tensor) -> Tensor:
-    if not len(given[0]):
-        return given[0]
-    return torch.cat([asked(*part) for part in zip(*(each.split(BATCH) for each in given), strict=True)])
 
 
 def _batched_codes(model: Disentangled, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ of a sequence before they answer is what sequences are compared by (the Fréchet
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,6 +45,11 @@ class Said:
     known: Tensor
 
 
+def joined(parts: Sequence[Said]) -> Said:
+    """What was said of parts, as of the whole."""
+    return Said(*(torch.cat([getattr(each, name) for each in parts]) for name in ("identity", "action", "known")))
+
+
 class Judge(nn.Module):
     """forward(x (N, T, ...)) -> log-probabilities of who and what, and what is known."""
 
@@ -64,7 +70,11 @@ class Judge(nn.Module):
         self.what = nn.Linear(config.known, len(config.actions))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        given = (senses(x) - self.mean) / self.spread
+        return self.of(senses(x))
+
+    def of(self, sensed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The same of senses (N, T, numbers)."""
+        given = (sensed - self.mean) / self.spread
         read = self.read(self.drop(given).transpose(1, 2))  # (N, width, about T / 4)
         known = self.know(self.drop(torch.cat([read.mean(dim=2), read.amax(dim=2)], dim=1)))
         seen = self.drop(known)
@@ -74,23 +84,35 @@ class Judge(nn.Module):
     def judge(self, x: Tensor) -> Said:
         """What it says of sequences (N, T, ...)."""
         self.eval()
-        parts = [torch.cat(each) for each in zip(*(self(part) for part in x.split(256)), strict=True)]
-        return Said(parts[0].exp(), parts[1].exp(), parts[2])
+        parts = [self(part) for part in x.split(256)]
+        return joined([Said(who.exp(), what.exp(), known) for who, what, known in parts])
 
 
 def senses(x: Tensor) -> Tensor:
     """What a frame is judged by, (N, T, numbers): joints and their speeds, or a small picture and how it changed."""
     if x.ndim == 3:
         return pose.felt(x)
-    small = F.adaptive_avg_pool2d(x.flatten(0, 1), SMALL).flatten(1).unflatten(0, x.shape[:2])
-    return torch.cat([small, F.pad(small.diff(dim=1), (0, 0, 1, 0))], dim=2)
+    return _with_change(small(x.flatten(0, 1)).unflatten(0, x.shape[:2]))
+
+
+def small(pictures: Tensor) -> Tensor:
+    """Pictures (N, C, H, W) as few numbers, (N, C · SMALL²). Windows may tell of it: then nobody has to look again."""
+    return F.adaptive_avg_pool2d(pictures, SMALL).flatten(1)
+
+
+def _with_change(seen: Tensor) -> Tensor:
+    return torch.cat([seen, F.pad(seen.diff(dim=1), (0, 0, 1, 0))], dim=2)
+
+
+def _sensed(batch: dict[str, Tensor]) -> Tensor:
+    return _with_change(batch["read"]) if "read" in batch else senses(batch["x"])
 
 
 def taught(windows: Sequences, names: Names, steps: int = STEPS, seed: int = 0) -> Judge:
-    """A judge taught by windows of recordings."""
+    """A judge taught by windows of recordings, which may tell of `small`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        some = senses(windows.gather(torch.randint(len(windows), (512,)))["x"]).flatten(0, 1)
+        some = _sensed(windows.gather(torch.randint(len(windows), (512,)))).flatten(0, 1)
         made = Judge(Config(names.identities, names.actions, some.shape[1]))
         made.mean.copy_(some.mean(dim=0))
         made.spread.copy_(some.std(dim=0) + 0.02)
@@ -98,7 +120,7 @@ def taught(windows: Sequences, names: Names, steps: int = STEPS, seed: int = 0) 
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
         for _ in range(steps):
             batch = windows.gather(torch.randint(len(windows), (BATCH,)))
-            who, what, _ = made(batch["x"])
+            who, what, _ = made.of(_sensed(batch))
             loss = F.nll_loss(who, batch["identity"], ignore_index=NONE) + F.nll_loss(
                 what, batch["action"], ignore_index=NONE
             )

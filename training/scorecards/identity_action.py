@@ -101,7 +101,9 @@ def run(options: argparse.Namespace) -> Scorecard:
     parts = cast(takes, known, getattr(data, "test_files", ()))
     names = Names.of(parts.taught)
     unseen, window = parts.unseen(names), model.config.window
-    windows = of_takes(parts.taught, names, window, mirror=False)
+    windows = of_takes(parts.taught, names, window, mirror=False, shown=1 if pictures else 0)
+    if pictures:
+        windows.tell_of(identity_judge.small)
     seen, real = (Real.of(of_takes(each, names, window, mirror=False), EACH) for each in (parts.seen, parts.judged))
     rows: list[dict[str, Row]] = []
     for seed in range(options.seed, options.seed + options.seeds):
