@@ -15,7 +15,7 @@ from motion.bvh import write_bvh
 from motion.clip import Clip
 from server.onnx_model import OnnxModel
 from training import dataset, evaluate, evaluate_report, labels, train
-from training.evaluate_labelled import Drawn, Real, confusion
+from training.evaluate_labelled import Drawn, Real, _good_tiles, confusion
 from training.evaluate_pictures import between
 from training.labels import Label
 from training.models import labelled_pose as pose
@@ -214,6 +214,22 @@ def test_of_few_labels_every_batch_has_some(recordings: Path) -> None:
     moves = pose.moves(dancers[1].root, dancers[1].rotations, 30.0)
     for number, window in enumerate(batch["known_moves"]):
         assert torch.equal(window, moves[20 + number % 3 :][:16])
+
+
+def test_tiles_are_those_in_which_a_label_is_nearly_alone() -> None:
+    random = torch.Generator().manual_seed(0)
+    plane = torch.randn(400, 2, generator=random) + torch.tensor([4.0, 0.0]) * (torch.arange(400) % 2)[:, None]
+    own = torch.arange(400) % 2 == 1
+    good, size = _good_tiles(plane, own, 0.5, 3, 0.8)
+    for tile in good:
+        inside = (torch.floor(plane / size) == tile).all(dim=1)
+        assert (inside & own).sum() > 3
+        assert (inside & own).sum() > 0.8 * inside.sum()
+    assert good[:, 0].min() >= 2.0 / size - 2.0  # where the label is
+    few, larger = _good_tiles(plane[:12], own[:12], 0.01, 3, 0.6)  # too few for tiles of 0.01
+    assert len(few)
+    assert larger > 0.1
+    assert not len(_good_tiles(plane, torch.zeros(400, dtype=torch.bool), 0.5, 3, 0.8)[0])
 
 
 def test_confusion_counts_truth_by_rows() -> None:

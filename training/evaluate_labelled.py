@@ -140,36 +140,47 @@ def draw(model: Labelled, random: torch.Generator, count: int = DRAWN) -> Drawn:
 
 def tiles(model: Labelled, real: Real, random: torch.Generator, each: int = 100) -> Drawn:
     """As PirouNet draws: from tiles of the plane of a label's two largest components in which many recordings of that
-    label lie, and few of others. Only of the first label set.
+    label lie, and few of others. Tiles grow until there are such. What two components do not say of z, which is most
+    of it here, is drawn as the label's recordings have it. Only of the first label set.
     """
     made, asked = [], []
-    if not real.labels.shape[1]:
-        return Drawn(real.moves[:0], real.labels[:0])
     known = (real.labels != NONE).all(dim=1)
-    mu, _ = model.encode(real.moves[known], real.labels[known])
     truth = real.labels[known]
-    for label, (size, least, share) in enumerate(TILES[: model.config.sizes[0]]):
+    if truth.numel():
+        mu, _ = model.encode(real.moves[known], truth)
+    for label, tile in enumerate(TILES[: model.config.sizes[0]] if truth.numel() else ()):
         own = mu[truth[:, 0] == label]
         if len(own) < 3:
             continue
         middle = own.mean(dim=0)
         _, _, axes = torch.linalg.svd(own - middle, full_matrices=False)
-        place = torch.floor((mu - middle) @ axes[:2].T / size).long()  # (N, 2)
-        found, which = torch.unique(place, dim=0, return_inverse=True)
-        every = torch.bincount(which, minlength=len(found))
-        of_label = torch.bincount(which[truth[:, 0] == label], minlength=len(found))
-        good = found[(of_label > least) & (of_label > share * every)]
+        axes = axes[:2]
+        good, size = _good_tiles((mu - middle) @ axes.T, truth[:, 0] == label, *tile)
         if len(good):
-            chosen = good[torch.randint(len(good), (each,), generator=random)]
-            plane = (chosen + torch.rand(each, 2, generator=random)) * size
-            made.append(middle + plane @ axes[:2])
-            rest = model.choices[torch.randint(len(model.choices), (each,), generator=random)].clone()
-            rest[:, 0] = label
-            asked.append(rest)
+            plane = (
+                good[torch.randint(len(good), (each,), generator=random)] + torch.rand(each, 2, generator=random)
+            ) * size
+            rest = torch.randn(each, mu.shape[1], generator=random) * own.std(dim=0)
+            made.append(middle + plane @ axes + rest - rest @ axes.T @ axes)
+            labels = model.choices[torch.randint(len(model.choices), (each,), generator=random)].clone()
+            labels[:, 0] = label
+            asked.append(labels)
     if not made:
         return Drawn(real.moves[:0], real.labels[:0])
     labels = torch.cat(asked)
     return Drawn(model.generate(torch.cat(made), labels)[0], labels)
+
+
+def _good_tiles(plane: Tensor, own: Tensor, size: float, least: int, share: float) -> tuple[Tensor, float]:
+    """The numbers (G, 2) of tiles with more than `least` and a `share` of windows that are a label's `own` (N,), of
+    windows on a plane (N, 2); and how large tiles are: as large as they must be for there to be any.
+    """
+    found, good = plane, plane[:0]
+    while not len(good) and len(found) > 1:
+        found, which = torch.unique(torch.floor(plane / size).long(), dim=0, return_inverse=True)
+        every, mine = torch.bincount(which, minlength=len(found)), torch.bincount(which[own], minlength=len(found))
+        good, size = found[(mine > least) & (mine > share * every)], 2.0 * size
+    return good, 0.5 * size
 
 
 def recognised(model: Labelled, judge: Judge, drawn: Drawn) -> Row:
