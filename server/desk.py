@@ -28,6 +28,7 @@ ALIASES = {  # others' addresses, without the first slash, and ours
 }
 DEEPFAKE_MODE = "mocap/deepfakemode"  # AI-Toolbox's switch: 1 is dancer 1 -> dancer 2, all else the way back
 SWITCH = "show/preset"
+IDENTITY = "manner/identity"
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,8 @@ class Desk:
         if name == DEEPFAKE_MODE:
             name, arguments = "*/mix", (float((*arguments, 1)[0] == 1),)
         name = ALIASES.get(name, name)
+        if name.startswith("manner/"):
+            name = f"*/{name}"
         place, _, rest = name.partition("/")
         if name in self._at_once:
             answer(*self._at_once[name](arguments))
@@ -87,6 +90,8 @@ class Desk:
             button = command.takes == "N" or (command.button and len(arguments) == 1)
             if not (button and _is_release(arguments)):
                 self.errands.send(command, () if command.button and arguments == (1,) else arguments, answer, refuse)
+        elif rest == IDENTITY:
+            self._identity(place, arguments, answer)
         elif place == "show" or any(known.startswith(f"{place}/") for known in self.commands):
             there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
             raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")
@@ -118,6 +123,8 @@ class Desk:
         for number in range(1, len(self.cues.cues) + 1):
             yield Node(f"/cue/{number}", f"gives cue {self.cues.title(number)}")
         yield from _wishes(pipeline)
+        if known := tuple(_shares_of_identities(pipeline.params, "*")):
+            yield Node(f"/{IDENTITY}", f"as whom it is danced: {', '.join(known)}", "s", choices=lambda: known)
         for actor, meter in pipeline.meters.items():
             for of_set, labels in meter.sets.items():
                 about = f"how probable of what {actor} dances each is: {', '.join(labels)}"
@@ -178,6 +185,29 @@ class Desk:
             raise ValueError(full[0].full(wish))
         self.changes.put(ControlChange(f"{partner}{PLACE}{wish}", numbers))
 
+    def _identity(self, actor: str, arguments: Arguments, answer: Answer) -> None:
+        """Shares of identities: those that are not named have none. Without arguments it answers how they stand."""
+        params = self._pipeline().params
+        shares = _shares_of_identities(params, actor)
+        if not shares:
+            raise ValueError("nobody here dances in a manner; give a partner `manner: models/manner.onnx`")
+        if not arguments:
+            answer(*(part for who, name in shares.items() for part in (who, *_target(params, name))))
+            return
+        asked: dict[str, float] = {}
+        last = ""
+        for argument in arguments:
+            if isinstance(argument, str):
+                if argument not in shares:
+                    raise ValueError(f"{argument[:40]!r} is none of {', '.join(shares)}")
+                last, asked[argument] = argument, 1.0
+            elif not last:
+                raise ValueError(f"takes names and shares, such as {next(iter(shares))} 1, not {argument!r}"[:120])
+            else:
+                (asked[last],) = _numbers((argument,), "a share after each name")
+        for who in shares:
+            self._change(f"{actor}/identity/{who}", (asked.get(who, 0.0),), 0.0)
+
     def _freeze(self, arguments: Arguments) -> Arguments:
         value = (*_numbers(arguments, "1 or 0"), 1.0)[0]
         self.changes.put(ControlChange("show/freeze", value))
@@ -214,6 +244,16 @@ def _wishes(pipeline: Pipeline) -> Iterator[Node]:
         yield Node(f"/{PLACE}{wish}", about, "f" * count, value[:count])
     yield Node(f"/{PLACE}free", "takes a pin or another wish back", "s", choices=freed)
     yield Node(f"/{PLACE}clear", "takes every wish back")
+
+
+def _shares_of_identities(params: Params, actor: str) -> dict[str, str]:
+    """The params of an actor's manner, of anybody's first for "*", by identity."""
+    found: dict[str, str] = {}
+    for name in params.table:
+        own, _, knob = name.partition("/")
+        if actor in ("*", own) and knob.startswith("identity/"):
+            found.setdefault(knob.removeprefix("identity/"), name)
+    return found
 
 
 def _read(pipeline: Pipeline, what: str) -> tuple[float, ...]:

@@ -229,6 +229,7 @@ def _missing_files(data: dict[str, Any], folder: Path) -> list[str]:
         ("partners", "effort", ".onnx"),
         ("partners", "model", ".onnx"),
         ("partners", "light", ".onnx"),
+        ("partners", "manner", ".onnx"),
         ("partners", "sample.model", ".onnx"),
         ("outputs", "vrm_file", ".vrm"),
     ):

@@ -36,6 +36,7 @@ ADDRESSES = (
     "sample",
     "calibrate",
     "effort",
+    "manner",
     "reply",
     "error",
     "token",

@@ -13,7 +13,7 @@ from server.preset_faults import not_one_of
 from server.preset_values import Numbers, Section, Setting, several
 from server.stages.sample_wishes import PLACE, Wishes, check
 
-FILES = ("model", "light", "sample.model", "effort")
+FILES = ("model", "light", "sample.model", "effort", "manner")
 
 
 class SafetyLimits(Section):
@@ -66,6 +66,7 @@ class Sampling(Section):
 class Partner(Section):
     """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one).
 
+    manner: the model of manners that dances again what `model` made.
     half_life: of params, seconds that half of a change takes, where it is not to be the param's own. effort: the meter
     that reads what the partner dances. light: a model that dances where the other one fails or is too slow.
     """
@@ -78,10 +79,17 @@ class Partner(Section):
     half_life: Annotated[dict[str, Annotated[float, Field(ge=0, le=60)]], Field(default_factory=dict)]
     sample: Sampling | None = None
     effort: Path | None = None
+    manner: Path | None = None
     safety: SafetyLimits = SafetyLimits()
 
     def files(self) -> dict[str, Path]:
         """The files that this partner is made with, by key."""
         sampler = None if self.sample is None else self.sample.model
-        files = {"model": self.model, "light": self.light, "sample.model": sampler, "effort": self.effort}
+        files = {
+            "model": self.model,
+            "light": self.light,
+            "sample.model": sampler,
+            "effort": self.effort,
+            "manner": self.manner,
+        }
         return {key: file for key, file in files.items() if file is not None}

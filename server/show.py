@@ -25,6 +25,7 @@ from server.stages.facing import Facing
 from server.stages.follow import Follow
 from server.stages.forecast import Forecast
 from server.stages.ladder import Ladder
+from server.stages.manner import Manner, identities
 from server.stages.motion_plan import Planner
 from server.stages.partner import Partner
 from server.stages.pose_expert import PoseExpert
@@ -44,16 +45,26 @@ DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Degli
 PARTNER_STAGES: tuple[type[Stage], ...] = (Sides, Facing, Energy, Smooth, Stillness)
 
 
-def model_stage(model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = inline) -> Partner | WindowPartner:
+def model_stage(
+    model: OnnxModel, seed: int | tuple[int, ...], worker: Worker = inline
+) -> Partner | WindowPartner | Manner:
     """The stage that a model's manifest asks for. Raises ModelError when the model is no partner."""
+    if identities(model.manifest):
+        return Manner(model, seed)
     return WindowPartner(model, seed, worker) if model.manifest.window > 1 else Partner(model, seed)
 
 
-def partner_stages(model: Stage, light: Stage | None = None) -> list[Stage]:
-    """A model's stage, on a ladder, and the knobs that every partner has; a model that has one itself keeps its own."""
+def partner_stages(model: Stage, light: Stage | None = None, manner: Manner | None = None) -> list[Stage]:
+    """A model's stage, on a ladder, its manner and the knobs that every partner has; a model that has one itself keeps
+    its own.
+    """
     own = {param.name for param in model.params}
     after = [stage for stage in (make() for make in PARTNER_STAGES) if own.isdisjoint(p.name for p in stage.params)]
-    return [Ladder(model if "anticipation" in own else Anticipation(model), light), *after]
+    return [
+        Ladder(model if "anticipation" in own else Anticipation(model), light),
+        *([manner] if manner else []),
+        *after,
+    ]
 
 
 def sample_stage(
@@ -128,6 +139,7 @@ def build_pipeline(
             except ModelError as error:
                 faults.append(f"{path}: partners.{name}.light: {error}")
                 continue
+        manner = _manner(settings.manner, partner, (seed, place, 3), f"{path}: partners.{name}.manner", faults)
         before: list[Stage] = []
         after: list[Stage] = []
         if settings.sample is not None or moves:
@@ -147,7 +159,7 @@ def build_pipeline(
             settings.dancer,
             [
                 *before,
-                *partner_stages(partner, light),
+                *partner_stages(partner, light, manner),
                 *after,
                 Safety(limits.max_speed, limits.max_turn, limits.bounds),
             ],
@@ -184,6 +196,22 @@ def _meter(file: Path | None, key: str, faults: list[str]) -> EffortMeter | None
     except ModelError as error:
         faults.append(f"{key}: {error}")
         return None
+
+
+def _manner(file: Path | None, partner: Stage, seed: tuple[int, ...], key: str, faults: list[str]) -> Manner | None:
+    """Who dances again what a partner's model made, if anybody does; what is wrong becomes a fault of the key."""
+    if file is None:
+        return None
+    try:
+        manner = Manner(OnnxModel(file), seed, over=True)
+    except ModelError as error:
+        faults.append(f"{key}: {error}")
+        return None
+    twice = sorted({param.name for param in manner.params} & {param.name for param in partner.params})
+    if twice:
+        faults.append(f"{key}: the partner's model has {', '.join(twice)} itself: one manner at a time")
+        return None
+    return manner
 
 
 def _without(dancer: str) -> str:

@@ -2,7 +2,7 @@
 
 Rules: noise comes from a seeded generator that belongs to this stage, so that a show repeats bit for bit; state is
 the model's own and starts over on `reset`. A model that moves at a rate of its own (`fps_out`) moves once a run at
-most: where frames are further apart it is run several times for one.
+most: where frames are further apart it is run several times for one, and the dancer is between the two.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ _EARLY = 1e-6  # of a move: a step of 1/30 s may be a little longer than a thirt
 class Partner:
     """Dancer's frame in, partner's frame out, on HUMANOID.
 
-    Raises ModelError when the model is no duet or is made for another skeleton.
+    rests: beside a dancer who has fallen silent there is no noise, and a model comes to rest. Raises ModelError when
+    the model is no duet or is made for another skeleton.
     """
 
-    def __init__(self, model: OnnxModel, seed: int | tuple[int, ...]) -> None:
+    def __init__(self, model: OnnxModel, seed: int | tuple[int, ...], rests: bool = True) -> None:
         manifest = model.manifest
         ports = duet_ports(model)
         if manifest.window != 1 or manifest.fps_in is not None:
@@ -39,7 +40,7 @@ class Partner:
         self.params = manifest.params
         self._ports = ports
         self._moves = manifest.fps_out or 0.0  # a second, 0: one a frame
-        self._seed = seed
+        self._seed, self._rests = seed, rests
         self._random = np.random.default_rng(seed)
         self._dancer_pose = np.zeros(0, dtype=np.float32)
         self._still_seconds = 0.0
@@ -53,14 +54,15 @@ class Partner:
         inputs, ports = self.model.inputs, self._ports
         dancer = features.encode(ports.dancer.layout, frame.skeleton, frame.root_position, frame.rotations)
         self._still_seconds = self._still_seconds + dt if np.array_equal(dancer, self._dancer_pose) else 0.0
-        inputs[ports.dancer.name][0] = self._dancer_pose = dancer
+        before, self._dancer_pose = self._dancer_pose if self._dancer_pose.size else dancer, dancer
         runs = max(math.ceil(dt * self._moves - _EARLY), 1)
         for name in ports.times:
             inputs[name].fill(dt / runs)
         for name in ports.conditions:
             inputs[name][:] = params[name]
-        held = self._still_seconds > HELD_SECONDS
-        for _ in range(runs):
+        held = self._rests and self._still_seconds > HELD_SECONDS
+        for run in range(1, runs + 1):
+            inputs[ports.dancer.name][0] = dancer if run == runs else before + (dancer - before) * (run / runs)
             for name in ports.noises:
                 if held:
                     inputs[name].fill(0.0)
