@@ -226,7 +226,7 @@ def test_tiles_are_those_in_which_a_label_is_nearly_alone() -> None:
         assert (inside & own).sum() > 3
         assert (inside & own).sum() > 0.8 * inside.sum()
     assert good[:, 0].min() >= 2.0 / size - 2.0  # where the label is
-    few, larger = _good_tiles(plane[:12], own[:12], 0.01, 3, 0.6)  # too few for tiles of 0.01
+    few, larger = _good_tiles(plane[:40], own[:40], 0.01, 3, 0.8)  # too few for tiles of 0.01
     assert len(few)
     assert larger > 0.1
     assert not len(_good_tiles(plane, torch.zeros(400, dtype=torch.bool), 0.5, 3, 0.8)[0])

@@ -175,12 +175,13 @@ def _good_tiles(plane: Tensor, own: Tensor, size: float, least: int, share: floa
     """The numbers (G, 2) of tiles with more than `least` and a `share` of windows that are a label's `own` (N,), of
     windows on a plane (N, 2); and how large tiles are: as large as they must be for there to be any.
     """
-    found, good = plane, plane[:0]
-    while not len(good) and len(found) > 1:
+    good, size, far = plane[:0], 0.5 * size, plane.abs().max()
+    while not len(good) and size < far:
+        size *= 2.0
         found, which = torch.unique(torch.floor(plane / size).long(), dim=0, return_inverse=True)
         every, mine = torch.bincount(which, minlength=len(found)), torch.bincount(which[own], minlength=len(found))
-        good, size = found[(mine > least) & (mine > share * every)], 2.0 * size
-    return good, 0.5 * size
+        good = found[(mine > least) & (mine > share * every)]
+    return good, size
 
 
 def recognised(model: Labelled, judge: Judge, drawn: Drawn) -> Row:
