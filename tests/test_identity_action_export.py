@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from exporters import onnx as exporters_onnx
 from exporters.graphs import identity_action as graphs
 from exporters.graphs.identity_action import MannerStep
 from identity_models import small_model
 from made_up_takes import made_up_clip
+from manner_models import differing, written
 from motion import features, kinematics
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
@@ -23,17 +23,12 @@ POSE = ("root_position", "rotations_6d")
 
 @pytest.fixture(scope="module")
 def model() -> IdentityAction:
-    """Untrained, with experts that differ."""
-    made = small_model(identities=("a", "b", "c"))
-    for blended in made.frames.blends:
-        torch.nn.init.normal_(blended.weights, std=0.3)
-    return made
+    return differing()
 
 
 @pytest.fixture(scope="module")
 def file(model: IdentityAction, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    step = MannerStep(model).eval()
-    return exporters_onnx.write(step, step.label("mine"), tmp_path_factory.mktemp("models") / "mine.onnx")
+    return written(model, tmp_path_factory.mktemp("models"))
 
 
 def _vectors(clip: Clip) -> np.ndarray:
