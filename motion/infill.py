@@ -12,10 +12,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from motion import kinematics, motion_vectors, upsampling
 from motion import rotations as rot
-from motion.conditions import Conditions, Space
+from motion.conditions import Conditions, Space, Values
 from motion.joint_limits import humanoid_limits
 from motion.limbs import ARMS, LEGS, Limb
 from motion.motion_layout import FUTURE, GROUPS, HORIZON, Layout
@@ -65,51 +66,45 @@ class Infill:
             )
         if dancer is not None and len(dancer) < len(body):
             raise ValueError(f"the dancer has {len(dancer)} frames beside {len(body)}")
-        bones, start = _bones(LIMBS[limb]), first - BEFORE
-        stop = min(until + HORIZON + 1, len(body))
-        seen = dancer and Track(dancer.root[start:stop], dancer.rotations[start:stop])
-        filled = np.array(body.rotations[start:stop], dtype=np.float64)
-        knots = {BEFORE - 2: filled[BEFORE - 2], BEFORE - 1: filled[BEFORE - 1]}
-        after = {frame: filled[frame] for frame in range(until - start, min(until - start + 2, len(filled)))}
-        now = BEFORE - 1
-        _hold(filled, bones, knots | after, now, until - start)
-        while now + FUTURE[0] < until - start:
-            track = Track(body.root[start:stop], filled)
-            knots |= self._knots(track, LIMBS[limb], now, until - start, random, seen)
-            _hold(filled, bones, knots | after, BEFORE - 1, until - start)
-            now += FUTURE[-1]
-        result = np.array(body.rotations, dtype=np.float64)
-        result[first:until, bones] = filled[BEFORE : until - start, bones]
-        return result
+        bones, filled = _bones(LIMBS[limb]), np.array(body.rotations, dtype=np.float64)
+        knots = {frame: filled[frame].copy() for frame in (first - 2, first - 1)}
+        knots |= {frame: filled[frame].copy() for frame in range(until, min(until + 2, len(filled)))}
+        _bridge(filled, bones, knots, first, until)
+        for now in range(first - 1, until - FUTURE[0], FUTURE[-1]):
+            around = slice(now + 1 - BEFORE, now + 1 + HORIZON)
+            seen = dancer and Track(dancer.root[around], dancer.rotations[around])
+            track = Track(body.root[around], filled[around])
+            told = self._told(track, LIMBS[limb], until - around.start, random, seen)
+            knots |= {around.start + frame: turns for frame, turns in told.items()}
+            _bridge(filled, bones, knots, first, until)
+        return filled
 
-    def _knots(
-        self, track: Track, limb: Limb, now: int, until: int, random: np.random.Generator, dancer: Track | None
+    def _told(
+        self, track: Track, limb: Limb, until: int, random: np.random.Generator, dancer: Track | None
     ) -> dict[int, Array]:
-        """Rotations (22, 4) at the moments of the half second after `now` that are in the gap."""
-        layout, past, frames = self.layout, self.layout.past, len(track)
+        """Rotations (22, 4) by frame of the track: in the gap, at the moments of the half second after its first BEFORE
+        frames.
+        """
+        layout, past, now = self.layout, self.layout.past, BEFORE - 1
         held, other = motion_vectors.held(track), motion_vectors.held(dancer or track)
         values = motion_vectors.encode(layout, np.array([now]), held, other if layout.dancer else None)[0]
         known = np.ones(layout.width, dtype=np.bool_)
         if layout.dancer and dancer is None:
             known[layout.select("dancer")] = False
-        if now + HORIZON >= frames:
+        if now + HORIZON >= len(track):
             known[layout.select("controls")] = False
         missing = []
         for step, ahead in enumerate(FUTURE):
-            if now + ahead >= frames:
+            if now + ahead >= len(track):
                 known[layout.select(f"*.future.{step}")] = False
             elif now + ahead < until:
                 missing.append(step)
-                known[layout.select(*(f"partner.future.{step}.{joint}" for joint in (limb.lower, limb.end)))] = False
+                known[layout.select(*(f"partner.future.{step}.{joint}" for joint in limb[1:3]))] = False
         wanted = Conditions(self._space).know(list(self._names[known]), values[known])
         made = self._run(wanted.question().inputs(self._space.slots) | {"gumbel": chance(random, (1, *self._shape))})
-        coming, told = made["samples"][0, :, past:].astype(np.float64), known[past:]
-        cross = self._covariance[np.ix_(told, ~told)]
-        gain = np.linalg.solve(self._covariance[np.ix_(told, told)] + _RIDGE * np.eye(int(told.sum())), cross)
-        coming[:, ~told] += (values[past:][told] - coming[:, told]) @ gain
-        weights = np.exp(made["log_weights"][0].astype(np.float64) - made["log_weights"][0].max())
-        mean = np.concatenate([values[:past], weights / weights.sum() @ coming])
-        places = layout.select(*(f"partner.future.{step}.{joint}" for step in missing for joint in _points(limb)))
+        mean = np.concatenate([values[:past], self._mean(made, values[past:], known[past:])])
+        # Lower joint and end, in the order of the vector's numbers.
+        places = layout.select(*(f"partner.future.{step}.{joint}" for step in missing for joint in limb[1:3]))
         frame = motion_vectors.frame_of(track, np.array([now]))
         beside = np.matmul(mean[places].reshape(-1, 2, 3), frame.turn[0].T)
         when = now + np.array(FUTURE)[missing]
@@ -117,6 +112,16 @@ class Infill:
         start[:, _bones(limb)] = track.rotations[now, _bones(limb)]
         turned = _aimed(track.root[when], start, limb, track.root[when, None] + beside)
         return dict(zip(when.tolist(), turned, strict=True))
+
+    def _mean(self, made: Values, values: Array, told: NDArray[np.bool_]) -> Array:
+        """The candidates' mean by weight, of the numbers to come, each conditioned on those that are told."""
+        coming = made["samples"][0, :, self.layout.past :].astype(np.float64)
+        open_told = self._covariance[np.ix_(told, told)] + _RIDGE * np.eye(int(told.sum()))
+        gain = np.linalg.solve(open_told, self._covariance[np.ix_(told, ~told)])
+        coming[:, ~told] += (values[told] - coming[:, told]) @ gain
+        log_weights = made["log_weights"][0].astype(np.float64)
+        weights = np.exp(log_weights - log_weights.max())
+        return np.asarray(weights / weights.sum() @ coming)
 
     def _open(self) -> Array:
         """Covariance of all numbers to come within what the last layer leaves open, up to a factor: the responses to
@@ -134,24 +139,17 @@ class Infill:
         return made["responses"].reshape(-1, self.layout.width)[:coming, self.layout.past :].astype(np.float64)
 
 
-def _points(limb: Limb) -> tuple[str, str]:
-    """The limb's points in the order of the vector's numbers."""
-    return limb.lower, limb.end
-
-
 def _bones(limb: Limb) -> list[int]:
     return [HUMANOID.index(joint) for joint in limb[:3]]
 
 
-def _hold(filled: Array, bones: list[int], knots: dict[int, Array], last: int, until: int) -> None:
-    """Fill frames (T, 22, 4) after `last` up to `until` between knots by a spline; after the last one it stays."""
-    frames = np.arange(last + 1, until)
-    times = np.array(sorted(knots))
+def _bridge(filled: Array, bones: list[int], knots: dict[int, Array], first: int, until: int) -> None:
+    """Fill frames (T, 22, 4) from `first` up to `until` between knots by a spline; after the last one it stays."""
+    frames, times = np.arange(first, until), np.array(sorted(knots))
     turns = np.stack([knots[frame][bones] for frame in times.tolist()])
     nowhere = np.zeros((len(times), 3))
-    filled[frames[:, None], bones] = upsampling.poses_at(
-        "catmull_rom", times, nowhere, turns, np.minimum(frames, times[-1])
-    )[1]
+    made = upsampling.poses_at("catmull_rom", times, nowhere, turns, np.minimum(frames, times[-1]))[1]
+    filled[frames[:, None], bones] = made
 
 
 def _aimed(root: Array, rotations: Array, limb: Limb, places: Array) -> Array:
