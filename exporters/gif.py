@@ -65,7 +65,7 @@ def write_sticks(path: str | Path, figures: Mapping[str, Sticks], seconds: float
 def write_pictures(path: str | Path, pictures: NDArray[np.uint8], fps: float) -> Path:
     """Write pictures (T, H, W, 3) as a GIF, in colours that all share, at the nearest rate that it can count."""
     some = pictures[:: max(len(pictures) // 8, 1)]
-    palette = Image.fromarray(np.concatenate(some)).quantize(_SHADES)
+    palette = Image.fromarray(np.concatenate(some)).quantize()
     shown = [Image.fromarray(each).quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
     shown[0].save(path, "GIF", save_all=True, append_images=shown[1:], duration=10.0 * round(100.0 / fps), loop=0)
     return Path(path)
