@@ -56,8 +56,8 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class Cast:
-    """Who has which part. taught: takes that teach the judges; seen: those that the model was trained on (those that
-    teach, where none is known); judged: those that count.
+    """Who has which part. taught: takes that teach the judges; seen: those that the model was trained on; judged: those
+    that count.
     """
 
     taught: list[Any]
@@ -104,7 +104,8 @@ def run(options: argparse.Namespace) -> Scorecard:
     windows = of_takes(parts.taught, names, window, mirror=False, shown=1 if pictures else 0)
     if pictures:
         windows.tell_of(identity_judge.small)
-    seen, real = (Real.of(of_takes(each, names, window, mirror=False), EACH) for each in (parts.seen, parts.judged))
+    both = (parts.seen or parts.taught, parts.judged)
+    seen, real = (Real.of(of_takes(each, names, window, mirror=False), EACH) for each in both)
     rows: list[dict[str, Row]] = []
     for seed in range(options.seed, options.seed + options.seeds):
         judge = identity_judge.taught(windows, names, options.judge_steps, seed)
@@ -165,7 +166,7 @@ def cast(takes: Sequence[Any], known: set[str], test_files: Sequence[str]) -> Ca
             "takes two of both, and others of the same to be judged; give the takes that the model was trained on, too"
         )
     about.append(f"{len(taught)} takes teach the judges; the model was trained on {len(seen)} of all {len(takes)}")
-    return Cast(taught, seen or taught, judged, about)
+    return Cast(taught, seen, judged, about)
 
 
 def _last_of_cells(takes: Sequence[Any]) -> list[Any]:
