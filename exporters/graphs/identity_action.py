@@ -69,7 +69,7 @@ class MannerStep(nn.Module):
             *shares,
             Param("manner/improvise", 0.0, 0.0, 1.0, 0.3, "0 follows; 1 goes on alone"),
             Param("manner/flow", 0.0, 0.0, 1.0, 0.3, "0 follows every frame; 1 as the whole sequence goes on"),
-            Param("manner/chance", 0.8, 0.0, 1.5, 0.3, "how much chance there is in what goes on alone"),
+            Param("manner/chance", 1.0, 0.0, 1.5, 0.3, "how much chance there is in what goes on alone"),
             Param("distance", APART, -4.0, 4.0, 0.5, "metres along +X from the dancer to the partner's place"),
         )
         inputs = {"dancer": (POSE,), "dt": (1,), "noise": (c.latent,)} | {each.name: (1,) for each in params}
