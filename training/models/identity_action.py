@@ -172,8 +172,8 @@ class IdentityAction(nn.Module):
             + c.rollout_loss * parts["rollout"]
         )
         total = total + self._at("dynamics_kl") * parts["dynamics_nats"] * e.shape[1]
-        if c.critic_loss:
-            parts["critic"] = self.critic(d, who, c.critic_loss)
+        if critic_loss := c.critic_loss if c.dynamics_critic_loss is None else c.dynamics_critic_loss:
+            parts["critic"] = self.critic(d_mu, who, critic_loss)
             total = total + parts["critic"]
         if c.action_loss:
             parts["action"] = known_cross_entropy(self.action(d), batch["action"])

@@ -15,19 +15,18 @@ ANNEALED = ("temperature", "identity_kl", "frame_kl", "dynamics_kl", "path_kl")
 class Config:
     """identities, actions, stage: filled in by training. images: pictures instead of motion.
 
-    window: frames. decoded: so many of them, one after the other, are all that stage 1 sees and that stage 2 draws
-    at each step, 0 for all; only of pictures, which are dear.
-    experts: of the decoder, at least as many as identities; latent, dynamics: numbers of z_t and d; hidden: width of
-    what is read of motion and of its decoder, rnn, rnn_layers: of the posterior's LSTM;
-    dynamics_rnn: of the one that reads d, of every `stride`th frame, less `dropout`.
-    identity_spread, dynamics_spread: deviations of the priors of u and d. temperature: what u is multiplied by.
-    *_kl: weights of divergences of u (identity), z_t by itself (frame) in stage 1; of d (dynamics), z_t from the prior
-    (path) in stage 2.
-    identity_loss: of s from the identities' labels, 0 to find experts without them. recognised_loss: of swaps that
-    so many judges do not recognise, as who and as what; it asks for labels of both. critic_loss: how much of a critic's
-    gradient z and d deceive it with. rollout_loss, rollout: of the prior left alone for so many frames, fewer at
-    first where they are to rise over a share of the epochs (rollout_rise). action_loss: of actions read from d.
-    apart_loss: of experts from what they share. followed: share of sequences whose posterior is told every frame.
+    window: frames. decoded: so many of them, one after the other, are all that stage 1 sees and that stage 2 draws at
+    each step, 0 for all; only of pictures, which are dear. experts: of the decoder, at least as many as identities;
+    latent, dynamics: numbers of z_t and d; hidden: width of what is read of motion and of its decoder, rnn,
+    rnn_layers: of the posterior's LSTM; dynamics_rnn: of the one that reads d, of every `stride`th frame, less
+    `dropout`. identity_spread, dynamics_spread: deviations of the priors of u and d. temperature: what u is
+    multiplied by. *_kl: weights of divergences of u (identity), z_t by itself (frame) in stage 1; of d (dynamics),
+    z_t from the prior (path) in stage 2. identity_loss: of s from the identities' labels, 0 to find experts without
+    them. recognised_loss: of swaps that so many judges do not recognise, as who and as what; it asks for labels of
+    both. critic_loss: how much of a critic's gradient z and d deceive it with; dynamics_critic_loss: d, where that is
+    to be another. rollout_loss, rollout: of the prior left alone for so many frames, fewer at first where they are to
+    rise over a share of the epochs (rollout_rise). action_loss: of actions read from d. apart_loss: of experts from
+    what they share. followed: share of sequences whose posterior is told every frame.
     """
 
     identities: tuple[str, ...] = ()
@@ -56,6 +55,7 @@ class Config:
     recognised_loss: tuple[float, float] = (3.0, 5.0)
     judges: int = 3
     critic_loss: float = 1.0
+    dynamics_critic_loss: float | None = None
     rollout_loss: float = 1.0
     rollout: int = 24
     rollout_rise: float = 0.0
