@@ -63,6 +63,13 @@ def test_an_unseen_cell_teaches_the_judge_and_not_the_model() -> None:
     assert ("b", "run") in [take.cell for take in parts.judged]
 
 
+def test_half_of_an_unseen_cell_teaches_the_judge_where_no_pattern_says_which() -> None:
+    known = [take for take in SEEN if take.cell != ("b", "run")]
+    parts = cast(_takes(4), _hashes(*(take.name for take in known)), ())
+    assert [take.name for take in parts.taught if take not in known] == ["run_b_0.bvh", "run_b_1.bvh"]
+    assert parts.unseen(Names.of(parts.taught)) == [(1, 1)]
+
+
 @pytest.mark.parametrize(
     ("known", "said"),
     [((), "was trained on none of these"), (_takes(), "EVERY TAKE IS SEEN: these figures prove nothing")],

@@ -127,7 +127,8 @@ def run(options: argparse.Namespace) -> Scorecard:
 
 def cast(takes: Sequence[Any], known: set[str], test_files: Sequence[str]) -> Cast:
     """Parts for takes. known: hashes of files that the model was trained on; test_files: patterns of those that teach
-    nobody, also of cells that the model has not seen. Raises ValueError when nobody can be taught or judged.
+    nobody. Of cells that the model has not seen, others than those teach the judges; where nothing says which, the
+    first half of them. Raises ValueError when nobody can be taught or judged.
     """
     seen = [take for take in takes if any(file["sha256"] in known for file in take.files())]
     kept = [
@@ -136,6 +137,12 @@ def cast(takes: Sequence[Any], known: set[str], test_files: Sequence[str]) -> Ca
         if test_files and not any(fnmatch.fnmatch(file["take"], each) for file in take.files() for each in test_files)
     ]
     taught = [take for take in takes if take in seen or take in kept]
+    if seen:  # who judges a cell must know it, also where the model is not to
+        unknown = {cell for take in takes for cell in take.cells} - {cell for take in taught for cell in take.cells}
+        for cell in unknown:
+            of_cell = [take for take in takes if cell in take.cells]
+            kept += of_cell[: len(of_cell) // 2]
+        taught = [take for take in takes if take in seen or take in kept]
     judged = [take for take in takes if take not in taught]
     about = []
     if not taught or not judged:
