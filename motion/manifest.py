@@ -16,7 +16,7 @@ from motion.skeleton import Skeleton
 METADATA_KEY = "pas_de_deux"
 FORMAT = 1
 ROLES = ("motion", "valid", "known", "constraint", "condition", "noise", "state", "time", "label")
-KINDS = ("duet", "upsampler", "sampler", "meter", "identity_action")
+KINDS = ("duet", "upsampler", "sampler", "meter")
 
 
 class ManifestError(ValueError):

@@ -40,9 +40,8 @@ LOWEST = 0.012  # metres: which foot carries who goes where their own feet go
 APART = 1.5  # metres between dancer and partner
 POSE = 3 + 6 * pose.JOINTS
 TINY = 1e-3  # seconds: the shortest frame
-LEGS = [
-    [HUMANOID.index(side + bone) for side in ("Left", "Right")] for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")
-]
+BONES = ("UpperLeg", "LowerLeg", "Foot", "Toes")
+LEGS = [[HUMANOID.index(side + bone) for side in ("Left", "Right")] for bone in BONES]
 
 
 class MannerStep(nn.Module):
@@ -57,9 +56,7 @@ class MannerStep(nn.Module):
         if not model.config.identities:
             raise ValueError("this model was trained without identities: there is no manner to dance in")
         self.model, self.config, self.skeleton = model, model.config, model.skeleton
-        self.register_buffer(
-            "bones", torch.tensor(HUMANOID.offsets, dtype=torch.float32)[torch.tensor(LEGS)]
-        )  # (4, legs, 3)
+        self.register_buffer("bones", torch.tensor(HUMANOID.offsets[LEGS], dtype=torch.float32))  # (4, legs, 3)
 
     def label(self, name: str) -> Manifest:
         """The manifest, all but where the model comes from."""
@@ -88,13 +85,10 @@ class MannerStep(nn.Module):
             "c": (c.rnn_layers * c.rnn,),
             "support": (2,),  # how much each of the dancer's feet carries
             "toes": (8,),  # the dancer's and the partner's, x and z, left and right
-            "place": (
-                7,
-            ),  # the partner's, x and z; where the dancer's feet would have them; how they go; turned so far
+            "place": (7,),  # the partner's, x and z; where the dancer's feet have them; how they go; turned so far
         }
-        return replace(
-            ports.frame_by_frame(name, self.skeleton, (inputs, states), params, dancer=ports.POSE), fps_out=FPS
-        )
+        label = ports.frame_by_frame(name, self.skeleton, (inputs, states), params, dancer=ports.POSE)
+        return replace(label, fps_out=FPS)
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         count = len(self.config.identities)
@@ -116,14 +110,15 @@ class MannerStep(nn.Module):
         elapsed = torch.where(begun, elapsed + dt * FPS, 1.0)
         due = elapsed >= 1.0
         follows = due & (improvise < ALONE)
-        ring = torch.where(
-            begun, torch.where(follows, torch.cat([ring[:, e.shape[1] :], e], dim=1), ring), self.held(e)
-        )
+        longer = torch.cat([ring[:, e.shape[1] :], e], dim=1)
+        ring = torch.where(begun, torch.where(follows, longer, ring), e.repeat(1, self.config.window))
         since = torch.where(follows, since + 1.0, since)
         again = ~begun | (since >= REFRESH)
         d = torch.where(again, self.model.dynamics(ring.unflatten(1, (-1, e.shape[1])))[0], d)
         since = torch.where(again, 0.0, since)
         last, walk, walked = (torch.where(begun, each, e) for each in z.chunk(3, dim=1))
+        first = (state.transpose(0, 1).flatten(1) for state in self.model.posterior.states(d))
+        h, c = (torch.where(begun, own, begins) for own, begins in zip((h, c), first, strict=True))
         (mu, _), h_next, c_next = self.model.posterior.step(e, d, last, h, c)
         alone, sd = self.model.prior(walk, walked, d)
         drift = torch.where(due, torch.lerp(noise, drift, KEPT), drift)
@@ -192,10 +187,6 @@ class MannerStep(nn.Module):
         size = self.config.latent
         back = min(RECALL, self.config.window - 2) + before + 1
         return ring[:, -size * back :][:, :size]
-
-    def held(self, e: Tensor) -> Tensor:
-        """A ring of what was read of somebody who has stood like this all the time."""
-        return e.repeat(1, self.config.window)
 
     def feet(self, sixd: Tensor) -> Tensor:
         """Ankles and toes (..., legs, 2, 3), metres from the hips, of rotations (..., 6J), the hips' global."""

@@ -30,10 +30,9 @@ def frame_by_frame(
     skeleton: Skeleton,
     shapes: tuple[Shapes, Shapes],
     params: tuple[Param, ...],
-    kind: str = "duet",
     dancer: tuple[str, ...] = ("global_positions",),
 ) -> Manifest:
-    """The manifest of a graph that steps frame by frame, all but where the model comes from.
+    """The manifest of a duet graph that steps frame by frame, all but where the model comes from.
 
     shapes: of (inputs, states) without the batch axis; an input that is neither `dancer`, `dt` nor `noise` is a knob.
     dancer: the layout of that input.
@@ -49,4 +48,4 @@ def frame_by_frame(
         for port, shape in shapes[0].items()
     ]
     remembered, kept = states(shapes[1])
-    return Manifest(name, kind, skeleton, (*given, *remembered), (partner(skeleton), *kept), params)
+    return Manifest(name, "duet", skeleton, (*given, *remembered), (partner(skeleton), *kept), params)
