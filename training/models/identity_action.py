@@ -53,7 +53,8 @@ class IdentityAction(nn.Module):
         self.frame_critic = SequenceCritic(c.latent, identities)
         self.critic = Critic(c.dynamics, identities)
         self.action = nn.Linear(c.dynamics, max(actions, 1))
-        self.judge = Judges(self.frames.views, identities, actions, c.judges) if self.judged else None
+        judges = identities, actions, c.judges, c.judge_width
+        self.judge = Judges(self.frames.views, *judges) if self.judged else None
         owner = torch.arange(c.experts) % max(identities, 1)
         self.register_buffer("owners", (owner == torch.arange(max(identities, 1))[:, None]).float())  # (identities, E)
         taught = {FRAMES: (*PARTS[FRAMES], "frame_critic", "judge"), SEQUENCES: ("critic", "action", "usual")}

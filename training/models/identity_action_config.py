@@ -22,11 +22,11 @@ class Config:
     `dropout`. identity_spread, dynamics_spread: deviations of the priors of u and d. temperature: what u is
     multiplied by. *_kl: weights of divergences of u (identity), z_t by itself (frame) in stage 1; of d (dynamics),
     z_t from the prior (path) in stage 2. identity_loss: of s from the identities' labels, 0 to find experts without
-    them. recognised_loss: of swaps that so many judges do not recognise, as who and as what; it asks for labels of
-    both. critic_loss: how much of a critic's gradient z and d deceive it with; dynamics_critic_loss: d, where that is
-    to be another. rollout_loss, rollout: of the prior left alone for so many frames, fewer at first where they are to
-    rise over a share of the epochs (rollout_rise). action_loss: of actions read from d. apart_loss: of experts from
-    what they share. followed: share of sequences whose posterior is told every frame.
+    them. recognised_loss: of swaps that `judges` (so many, so wide) do not recognise, as who and as what; it asks for
+    labels of both. critic_loss: how much of a critic's gradient z and d deceive it with; dynamics_critic_loss: d,
+    where that is to be another. rollout_loss, rollout: of the prior left alone for so many frames, fewer at first
+    where they are to rise over a share of the epochs (rollout_rise). action_loss: of actions read from d. apart_loss:
+    of experts from what they share. followed: share of sequences whose posterior is told every frame.
     """
 
     identities: tuple[str, ...] = ()
@@ -54,6 +54,7 @@ class Config:
     identity_loss: float = 1.0
     recognised_loss: tuple[float, float] = (3.0, 5.0)
     judges: int = 3
+    judge_width: int = 48
     critic_loss: float = 1.0
     dynamics_critic_loss: float | None = None
     rollout_loss: float = 1.0
@@ -75,6 +76,7 @@ class Config:
             "dynamics_rnn",
             "stride",
             "judges",
+            "judge_width",
             "rollout",
         ):
             if not getattr(self, name) >= 1:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from training.labels import NONE
 from training.models.identity_action_parts import Reversed
 
-WIDTH, DROPOUT = 48, 0.4  # of judges
+DROPOUT = 0.3  # of judges
 
 
 class Summary(nn.Module):
@@ -65,7 +65,7 @@ class Judges(nn.Module):
     and whoever is taught to please one learns those.
     """
 
-    def __init__(self, views: int, identities: int, actions: int, count: int) -> None:
+    def __init__(self, views: int, identities: int, actions: int, count: int, width: int) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(views))
         self.register_buffer("spread", torch.ones(views))
@@ -73,9 +73,9 @@ class Judges(nn.Module):
         self.count = count
         for number in range(count):
             for part, size in zip(("who", "what"), self.sizes, strict=True):
-                summary = Summary(views, WIDTH, DROPOUT)
+                summary = Summary(views, width, DROPOUT)
                 self.add_module(
-                    f"{part}_{number}", nn.Sequential(summary, nn.Dropout(DROPOUT), nn.Linear(2 * WIDTH, size))
+                    f"{part}_{number}", nn.Sequential(summary, nn.Dropout(DROPOUT), nn.Linear(summary.size, size))
                 )
 
     def forward(self, seen: Tensor) -> list[Tensor]:
