@@ -46,9 +46,9 @@ class Config:
     hidden: of the network; encoder, classifier: widths.
     scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
     divergence, after `warm_up` (share of the run). free_bits: nats a number. *_loss: weights in
-    nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it: what a label explains
-    of a window in hundreds of nats would shout down the few that are labelled. quality_loss and recognised_loss are of
-    what is made from the prior.
+    nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it where everything is
+    labelled, and as much less as less is: what a label explains of a window in hundreds of nats would shout down the
+    few that are labelled. quality_loss and recognised_loss are of what is made from the prior.
     """
 
     label_sets: LabelSets = ()
@@ -67,7 +67,7 @@ class Config:
     warm_up: float = 0.2
     free_bits: float = 0.02
     alpha: float = 100.0
-    pull: float = 0.02
+    pull: float = 0.025
     smoothing: float = 0.05
     quality_loss: float = 300.0
     recognised_loss: float = 15.0
@@ -153,7 +153,8 @@ class Labelled(nn.Module):
         """One window of every piece, (B, T, ...), of which the classifier has `said` something, from the decoder's
         state: the state after it, and parts.
         """
-        log_q = [each.detach() + self.config.pull * (each - each.detach()) for each in said]  # the same, taught less
+        pull = self.config.pull * (labels != NONE).float().mean() if labels.numel() else 0.0
+        log_q = [each.detach() + pull * (each - each.detach()) for each in said]  # the same, taught less
         share = losses.shares(labels, log_q, self.choices)  # (B, C)
         rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
         y = self.onehot(self.choices[chosen])
