@@ -126,6 +126,18 @@ def test_whoever_is_asked_for_is_a_mixture_of_whom_is_known() -> None:
     torch.testing.assert_close(model.asked(torch.zeros(1, 2))[0], 0.5 * (ada + bob))
 
 
+def test_what_d_forgets_no_linear_classifier_can_tell_and_the_rest_stays() -> None:
+    model, who = small_model(dynamics=4), torch.arange(60) % 2
+    e = torch.randn(60, 16, 6) + who[:, None, None] * torch.randn(6)
+    before = model.dynamics(e)[0]
+    model.dynamics.forget(e, who)
+    d = model.dynamics(e)[0]
+    torch.testing.assert_close(d[who == 0].mean(0), d[who == 1].mean(0), atol=1e-5, rtol=0)
+    assert torch.linalg.matrix_rank(d - before, tol=1e-4) == 1
+    model.dynamics.forget(e, who)
+    torch.testing.assert_close(model.dynamics(e)[0], d)
+
+
 @pytest.mark.parametrize("length", [1, 2, 5, 50])
 def test_what_goes_on_is_as_long_as_it_is_asked_to_be(length: int) -> None:
     model, x = small_model(), moves(2)

@@ -38,6 +38,8 @@ class Dynamics(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.lstm = nn.LSTM(latent, size, batch_first=True, bidirectional=True)
         self.out = nn.Linear(2 * size, 2 * dynamics)
+        self.register_buffer("centre", torch.zeros(dynamics))
+        self.register_buffer("kept", torch.eye(dynamics))  # what `forget` leaves of d, in use
 
     def forward(self, e: Tensor) -> Gaussian:
         """e (B, T, Z) -> (B, D) each, from the last states of both ways."""
@@ -46,7 +48,28 @@ class Dynamics(nn.Module):
         start = start[None].repeat(2, 1, 1)
         _, (states, _) = self.lstm(given, (start, start))
         mu, raw = self.out(states.transpose(0, 1).flatten(1)).chunk(2, dim=1)
+        if not self.training:
+            mu = (mu - self.centre) @ self.kept.T + self.centre
         return mu, spread(raw)
+
+    @torch.no_grad()
+    def forget(self, e: Tensor, who: Tensor) -> None:
+        """Leaves out of d, from now on, whatever linear classifier could tell identities who (N,) of sequences
+        e (N, T, Z) by, and as little else as can be: least-squares concept erasure (LEACE, Belrose et al. 2023).
+        """
+        size = len(self.centre)
+        self.centre.zero_()
+        self.kept.copy_(torch.eye(size))
+        d = self(e)[0].double()
+        centred = d - d.mean(dim=0)
+        powers, axes = torch.linalg.eigh(centred.T @ centred / len(d))
+        powers, axes = (part[..., powers > 1e-6 * powers.max()] for part in (powers, axes))
+        whiten, colour = (axes / powers.sqrt()) @ axes.T, (axes * powers.sqrt()) @ axes.T
+        means = torch.stack([centred[who == each].mean(dim=0) for each in who.unique()]) @ whiten
+        strengths, ways = torch.linalg.svd(means, full_matrices=False)[1:]
+        ways = ways[strengths > 1e-6 * strengths.max()]
+        self.centre.copy_(d.mean(dim=0))
+        self.kept.copy_(torch.eye(size, dtype=torch.float64) - colour @ ways.T @ ways @ whiten)
 
 
 class Posterior(nn.Module):

@@ -22,6 +22,7 @@ from training.models.identity_takes import Names
 from training.run import Run
 
 STAGE1 = "stage1"  # folder of its run within that of the whole
+FORGOTTEN, WATCHED_BATCH = 64, 128  # windows of every cell that d is made to forget by; and at a time
 WATCHED = 4  # windows of every cell that an epoch is validated with
 
 
@@ -95,7 +96,27 @@ def train(run: Run) -> Path:
     print_once(run, f"stage 2 begins from {first}")
     out = run.out / loop.LAST
     training = replace(run.training.stage2, init_from={part: str(first) for part in PARTS[FRAMES]})
-    return _stage(replace(run, training=training, resume=run.resume and out.exists()), replace(known, stage=SEQUENCES))
+    run = replace(run, training=training, resume=run.resume and out.exists())
+    last = _stage(run, replace(known, stage=SEQUENCES))
+    if run.fabric.is_global_zero and known.images is None:
+        _forget(replace(run, model=known), last)
+    run.fabric.barrier()
+    return last
+
+
+def _forget(run: Run, path: Path) -> None:
+    """Takes out of a checkpoint's d what tells identities apart in windows that it was trained on."""
+    stored = checkpoint.read(path, run.name)
+    model = IdentityAction(Config(**stored["config"]), run.skeleton)
+    model.load_state_dict(stored["weights"])
+    model.eval()
+    whole = run.kind.windows(run, run.trained, False)
+    numbers = whole.even(FORGOTTEN)
+    batches = [whole.gather(part) for part in numbers.split(WATCHED_BATCH)]
+    with torch.no_grad():
+        e = torch.cat([model.read(batch["x"])[1] for batch in batches])
+    model.dynamics.forget(e, torch.cat([batch["identity"] for batch in batches]))
+    checkpoint.save(run.fabric, {**stored, "weights": model.state_dict()}, path)
 
 
 def _stage1(run: Run, known: Config) -> Path:
