@@ -82,8 +82,7 @@ def _part(process: BaseProcess, connection: Connection) -> None:
 def _live(connection: Connection, make: Callable[[], Callable[[Asked], Answer]]) -> None:
     """The process: answers for as long as somebody asks."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the show is ended by who runs it
-    if hasattr(os, "nice"):
-        os.nice(NICE)
+    _step_aside()
     with contextlib.suppress(EOFError, OSError):  # nobody is there any more
         try:
             expert = make()
@@ -99,6 +98,14 @@ def _live(connection: Connection, make: Callable[[], Callable[[Asked], Answer]])
                 connection.send((_fault(error), None))
             else:
                 connection.send((None, answer))
+
+
+def _step_aside() -> None:
+    """A tick that wants the core gets it at once, and one that rehearses for its next frame keeps it."""
+    if hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    elif hasattr(os, "nice"):
+        os.nice(NICE)
 
 
 def _fault(error: Exception) -> Exception:
