@@ -14,7 +14,7 @@ from pathlib import Path
 
 from server import preset as presets
 from server.app import Show
-from server.dry_run import dry_run
+from server.dry_run import DryRun, dry_run
 from server.preset_doors import page_faults
 from server.preset_values import host_name, origin
 from server.recording import Recording
@@ -81,9 +81,15 @@ def _try_out(options: argparse.Namespace, preset: presets.Preset) -> int:
         print(f"{options.preset}: {fault}", file=sys.stderr)
     print(
         f"\n  {tried.frames} frames: a tick takes {tried.p50_ms:.1f} ms (p50), {tried.p99_ms:.1f} (p99), of "
-        f"{1e3 / fps:.1f}; {'not ready' if tried.faults else 'ready'}"
+        f"{1e3 / fps:.1f}; {_verdict(tried, fps)}"
     )
     return 2 if tried.faults else 0
+
+
+def _verdict(tried: DryRun, fps: float) -> str:
+    if tried.faults:
+        return "not ready"
+    return "ready" if tried.p50_ms < 1e3 / fps else "ready, but slower than a frame"
 
 
 class StatusPrinter:

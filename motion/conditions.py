@@ -28,6 +28,8 @@ Array = NDArray[np.float64]
 Values = dict[str, NDArray[np.float32]]
 Row = Mapping[str, ArrayLike] | ArrayLike
 
+LARGEST = 1e15  # of any number that is given
+
 
 class ConditionError(ValueError):
     """A condition that cannot be asked for: what is wrong with it, and the choices."""
@@ -112,6 +114,10 @@ class Conditions:
     _priors: list[tuple[int, Array, Array, Array]] = field(default_factory=list)
     _rows: list[tuple[str, Array, Array, Array, Array | None]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConditionError(f"count = {self.count}; there is one question at least")
+
     def know(
         self,
         variables: str | Sequence[str] | None,
@@ -125,6 +131,8 @@ class Conditions:
         """
         names = [variables] if isinstance(variables, str) else self.space.variables if variables is None else variables
         places = np.array([self.space.place(name) for name in names], dtype=np.intp)
+        if not len(places):
+            return self
         what = names[0] if len(names) == 1 else f"{len(names)} variables"
         single = isinstance(variables, str)
         value, share = (
@@ -251,6 +259,8 @@ class Conditions:
             raise ConditionError(f"{what} has shape {numbers.shape}; expected {wanted}") from None
         if not np.isfinite(full).all():
             raise ConditionError(f"{what} = {_told(value)} must be finite")
+        if np.abs(full).max(initial=0.0) > LARGEST:
+            raise ConditionError(f"{what} = {_told(value)} is above {LARGEST:g}, too much for single precision")
         return full
 
     def _name(self, a: Row, sign: str, bound: ArrayLike) -> str:

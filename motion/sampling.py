@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from motion import half_spaces
-from motion.conditions import Array, Question, Space, Values
+from motion.conditions import Array, ConditionError, Question, Space, Values
 
 Run = Callable[[Values], Values]
 Places = NDArray[np.intp]
@@ -81,8 +81,10 @@ def chance(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.fl
 
 
 def choose(log_weights: NDArray[np.floating], random: np.random.Generator, how: How, keep: int | None) -> Places:
-    """Which candidates (N, M) are taken, of log_weights (N, C)."""
+    """Which candidates (N, M) are taken, of log_weights (N, C). Raises ConditionError for more than there are."""
     count = log_weights.shape[1]
+    if keep is not None and not 1 <= keep <= (count if how == "best" else keep):
+        raise ConditionError(f"keep = {keep}; of {count} candidates 1 to {count} can be the best")
     if how == "all":
         return np.broadcast_to(np.arange(count), log_weights.shape)
     if how == "best":
@@ -139,10 +141,11 @@ def keep_within(
         a, b = question.rows[number, limits], question.bounds[number, limits]
         if not (half_spaces.violations(points, a, b) > 0.0).any():
             continue
-        if responses is not None:
-            points = _taken_along(points, a, b, np.where(question.exact[number], 0.0, responses[number, limits]))
         room = np.where(question.exact[number], 0.0, space.variances[-1])
         kept, pairs = half_spaces.compatible(points[0], a, b, room)
+        if responses is not None:
+            ways = np.where(question.exact[number], 0.0, responses[number, limits])
+            points = _taken_along(points, a[kept], b[kept], ways[kept])
         moved[number] = half_spaces.project(points, a[kept], b[kept], room)
         names = [question.names[limit] for limit in limits]
         told += [

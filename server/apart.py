@@ -35,7 +35,7 @@ class Apart(Generic[Asked, Answer]):
 
     def __call__(self, asked: Asked) -> Answer:
         """The expert's answer. Raises what the expert raises, and RuntimeError for one who does not answer."""
-        if not self._process.is_alive():
+        if self._connection.closed or not self._process.is_alive():
             self._end()
             self._begin()
         try:
@@ -46,6 +46,7 @@ class Apart(Generic[Asked, Answer]):
             raise RuntimeError("an expert's process has ended; there will be another one") from None
 
     def close(self) -> None:
+        """Nobody will ask any more."""
         self._end()
 
     def _begin(self) -> None:
@@ -77,6 +78,9 @@ def _part(process: BaseProcess, connection: Connection) -> None:
     if process.is_alive():
         process.terminate()
     process.join(1.0)
+    if process.is_alive():  # stopped, or deaf
+        process.kill()
+        process.join(1.0)
 
 
 def _live(connection: Connection, make: Callable[[], Callable[[Asked], Answer]]) -> None:

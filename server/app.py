@@ -77,6 +77,7 @@ class Show:
             self.tapes = Tapes(preset, path, seed, record, replay, speed, partial(self._obey_again, path.parent))
         except ValueError as error:
             raise PresetError([str(error)]) from error
+        self._experts: list[tuple[Pipeline, list[Apart[Any, Any]]]] = []  # of every show there was, in order
         self.recorded = ""  # where a recording is and what it has, once the show is over
         pipeline = self._pipeline(preset, path)
         twin = self._twin(preset, path) if _may_rehearse(preset) and replay is None else None
@@ -127,7 +128,28 @@ class Show:
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
         seed, stages = self.tapes.seed_of(preset), self.tapes.calibrations.stages
-        return build_pipeline(preset, path, seed, self.tapes.worker, stages, Apart)
+        experts: list[Apart[Any, Any]] = []
+
+        def apart(make: Callable[[], Callable[[Any], Any]]) -> Apart[Any, Any]:
+            experts.append(Apart(make))
+            return experts[-1]
+
+        try:
+            pipeline = build_pipeline(preset, path, seed, self.tapes.worker, stages, apart)
+        except PresetError:
+            _let_go(experts)
+            raise
+        self._experts.append((pipeline, experts))
+        return pipeline
+
+    def _let_go_of_the_past(self) -> None:
+        """Experts of shows that have left the stage end."""
+        now = self.tick.pipeline
+        place = next((place for place, (pipeline, _) in enumerate(self._experts) if pipeline is now), 0)
+        if place and not now.crossing:
+            for _, experts in self._experts[:place]:
+                _let_go(experts)
+            del self._experts[:place]
 
     def _successor(self, preset: Preset, path: Path) -> Pipeline:
         """What will dance when another preset takes over."""
@@ -194,6 +216,7 @@ class Show:
             self.tick.wait_for_rest(NOTICE_SECONDS)
             try:
                 self.tapes.calibrations.save_changed()
+                self._let_go_of_the_past()
                 figures = self.report.figures() | {"page_fault": self._page_fault()}
                 self.tick.notice = packed.encode_stats(figures)
             except Exception as error:  # figures are never worth a show
@@ -221,6 +244,8 @@ class Show:
             self._thread.join(timeout=2.0)
         if self.steering is not None:
             self.steering.close()
+        for _, experts in self._experts:
+            _let_go(experts)
         self.recorded = self.tapes.recorder.close()
         close_outputs(self.outputs, self.publishers, self._reading_outputs)
         if self._page is not None:
@@ -275,6 +300,11 @@ class Show:
         """What is wrong with the page's process; empty while it runs, and when there is none."""
         code = self._page.poll() if self._page is not None else None
         return "" if code is None else f"the stage page has ended (exit code {code}); the show goes on without it"
+
+
+def _let_go(experts: list[Apart[Any, Any]]) -> None:
+    for expert in experts:
+        expert.close()
 
 
 def _from_here(address: str) -> str:

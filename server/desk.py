@@ -179,10 +179,11 @@ class Desk:
             return
         if (fault := check(PLACE + wish, numbers)) is not None:
             raise ValueError(fault)
-        if stays := [why for wishes in asked if (why := wishes.stays(PLACE + wish))]:
-            raise ValueError(stays[0])
-        if full := [wishes for wishes in asked if not wishes.room(wish)]:
-            raise ValueError(full[0].full(wish))
+        able = [wishes for wishes in asked if wishes.stays(PLACE + wish) is None]
+        if not able:
+            raise ValueError(asked[0].stays(PLACE + wish))
+        if not any(wishes.room(wish) for wishes in able):
+            raise ValueError(able[0].full(wish))
         self.changes.put(ControlChange(f"{partner}{PLACE}{wish}", numbers))
 
     def _identity(self, actor: str, arguments: Arguments, answer: Answer) -> None:

@@ -3,14 +3,22 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from server import apart
+from server import preset as presets
 from server.apart import Apart
+from server.app import Show
+from server.tick import Successor
+
+MODELS = Path(__file__).resolve().parents[1] / "presets/models"
 
 
 @dataclass
@@ -83,9 +91,42 @@ def test_one_that_does_not_answer_is_replaced(monkeypatch: pytest.MonkeyPatch) -
     assert expert(np.array([1.0]))[0] == 8.0
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no such signal here")
+def test_one_that_is_stopped_and_deaf_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    expert = Apart(partial(counting, 7.0))
+    stopped = expert._process
+    os.kill(stopped.pid, signal.SIGSTOP)
+    monkeypatch.setattr(apart, "PATIENCE", 0.05)
+    with pytest.raises(RuntimeError, match="not answered"):
+        expert(np.array([1.0]))
+    monkeypatch.undo()
+    assert not stopped.is_alive()
+    assert expert(np.array([1.0]))[0] == 8.0
+
+
 def test_who_is_not_needed_any_more_goes() -> None:
     expert = Apart(partial(counting, 0.0))
     process = expert._process
     del expert
     process.join(10.0)
     assert process.exitcode is not None
+
+
+def test_experts_of_a_show_that_has_left_the_stage_end(tmp_path: Path) -> None:
+    partner = {"dancer": "dancer1", "model": str(MODELS / "salsa_duet.onnx"), "sample": {}}
+    data = {"format": 1, "dancers": {"dancer1": {"receive": "vmc", "port": 0}}, "partners": {"partner1": partner}}
+    data |= {"outputs": [{"send": "zmq", "bind": "tcp://127.0.0.1:*"}], "stage_page": "off"}
+    path = tmp_path / "show.yaml"
+    path.write_text(yaml.safe_dump(data))
+    with closing(Show(presets.load(path), path)) as show:
+        ((_, [first]),) = show._experts
+        successor = show._successor(presets.load(path), path)
+        show._let_go_of_the_past()
+        assert first._process.is_alive()  # it dances until the other takes over
+        show.tick.succeed(Successor("show", successor, None, 0.0))
+        show.tick.hold_the_silent(show.tick.clock.now())
+        show._let_go_of_the_past()
+        assert not first._process.is_alive()
+        ((_, [second]),) = show._experts
+        assert second._process.is_alive()
+    assert not second._process.is_alive()

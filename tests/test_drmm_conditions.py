@@ -211,3 +211,18 @@ def test_three_limits_that_only_contradict_together_are_found() -> None:
 def test_what_makes_no_sense_is_refused_with_the_choices(ask: object, said: str) -> None:
     with pytest.raises(ConditionError, match=said):
         ask(Conditions(SPACE))
+
+
+def test_what_single_precision_cannot_say_is_refused_and_nothing_known_is_no_condition() -> None:
+    with pytest.raises(ConditionError, match=r"known value of x = 1e\+39 is above 1e\+15"):
+        Conditions(SPACE).know("x", 1e39)
+    with pytest.raises(ConditionError, match="count = 0; there is one question at least"):
+        Conditions(SPACE, count=0)
+    assert not Conditions(SPACE).know([], []).question().exact.any()
+
+
+@pytest.mark.parametrize("keep", [0, 9])
+def test_of_few_candidates_no_more_can_be_the_best(keep: int) -> None:
+    model = random_model(2, 4)
+    with pytest.raises(ConditionError, match=f"keep = {keep}; of 8 candidates 1 to 8 can be the best"):
+        drawn(model, Conditions(Drawer(model).space), 8, how="best", keep=keep)

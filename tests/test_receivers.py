@@ -6,6 +6,7 @@ import time
 from contextlib import closing
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import numpy as np
 import pytest
@@ -113,6 +114,37 @@ def test_a_show_that_does_not_keep_up_dances_the_newest_frame(monkeypatch: pytes
     assert danced == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 119.0]
     assert receiver.counts["frames"] == 120
     assert receiver.counts["dropped_behind"] == 120 - len(danced)
+
+
+def test_a_flood_of_others_datagrams_thins_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing but a clock that every datagram moves by 5 ms, and dancing not at all."""
+    danced: list[float | None] = []
+    now = [100.0]
+
+    def tick() -> float:
+        return now[0]
+
+    monkeypatch.setattr("server.receivers.udp.time.perf_counter", tick)
+    receiver = UdpReceiver(
+        partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, lambda frame: danced.append(frame.sender_time)
+    )
+    take = receiver.take
+
+    def taken(*datagram: Any) -> None:
+        now[0] += 0.005
+        take(*datagram)
+
+    monkeypatch.setattr(receiver, "take", taken)
+    sender = UdpSender("127.0.0.1", receiver.port)
+    with closing(sender), closing(receiver):
+        for number in range(60):
+            sender.send([b"x", b"x", *whole(pose(number))])
+        receiver.start()
+        end = time.monotonic() + PATIENCE
+        while len(danced) < 60 and time.monotonic() < end:
+            threading.Event().wait(0.001)
+    assert danced == [float(number) for number in range(60)]
+    assert receiver.counts["dropped_behind"] == 0
 
 
 def test_a_frame_without_its_end_is_delivered_all_the_same():

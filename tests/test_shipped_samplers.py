@@ -74,6 +74,15 @@ def test_a_partner_looks_where_they_are_told(degrees: float) -> None:
     assert abs((yaw - degrees + 180.0) % 360.0 - 180.0) < 40.0
 
 
+def test_limits_that_contradict_each_other_throw_nobody_about() -> None:
+    wishes = Wishes({"circle": (0.0, 0.0, 1.0), "keep_away": (0.0, 0.0, 2.0)}, moves=True)
+    partner = SampledPartner(Planner(OnnxModel(MOTION), 1), wishes)
+    poses = [partner.step(frame(number), 1.0 / FPS, {"variety": 0.2}) for number in range(300)]  # no plan is refused
+    speeds = np.linalg.norm(np.diff([pose.root_position for pose in poses], axis=0), axis=1) * FPS
+    assert speeds.max() < 4.0
+    assert any("keep_away" in pair and "circle" in pair for pair in partner.infeasible)
+
+
 def test_a_partner_stays_in_the_preset_s_circle() -> None:
     path = PRESETS / "stay_in_circle.yaml"
     pipeline = build_pipeline(presets.load(path), path)

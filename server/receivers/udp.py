@@ -156,7 +156,10 @@ class UdpReceiver:
 
     def _dance(self, frame: PoseFrame) -> None:
         self._danced = frame.receive_time
+        begun = time.perf_counter()
         self._on_frame(frame)
+        if self._door is not None:
+            self._door.spent += time.perf_counter() - begun
         if self.ready is not None:
             self.ready.came(frame.receive_time)
 
@@ -174,11 +177,13 @@ class UdpDoor:
         self._thread = threading.Thread(target=self._run, name=f"receive {dancer}", daemon=True)
         self._started = False
         self._empty = self._now = 0.0  # when nothing waited last, and when a datagram came
+        self.spent = 0.0  # seconds of dancing since nothing waited
 
     @property
     def is_behind(self) -> bool:
-        """Whether datagrams have come faster than they were danced for a while."""
-        return self._now - self._empty > BEHIND_SECONDS
+        """Whether frames have come faster than they were danced for a while; a flood of other datagrams is none."""
+        waited = self._now - self._empty
+        return waited > BEHIND_SECONDS and self.spent > 0.5 * waited
 
     def start(self) -> None:
         if not self._started:
@@ -215,12 +220,13 @@ class UdpDoor:
             self._catch_up()
             until = begins if deadline is None else deadline
             select.select(self._sockets, (), (), min(max(until - now, 0.0), IDLE_SECONDS))
-            self._empty = time.perf_counter()
+            self._empty, self.spent = time.perf_counter(), 0.0
         try:
             size, source = self._socket.recvfrom_into(buffer)
         except BlockingIOError:
             self._catch_up()
             self._empty = now = time.perf_counter()
+            self.spent = 0.0
             for dancer in self.dancers:
                 dancer.flush(now)
             return

@@ -104,7 +104,7 @@ class Ladder:
         if pose is None:
             assert self._shown is not None
             pose = self._shown.at_the_time_of(frame)
-        if self.rung != FULL and not self.forced and self._now >= self._next_try:
+        if self.rung != FULL and self._left != FULL and not self.forced and self._now >= self._next_try:
             self._try_out(frame, dt, params)
         self._shown = self._faded(pose, frame, dt, params)
         return self._shown

@@ -45,7 +45,7 @@ class Asked:
 @dataclass(frozen=True)
 class Answer:
     """What is laid over the dance: root (3,) metres, rotations (22, 4), each after the joint's own. missed: metres by
-    pin; infeasible: limits that contradict each other, in words.
+    pin, and by limit/POINT where a plane is not kept; infeasible: limits that contradict each other, in words.
     """
 
     root: Array
@@ -83,10 +83,14 @@ class PoseExpert:
         squares = np.square(strong * reached.errors).sum(axis=-1) + np.square(10.0 * firm * reached.beyond).sum(axis=-1)
         best = int(np.argmin(np.sqrt(squares) + CALM * moved))
         misses = np.append(reached.errors[best, : len(job.pins)], reached.beyond[best])
-        if not infeasible and misses.max(initial=0.0) > MET:
-            infeasible = tuple(f"{one} against {other}" for one, other in contradictions(job.pins, job.walls))
+        if misses.max(initial=0.0) > MET:
+            pairs = tuple(f"{one} against {other}" for one, other in contradictions(job.pins, job.walls))
+            infeasible = pairs or infeasible  # the model knows of variables, not of pins
         turns = rot.multiply(rot.inverse(job.rotations), reached.rotations[best])
         errors = dict(zip((pin.joint for pin in job.pins), reached.errors[best].tolist(), strict=False))
+        for wall, beyond in zip(job.walls, reached.beyond[best].tolist(), strict=True):
+            if beyond > MET:
+                errors[f"limit/{wall.joint}"] = max(beyond, errors.get(f"limit/{wall.joint}", 0.0))
         return Answer(reached.root[best] - job.root, rot.normalize(turns), errors, infeasible)
 
     def _drawn(self, job: Asked, model: OnnxModel, space: Space) -> tuple[tuple[Array, Array], tuple[str, ...]]:
