@@ -106,7 +106,9 @@ def test_sizes_that_cannot_be_are_refused(more: dict, said: str) -> None:
 @pytest.mark.parametrize("name", ["pendulum", "sprites", "faces"])
 def test_presets_are_understood(name: str) -> None:
     kind = MODELS[KIND]
-    read = config.read(PRESETS / f"{KIND}_{name}.yaml", {"data": kind.data, "model": kind.config, "training": kind.training})
+    read = config.read(
+        PRESETS / f"{KIND}_{name}.yaml", {"data": kind.data, "model": kind.config, "training": kind.training}
+    )
     assert read["model"].images.side == read["data"].side
 
 
