@@ -136,7 +136,7 @@ class Show:
 
         try:
             pipeline = build_pipeline(preset, path, seed, self.tapes.worker, stages, apart)
-        except PresetError:
+        except Exception:
             _let_go(experts)
             raise
         self._experts.append((pipeline, experts))

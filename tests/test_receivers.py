@@ -116,6 +116,36 @@ def test_a_show_that_does_not_keep_up_dances_the_newest_frame(monkeypatch: pytes
     assert receiver.counts["dropped_behind"] == 120 - len(danced)
 
 
+def test_the_last_frame_is_danced_though_what_came_after_it_was_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits while the show is behind; by the end of a flood the show is behind no more."""
+    danced: list[float | None] = []
+    now = [100.0]
+    monkeypatch.setattr("server.receivers.udp.time.perf_counter", lambda: now[0])
+
+    def slow(frame: PoseFrame) -> None:
+        danced.append(frame.sender_time)
+        now[0] += 0.06
+
+    receiver = UdpReceiver(partial(VmcDecoder, "dancer1"), "127.0.0.1", 0, slow)
+    take = receiver.take
+
+    def taken(datagram: memoryview, *rest: Any) -> None:
+        now[0] += 0.01 if len(datagram) == 1 else 0.0
+        take(datagram, *rest)
+
+    monkeypatch.setattr(receiver, "take", taken)
+    sender = UdpSender("127.0.0.1", receiver.port)
+    with closing(sender), closing(receiver):
+        for number in range(4):
+            sender.send(whole(pose(number)))
+        sender.send([b"x"] * 40)
+        receiver.start()
+        end = time.monotonic() + PATIENCE
+        while (not danced or danced[-1] != 3.0) and time.monotonic() < end:
+            threading.Event().wait(0.001)
+    assert danced == [0.0, 1.0, 3.0]
+
+
 def test_a_flood_of_others_datagrams_thins_out_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing but a clock that every datagram moves by 5 ms, and dancing not at all."""
     danced: list[float | None] = []

@@ -5,7 +5,8 @@ wait is cut short at the decoder's deadline; before a frame is due there may be 
 the thread does not sleep until the frame is there. A bad packet is counted and dropped.
 
 What the socket's buffer holds after a hiccup is danced in order; a machine that does not keep up would be behind by all
-that fits into it, seconds. Where the socket has not been empty for BEHIND_SECONDS, only the newest frame is danced.
+that fits into it, seconds. Where the socket has not been empty for BEHIND_SECONDS, most of
+them danced, only the newest frame is.
 """
 
 from __future__ import annotations
@@ -238,9 +239,8 @@ class UdpDoor:
 
     def _catch_up(self) -> None:
         """Nothing waits any more."""
-        if self.is_behind:
-            for dancer in self.dancers:
-                dancer.catch_up()
+        for dancer in self.dancers:
+            dancer.catch_up()
 
     def _deadline(self) -> float | None:
         if len(self.dancers) == 1:
