@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from training.models import duet_window, principal, window_losses, window_vae
 from training.models.carriage import Carriage
 from training.models.window_losses import PoseLoss
 from training.models.window_vae import Decoder, Encoder, Window
+from training.reversal import Reversed
 from training.sequences import Batch, Sequences
 
 if TYPE_CHECKING:
@@ -170,21 +171,8 @@ class Critic(nn.Module):
 
         Its gradient makes the critic better, and, times `weight`, what made the vectors a better deceiver.
         """
-        said = [self.layers(_Reversed.apply(each, weight))[:, 0] for each in (one, two)]
+        said = [self.layers(Reversed.apply(each, weight))[:, 0] for each in (one, two)]
         return 0.5 * (F.softplus(said[0]).mean() + F.softplus(-said[1]).mean())
-
-
-class _Reversed(torch.autograd.Function):
-    """The identity, whose gradient is turned round and weighted."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradient, None
 
 
 def _cycled(count: int, config: Config) -> slice:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from training.labels import NONE
-from training.models.identity_action_parts import Reversed
+from training.reversal import Reversed
 
 DROPOUT = 0.3  # of judges
 

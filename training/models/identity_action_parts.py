@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,16 +88,3 @@ def divergence(mu: Tensor, sd: Tensor, prior_mu: Tensor | float, prior_sd: Tenso
     """KL(N(mu, sd²) || N(prior_mu, prior_sd²)) in nats, summed over the last axis."""
     ratio = (sd / prior_sd).square()
     return 0.5 * (ratio - 1.0 - ratio.log() + ((mu - prior_mu) / prior_sd).square()).sum(dim=-1)
-
-
-class Reversed(torch.autograd.Function):
-    """The identity, whose gradient is turned round and weighted (Ganin et al. 2016)."""
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor, weight: float) -> Tensor:
-        ctx.weight = weight
-        return values.view_as(values)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        return -ctx.weight * gradient, None

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 from motion import rotations as rot
 from motion.ground_frames import GroundFrame, facing
 from motion.skeleton import Array
-from training import kinematics
 from training.models import labelled_pose
 from training.models.labelled_networks import sensed
 from training.models.labelled_pose import CARRIAGE, JOINTS, WIDTH, mirrored
@@ -70,12 +69,7 @@ def global_pose(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
     """Roots (B, T, 3) and local rotations (B, T, J, 6) of moves, from the origin."""
     place, yaw = path(given, fps)
     root = torch.stack([place[..., 0], given[..., -CARRIAGE], place[..., 1]], dim=-1)
-    sixd = given[..., :-CARRIAGE].unflatten(-1, (JOINTS, 6))
-    left = torch.stack([yaw.cos(), -yaw.sin()], dim=-1)
-    turned = kinematics.heading_matrix(left) @ kinematics.matrices_from_6d(sixd)[:, :, 0]
-    hips = kinematics.sixd_from_matrices(turned)[:, :, None]
-    matrices = kinematics.matrices_from_6d(sixd[:, :, 1:])
-    return root, torch.cat([hips, kinematics.sixd_from_matrices(matrices)], dim=2)
+    return root, labelled_pose.facing_their_way(given, yaw)
 
 
 def felt(given: Tensor) -> Tensor:

@@ -164,12 +164,17 @@ def global_pose(given: Tensor, fps: float) -> tuple[Tensor, Tensor]:
     seen = positions(given)
     place, yaw = path(given, seen, fps)
     root = torch.stack([place[..., 0], seen[..., 0, 1], place[..., 1]], dim=-1)
+    return root, facing_their_way(given, yaw)
+
+
+def facing_their_way(given: Tensor, yaw: Tensor) -> Tensor:
+    """Local rotations (B, T, J, 6) of moves (B, T, WIDTH) whose hips look yaw (B, T) radians from +Z."""
     sixd = given[..., :-CARRIAGE].unflatten(-1, (JOINTS, 6))
     left = torch.stack([yaw.cos(), -yaw.sin()], dim=-1)
     turned = kinematics.heading_matrix(left) @ kinematics.matrices_from_6d(sixd)[:, :, 0]
     hips = kinematics.sixd_from_matrices(turned)[:, :, None]
     matrices = kinematics.matrices_from_6d(sixd[:, :, 1:])
-    return root, torch.cat([hips, kinematics.sixd_from_matrices(matrices)], dim=2)
+    return torch.cat([hips, kinematics.sixd_from_matrices(matrices)], dim=2)
 
 
 def qualities(given: Tensor, world: Tensor, fps: float) -> Tensor:
