@@ -148,15 +148,27 @@ class PartnerLine:
             for stage in self.stages:
                 pose = stage.step(pose, dt, params)
         except Exception as error:  # a stage may raise anything; the audience sees the last good pose
-            self._faults += 1
-            self.last_fault = f"{type(error).__name__}: {error}"
-            self.reset()
+            self._fail(error)
             return self.hold(frame)
         self.state, self.last_fault = "dancing", ""
         if self.ladder is not None and self.ladder.last_fault:
             self.state, self.last_fault = "holding" if self.ladder.holds else "dancing", self.ladder.last_fault
         self._last = replace(pose, actor=self.name)
         return self._last
+
+    def rest(self) -> None:
+        """The pose has left, and so have all others: time for what it did not need."""
+        if self.sample is None:
+            return
+        try:
+            self.sample.rest()
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._faults += 1
+        self.last_fault = f"{type(error).__name__}: {error}"
+        self.reset()
 
     def reset(self) -> None:
         for stage in self.stages:

@@ -90,6 +90,15 @@ class Pipeline:
             yield seen[0]
             if line.meter is not None:
                 line.meter.see(*seen)
+        self._rest(dancer)
+
+    def _rest(self, dancer: str) -> None:
+        """Everybody's pose has left."""
+        if self._crossing is not None:
+            self._crossing.old._rest(dancer)
+        for partner in self.partners.values():
+            if partner.dancer == dancer:
+                partner.rest()
 
     def readings(self) -> Iterator[Reading]:
         """When the poses have left: what the meters that were due have read, which counts from the next frame on."""

@@ -60,6 +60,7 @@ class Sample:
         self._places: dict[str, Array] = {}  # where limbs were held last
         self._kept, self._push = 0.0, _NOTHING.root  # how firmly circles are kept, and what they took
         self._shown: tuple[Array, Array] | None = None
+        self._later: Callable[[], None] | None = None  # what `rest` is for
         self._dancer: PoseFrame | None = None
 
     @property
@@ -78,22 +79,15 @@ class Sample:
         share = params["sampling"]
         wanted = self.wishes.of_poses and share > 0.0
         if not wanted and self._asked is None and self._is_at_rest():
-            self._shown = None
+            self._shown = self._later = None
             return frame
-        self._take(wanted)
-        self._ease(share if wanted else 0.0, dt)
+        self.rest()  # where nobody left time for it
         root, rotations = frame.root_position + self._root, rot.multiply(frame.rotations, self._turns)
         danced, body, dancer = self._joints(frame, root, rotations, wanted)
         away = share * self._pushed(danced, dancer, dt)
         danced, root, body = danced + away, root + away, (body[0] + away, body[1])
-        held: dict[str, Array] = {}
-        if wanted:
-            pins = self.wishes.pins(dancer)
-            held = {pin.joint: np.asarray(pin.position) for pin in pins}
-            if self._is_due():
-                self._question(frame.root_position + away, frame.rotations, danced, pins, dancer)
-        else:
-            self.answer = _NOTHING
+        pins = self.wishes.pins(dancer) if wanted else []
+        held = {pin.joint: np.asarray(pin.position) for pin in pins}
         rotations = self._limbs(body, rotations, held, danced, share, dt)
         if self._kept == 1.0:
             positions = body[0]
@@ -101,7 +95,25 @@ class Sample:
                 positions = kinematics.global_positions(HUMANOID, root, rotations)
             root = root + share * self.wishes.pushed(positions, dancer, _NOTHING.root)
         self._shown = root, rotations
+        asking = partial(self._question, frame.root_position + away, frame.rotations, danced, pins, dancer)
+        self._later = partial(self._go_on, asking if wanted else None, share if wanted else 0.0, dt)
         return replace(frame, root_position=root, rotations=rotations)
+
+    def rest(self) -> None:
+        """The pose has left: what the next step can do without, but the one after it cannot."""
+        later, self._later = self._later, None
+        if later is not None:
+            later()
+
+    def _go_on(self, asking: Callable[[], None] | None, share: float, dt: float) -> None:
+        """Takes the worker's answer, asks for another one, and lays more of it over the dance."""
+        self._take(asking is not None)
+        if asking is None:
+            self.answer = _NOTHING
+        elif self._is_due():
+            asking()
+            self._take(True)
+        self._ease(share, dt)
 
     def _is_at_rest(self) -> bool:
         """Whether nothing is laid over the dance any more; what is left of it is let go."""
