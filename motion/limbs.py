@@ -1,18 +1,27 @@
-"""Limbs of two bones: a hand or a foot is moved, elbow or knee bends as far as that takes. A frame, or whole clips."""
+"""Limbs of two bones: a hand or a foot is moved, elbow or knee bends as far as that takes. A frame, or whole clips.
+
+One limb of one frame at a time, in plain numbers: live it is always a few limbs of one frame, and for those numpy takes
+three times as long.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import cycle
+from operator import mul
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from motion import kinematics
-from motion import rotations as rot
 from motion.skeleton import Array, Skeleton
 
 Places = NDArray[np.intp]
+Vector = Sequence[float]
+Quaternion = tuple[float, float, float, float]
 
 
 class Limb(NamedTuple):
@@ -46,70 +55,123 @@ def bent(
 ) -> Array:
     """As `reach`, several limbs at once, shifts (..., limbs, 3), where global positions and matrices are known."""
     positions, matrices = body
-    joints, around, (one, other), hinges = _tables(skeleton, limbs)
-    places = positions[..., joints, :]  # (..., limbs, 3, 3)
-    first, middle, last = places[..., 0, :], places[..., 1, :], places[..., 2, :]
-    was = last - first
-    ways = np.array([was, was + shifts])
-    before, after = _length(ways)
-    after = np.maximum(_soft(after, before, one + other), np.abs(one - other) + 1e-4)
-    # Angles before and after come from the same law of cosines, so no shift is no change.
-    reaches = np.array([before, after])
-    upper, lower = _corner(one, reaches, other), _corner(one, other, reaches)
-    seen = matrices[..., around, :, :]  # (..., limbs, 3, 3, 3): of the upper joint's parent, the upper, the lower joint
-    hinge = _hinge(middle - first, was, np.matmul(seen[..., 1, :, :], hinges[..., None])[..., 0])
-    bend, straighten = _about(hinge, np.array([upper[0] - upper[1], lower[0] - lower[1]]))
-    turns = np.empty((*bend.shape[:-1], 3, 4))
-    turns[..., 0, :] = rot.multiply(rot.between(*ways), bend)
-    turns[..., 1, :] = straighten
-    turns[..., 2, :] = rot.inverse(rot.multiply(turns[..., 0, :], straighten))
-    # A turn T of the world before a joint is the turn of its parent's own frame, G^-1 T G, before its local rotation.
-    turns[..., :3] = np.matmul(turns[..., None, :3], seen)[..., 0, :]
+    joints, around, tables = _tables(skeleton, limbs)
     result = np.array(rotations, dtype=np.float64)
-    result[..., joints, :] = rot.normalize(rot.multiply(turns, result[..., joints, :]))
+    local = result[..., joints, :]  # (..., limbs, 3, 4)
+    places = positions[..., joints, :].reshape(-1, 3, 3).tolist()
+    seen = matrices[..., around, :, :].reshape(-1, 3, 3, 3).tolist()
+    ways = np.broadcast_to(shifts, (*local.shape[:-2], 3)).reshape(-1, 3).tolist()
+    now = zip(places, seen, local.reshape(-1, 3, 4).tolist(), ways, strict=True)
+    given = zip(now, cycle(tables), strict=False)
+    result[..., joints, :] = np.reshape([_moved(*limb, *bones) for limb, bones in given], local.shape)
     return result
 
 
 @lru_cache(maxsize=64)
-def _tables(skeleton: Skeleton, limbs: tuple[Limb, ...]) -> tuple[Places, Places, tuple[Array, Array], Array]:
-    """(limbs, 3) where upper, lower and end joints are, and whose frames they turn in; lengths of both bones; hinges
-    (limbs, 3).
+def _tables(skeleton: Skeleton, limbs: tuple[Limb, ...]) -> tuple[Places, Places, list[tuple[float, float, Vector]]]:
+    """(limbs, 3) where upper, lower and end joints are, and whose frames they turn in; of every limb the lengths of
+    both bones and the hinge.
     """
     joints = np.array([[skeleton.index(name) for name in limb[:3]] for limb in limbs], dtype=np.intp)
     parents = np.array(skeleton.parents, dtype=np.intp)[joints]
-    one, other = np.linalg.norm(skeleton.offsets[joints[:, 1:]], axis=-1).T
-    return joints, parents, (one, other), np.array([limb.hinge for limb in limbs])
+    lengths = np.linalg.norm(skeleton.offsets[joints[:, 1:]], axis=-1).tolist()
+    return joints, parents, [(one, other, limb.hinge) for (one, other), limb in zip(lengths, limbs, strict=True)]
 
 
-def _soft(wanted: Array, before: Array, limb: Array) -> Array:
+def _moved(
+    places: Sequence[Vector],
+    seen: Sequence[Sequence[Vector]],
+    local: Sequence[Vector],
+    shift: Vector,
+    one: float,
+    other: float,
+    own_hinge: Vector,
+) -> list[Quaternion]:
+    """Local rotations of a limb's three joints with its end moved by shift.
+
+    places: of upper, lower and end joint. seen: matrices of the upper joint's parent, the upper and the lower joint.
+    local: rotations as they are. one, other: lengths of the bones.
+    """
+    first, middle, last = places
+    was = (last[0] - first[0], last[1] - first[1], last[2] - first[2])
+    wanted = (was[0] + shift[0], was[1] + shift[1], was[2] + shift[2])
+    before = math.hypot(*was)
+    after = max(_soft(math.hypot(*wanted), before, one + other), abs(one - other) + 1e-4)
+    # Angles before and after come from the same law of cosines, so no shift is no change.
+    bend = _corner(one, before, other) - _corner(one, after, other)
+    straighten = _corner(one, other, before) - _corner(one, other, after)
+    across = _cross((middle[0] - first[0], middle[1] - first[1], middle[2] - first[2]), was)
+    size = math.hypot(*across)
+    if size > 1e-3:
+        hinge: Vector = (across[0] / size, across[1] / size, across[2] / size)
+    else:  # a limb that is straight bends about its own
+        hinge = [sum(map(mul, row, own_hinge)) for row in seen[1]]
+    upper = _product(_between(was, wanted), _about(hinge, bend))
+    lower = _about(hinge, straighten)
+    x, y, z, w = _product(upper, lower)
+    turns = (upper, lower, (-x, -y, -z, w))  # the end's undoes both
+    return [_unit(_product(_within(frame, turn), own)) for frame, turn, own in zip(seen, turns, local, strict=True)]
+
+
+def _soft(wanted: float, before: float, limb: float) -> float:
     """A distance of the ends that nears the straight limb ever slower: a knee that snaps straight is seen at once.
 
     Nothing changes up to 97 % of the limb, or up to what it was before.
     """
-    start = np.maximum(before, 0.97 * limb)
-    room = np.maximum(0.995 * limb - start, 1e-6)
-    return np.where(wanted > start, start + room * (1.0 - np.exp(-np.maximum(wanted - start, 0.0) / room)), wanted)
+    start = max(before, 0.97 * limb)
+    if not wanted > start:
+        return wanted
+    room = max(0.995 * limb - start, 1e-6)
+    return start + room * (1.0 - math.exp((start - wanted) / room))
 
 
-def _corner(side_a: Array | float, side_b: Array | float, opposite: Array | float) -> Array:
+def _corner(side_a: float, side_b: float, opposite: float) -> float:
     """The angle between two sides of a triangle, radians."""
-    cosine = (np.square(side_a) + np.square(side_b) - np.square(opposite)) / (2.0 * np.multiply(side_a, side_b))
-    return np.asarray(np.arccos(np.minimum(np.maximum(cosine, -1.0), 1.0)))
+    cosine = (side_a * side_a + side_b * side_b - opposite * opposite) / max(2.0 * side_a * side_b, 1e-12)
+    return math.acos(min(max(cosine, -1.0), 1.0))
 
 
-def _hinge(upper: Array, whole: Array, own: Array) -> Array:
-    """The middle joint's axis in the world (..., 3): across the limb's plane, or where it is straight its own."""
-    across = rot.cross(upper, whole)
-    size = _length(across)[..., None]
-    return np.where(size > 1e-3, across / np.maximum(size, 1e-12), own)
+def _between(one: Vector, other: Vector) -> Quaternion:
+    """The shortest rotation that turns a direction into another one."""
+    scale = max(math.hypot(*one) * math.hypot(*other), 1e-12)
+    x, y, z = _cross(one, other)
+    cosine = (one[0] * other[0] + one[1] * other[1] + one[2] * other[2]) / scale
+    if cosine < -1.0 + 1e-9:  # any axis across serves
+        x, y, z = _cross(one, (1.0, 0.0, 0.0) if abs(one[0]) < 0.9 * math.hypot(*one) else (0.0, 1.0, 0.0))
+        return _unit((x, y, z, 0.0))
+    return _unit((x / scale, y / scale, z / scale, 1.0 + cosine))
 
 
-def _length(vectors: Array) -> Array:
-    return np.asarray(np.sqrt(np.vecdot(vectors, vectors)))
+def _about(axis: Vector, angle: float) -> Quaternion:
+    sine = math.sin(0.5 * angle)
+    return axis[0] * sine, axis[1] * sine, axis[2] * sine, math.cos(0.5 * angle)
 
 
-def _about(axis: Array, angle: Array) -> Array:
-    q = np.empty((*angle.shape, 4))
-    q[..., :3] = axis * np.sin(angle / 2)[..., None]
-    q[..., 3] = np.cos(angle / 2)
-    return q
+def _within(frame: Sequence[Vector], turn: Quaternion) -> Quaternion:
+    """A turn T of the world as the same turn of a frame's own, G^-1 T G, which stands before a local rotation."""
+    (a, b, c), (d, e, f), (g, h, i) = frame
+    x, y, z, w = turn
+    return a * x + d * y + g * z, b * x + e * y + h * z, c * x + f * y + i * z, w
+
+
+def _cross(a: Vector, b: Vector) -> tuple[float, float, float]:
+    ax, ay, az = a
+    bx, by, bz = b
+    return ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+
+
+def _product(a: Vector, b: Vector) -> Quaternion:
+    ax, ay, az, aw = a
+    bx, by, bz, bw = b
+    return (
+        aw * bx + ax * bw + ay * bz - az * by,
+        aw * by - ax * bz + ay * bw + az * bx,
+        aw * bz + ax * by - ay * bx + az * bw,
+        aw * bw - ax * bx - ay * by - az * bz,
+    )
+
+
+def _unit(q: Quaternion) -> Quaternion:
+    x, y, z, w = q
+    length = math.sqrt(x * x + y * y + z * z + w * w)
+    return (x / length, y / length, z / length, w / length) if length > 1e-9 else (0.0, 0.0, 0.0, 1.0)

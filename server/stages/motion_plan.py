@@ -149,8 +149,8 @@ class Planner:
         now = asked.partner.positions[-1]
         walls = [wall for wall in asked.limits if wall.joint == "Hips" or wall.joint in BESIDE]
         for circle in asked.circles:
-            normal, limit = circle.tangent(now[0])
-            walls.append(HalfSpace("Hips", (normal[0], normal[1], normal[2]), limit, name=circle.name))
+            x, z, limit = circle.tangent(float(now[0, 0]), float(now[0, 2]))
+            walls.append(HalfSpace("Hips", (x, 0.0, z), limit, name=circle.name))
         steps = (len(FUTURE) - 1, len(FUTURE) // 2 - 1)
         rows = [(step, name, wall) for step in steps for name, wall in by_weight(walls)]
         steered = 2 * (asked.goto is not None) + 2 * (asked.facing is not None)

@@ -109,13 +109,14 @@ class Circle(NamedTuple):
         """The points' places in HUMANOID."""
         return [HUMANOID.index(point) for point in self.points]
 
-    def tangent(self, hips: Array) -> tuple[Array, float]:
-        """The half-space normal · p <= limit that stands for it where the body is: on its edge, nearest to it."""
-        x, z = float(hips[0]) - self.x, float(hips[2]) - self.z
+    def tangent(self, x: float, z: float) -> tuple[float, float, float]:
+        """nx, nz and limit of the half-space nx · x + nz · z <= limit that stands for it where the hips are at x, z: on
+        its edge, nearest to them.
+        """
+        x, z = x - self.x, z - self.z
         length = math.hypot(x, z)
         x, z = (x / length, z / length) if length > 1e-6 else (1.0, 0.0)
-        normal = np.array([self.sign * x, 0.0, self.sign * z])
-        return normal, self.sign * (x * self.x + z * self.z + self.radius)
+        return self.sign * x, self.sign * z, self.sign * (x * self.x + z * self.z + self.radius)
 
 
 @dataclass
@@ -189,9 +190,9 @@ class Wishes:
             height = self.told["floor"][0]
             found += [HalfSpace(end, (0.0, -1.0, 0.0), -height, name=f"floor for {end}") for end in _ENDS]
         for circle in self.circles(dancer):
-            normal, limit = circle.tangent(positions[0])
-            way = tuple(normal.tolist())
-            found += [HalfSpace(point, way, limit, name=f"{circle.name} for {point}") for point in circle.points]
+            x, z, limit = circle.tangent(float(positions[0, 0]), float(positions[0, 2]))
+            name = f"{circle.name} for "
+            found += [HalfSpace(point, (x, 0.0, z), limit, name=name + point) for point in circle.points]
         return found
 
     @property
@@ -250,16 +251,19 @@ class Wishes:
         """The way on the floor, (3,) metres, that brings a body at global positions (22, 3) within circles, and is the
         nearest to `start`, a way itself.
         """
-        moved = start
-        circles = [(circle, positions[circle.joints]) for circle in self.circles(dancer)]
+        x, _, z = start.tolist()
+        points = positions[:, ::2].tolist()
+        hips_x, hips_z = points[0]
+        circles = [(circle, [points[joint] for joint in circle.joints]) for circle in self.circles(dancer)]
         for _ in range(_SWEEPS if len(circles) > 1 else 1):  # alternating projections slide round what is in the way
-            before = moved
+            before = x, z
             for circle, joints in circles:
-                normal, limit = circle.tangent(positions[0] + moved)
-                moved = moved - max(float(((joints + moved) @ normal).max() - limit), 0.0) * normal
-            if float(np.abs(moved - before).max()) < 1e-5:
+                normal_x, normal_z, limit = circle.tangent(hips_x + x, hips_z + z)
+                beyond = max(normal_x * (at_x + x) + normal_z * (at_z + z) for at_x, at_z in joints) - limit
+                x, z = x - max(beyond, 0.0) * normal_x, z - max(beyond, 0.0) * normal_z
+            if math.dist((x, z), before) < 1e-5:
                 break
-        return moved
+        return np.array([x, 0.0, z])
 
     def priors(self) -> list[tuple[str, tuple[float, ...]]]:
         """Points and where they had better be: x, y, z and the deviation, metres."""
