@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from motion.calibration import Calibration, Kind, Wishes
 from motion.manifest import Param
 from server.lines import DancerLine, PartnerLine
 from server.onnx_model import ModelError, OnnxModel
-from server.params import Setting
 from server.pipeline import Pipeline
 from server.preset import Preset, PresetError
 from server.preset_dancers import DancerStages
+from server.preset_partners import Partner as Partnering
 from server.preset_partners import Sampling
 from server.stages import Stage, sample_wishes
 from server.stages.anticipation import Anticipation
@@ -39,6 +40,8 @@ from server.stages.stillness import Stillness
 from server.stages.upsample import Upsample
 from server.stages.window_partner import WindowPartner
 from server.stages.worker import Home, Worker, here, inline
+
+Made = TypeVar("Made")
 
 DANCER_STAGES: dict[str, type[Stage]] = {"retarget": Retarget, "deglitch": Deglitch}  # and `calibrate`
 # After the model, in this order; where their knobs stand at their defaults they cost nothing.
@@ -97,121 +100,136 @@ def build_pipeline(
 
     Raises PresetError naming every model that cannot be used and every param that no model has.
     """
-    seed = preset.seed if seed is None else seed
-    faults: list[str] = []
-    meters: dict[str, EffortMeter | None] = {}
-    dancers = []
-    for name, dancer in preset.dancers.items():
-        calibrate = (calibrates or {}).get(name) or calibrate_stage(dancer)
-        stages = [calibrate if stage == "calibrate" else DANCER_STAGES[stage]() for stage in dancer.stages]
+    cast = _Cast(path, preset.clock.fps, preset.seed if seed is None else seed, worker, home)
+    dancers = {
+        name: cast.dancer(name, settings, (calibrates or {}).get(name)) for name, settings in preset.dancers.items()
+    }
+    partners = [
+        cast.partner(name, settings, place, dancers[settings.dancer].meter)
+        for place, (name, settings) in enumerate(preset.partners.items())
+    ]
+    if cast.faults:
+        raise PresetError(cast.faults)
+    start = {
+        f"{name}/{knob}": value for name, settings in preset.partners.items() for knob, value in settings.params.items()
+    }
+    return Pipeline(list(dancers.values()), [line for line in partners if line is not None], start)
+
+
+class _Cast:
+    """Makes one line after the other. faults: what is wrong with any of them, by key."""
+
+    def __init__(self, path: Path, fps: float, seed: int, worker: Worker, home: Home) -> None:
+        self.faults: list[str] = []
+        self._path, self._fps, self._seed = path, fps, seed
+        self._worker, self._home = worker, home
+
+    def dancer(self, name: str, settings: DancerStages, calibrate: Calibrate | None) -> DancerLine:
+        key, calibrates = f"dancers.{name}", calibrate or calibrate_stage(settings)
+        stages = [calibrates if stage == "calibrate" else DANCER_STAGES[stage]() for stage in settings.stages]
         upsample = None
-        try:
-            if dancer.upsample is not None:
-                upsample = Upsample(OnnxModel(dancer.upsample.model), dancer.upsample.delay, preset.clock.fps, worker)
-            if dancer.forecast is not None:
-                stages.append(Forecast(OnnxModel(dancer.forecast.model), dancer.forecast.ms / 1000.0))
-        except ModelError as error:
-            key = "upsample" if dancer.upsample is not None else "forecast"
-            faults.append(f"{path}: dancers.{name}.{key}.model: {error}")
-        meters[name] = _meter(dancer.effort, f"{path}: dancers.{name}.effort", faults)
-        dancers.append(DancerLine(name, stages, preset.clock.fps, upsample, meters[name]))
-    partners = []
-    start: dict[str, Setting] = {}
-    for place, (name, settings) in enumerate(preset.partners.items()):
-        try:
-            model = OnnxModel(settings.model, settings.device)
-            moves = model.manifest.kind == "sampler"
-            wishes = sample_wishes.Wishes() if settings.sample is None else settings.sample.start()
-            wishes.moves = moves
-            partner: Stage
-            if moves:
-                planner = home(partial(Planner.of, settings.model, settings.device, (seed, place)))
-                partner = SampledPartner(planner, wishes, worker)
-            else:
-                partner = model_stage(model, (seed, place), worker)
-        except ModelError as error:
-            faults.append(f"{path}: partners.{name}.model: {error}")
-            continue
+        if (keys := settings.upsample) is not None:
+            upsample = self._of_model(
+                f"{key}.upsample.model", keys.model, lambda model: Upsample(model, keys.delay, self._fps, self._worker)
+            )
+        if (ahead := settings.forecast) is not None:
+            forecast = self._of_model(
+                f"{key}.forecast.model", ahead.model, lambda model: Forecast(model, ahead.ms / 1000.0)
+            )
+            stages += [] if forecast is None else [forecast]
+        return DancerLine(name, stages, self._fps, upsample, self._meter(f"{key}.effort", settings.effort))
+
+    def partner(self, name: str, settings: Partnering, place: int, read: EffortMeter | None) -> PartnerLine | None:
+        """None where nobody can dance. read: their dancer's meter."""
+        key, seed = f"partners.{name}", (self._seed, place)
+        wishes = sample_wishes.Wishes() if settings.sample is None else settings.sample.start()
+        who_dances = partial(self._who_dances, settings, wishes, seed)
+        partner = self._of_model(f"{key}.model", settings.model, who_dances, settings.device)
+        if partner is None:
+            return None
         light: Stage | None = None
         if settings.light is not None:
+            light = self._of_model(
+                f"{key}.light",
+                settings.light,
+                lambda model: model_stage(model, (*seed, 2), self._worker),
+                settings.device,
+            )
+            if light is None:
+                return None
+        manner = self._manner(f"{key}.manner", settings.manner, partner, (*seed, 3))
+        dances: list[Stage] = [*partner_stages(partner, light, manner)]
+        if settings.sample is not None or wishes.moves:
+            asked = settings.sample or Sampling(pins={}, wishes={})
             try:
-                light = model_stage(OnnxModel(settings.light, settings.device), (seed, place, 2), worker)
+                sample = sample_stage(asked, wishes, seed, self._worker, self._home)
             except ModelError as error:
-                faults.append(f"{path}: partners.{name}.light: {error}")
-                continue
-        manner = _manner(settings.manner, partner, (seed, place, 3), f"{path}: partners.{name}.manner", faults)
-        before: list[Stage] = []
-        after: list[Stage] = []
-        if settings.sample is not None or moves:
-            try:
-                asked = settings.sample or Sampling(pins={}, wishes={})
-                sample = sample_stage(asked, wishes, (seed, place), worker, home)
-            except ModelError as error:
-                faults.append(f"{path}: partners.{name}.sample.model: {error}")
-                continue
-            before, after = [sample.watch], [sample]
-        faults += [
-            f"{path}: partners.{name}.sample.wishes.{why}" for wish in wishes.told if (why := wishes.stays(wish))
-        ]
-        limits, read = settings.safety, meters.get(settings.dancer)
+                self._fault(f"{key}.sample.model", error)
+                return None
+            dances = [sample.watch, *dances, sample]
+        for wish in wishes.told:
+            if why := wishes.stays(wish):
+                self._fault(f"{key}.sample.wishes.{why}")
+        limits = settings.safety
         line = PartnerLine(
             name,
             settings.dancer,
-            [
-                *before,
-                *partner_stages(partner, light, manner),
-                *after,
-                Safety(limits.max_speed, limits.max_turn, limits.bounds),
-            ],
+            [*dances, Safety(limits.max_speed, limits.max_turn, limits.bounds)],
             settings.model.stem,
             settings.device,
             settings.half_life,
-            _meter(settings.effort, f"{path}: partners.{name}.effort", faults),
+            self._meter(f"{key}.effort", settings.effort),
             None if read is None else Follow(partner.params, settings.half_life, read.sets),
         )
+        self._check_knobs(key, settings, line, is_read=read is not None)
+        return line
+
+    def _who_dances(
+        self, settings: Partnering, wishes: sample_wishes.Wishes, seed: tuple[int, ...], model: OnnxModel
+    ) -> Stage:
+        """The stage of a partner's own model; wishes are told whether it moves by them."""
+        wishes.moves = model.manifest.kind == "sampler"
+        if not wishes.moves:
+            return model_stage(model, seed, self._worker)
+        planner = self._home(partial(Planner.of, settings.model, settings.device, seed))
+        return SampledPartner(planner, wishes, self._worker)
+
+    def _manner(self, key: str, file: Path | None, partner: Stage, seed: tuple[int, ...]) -> Manner | None:
+        """Who dances again what a partner's model made, if anybody does."""
+        manner = None if file is None else self._of_model(key, file, lambda model: Manner(model, seed, over=True))
+        if manner is None:
+            return None
+        twice = sorted({param.name for param in manner.params} & {param.name for param in partner.params})
+        if twice:
+            self._fault(key, f"the partner's model has {', '.join(twice)} itself: one manner at a time")
+            return None
+        return manner
+
+    def _meter(self, key: str, file: Path | None) -> EffortMeter | None:
+        """Somebody's effort meter, if they have one."""
+        return None if file is None else self._of_model(key, file, EffortMeter)
+
+    def _check_knobs(self, key: str, settings: Partnering, line: PartnerLine, is_read: bool) -> None:
         knobs = {param.name.partition("/")[2]: param for param in line.params}
-        for key in ("params", "half_life"):
-            faults += [
-                f"{path}: partners.{name}.{key}.{knob}: model {settings.model.name} has no such param; it has: "
-                f"{', '.join(knobs)}{_without(settings.dancer) if knob.startswith('follow/') and read is None else ''}"
-                for knob in getattr(settings, key)
-                if knob not in knobs
-            ]
+        for section, asked in (("params", settings.params), ("half_life", settings.half_life)):
+            for knob in [knob for knob in asked if knob not in knobs]:
+                advice = _without(settings.dancer) if knob.startswith("follow/") and not is_read else ""
+                why = f"model {settings.model.name} has no such param; it has: {', '.join(knobs)}{advice}"
+                self._fault(f"{key}.{section}.{knob}", why)
         for knob, value in settings.params.items():
             if knob in knobs and (fault := _misfit(knobs[knob], value)) is not None:
-                faults.append(f"{path}: partners.{name}.params.{knob}: {fault}")
-            start[f"{name}/{knob}"] = value
-        partners.append(line)
-    if faults:
-        raise PresetError(faults)
-    return Pipeline(dancers, partners, start)
+                self._fault(f"{key}.params.{knob}", fault)
 
+    def _of_model(self, key: str, file: Path, make: Callable[[OnnxModel], Made], device: str = "cpu") -> Made | None:
+        """What is made with a model's file; None where that cannot be, a fault of the key."""
+        try:
+            return make(OnnxModel(file, device))
+        except ModelError as error:
+            self._fault(key, error)
+            return None
 
-def _meter(file: Path | None, key: str, faults: list[str]) -> EffortMeter | None:
-    """Somebody's effort meter, if they have one; what is wrong with it becomes a fault of the key."""
-    if file is None:
-        return None
-    try:
-        return EffortMeter(OnnxModel(file))
-    except ModelError as error:
-        faults.append(f"{key}: {error}")
-        return None
-
-
-def _manner(file: Path | None, partner: Stage, seed: tuple[int, ...], key: str, faults: list[str]) -> Manner | None:
-    """Who dances again what a partner's model made, if anybody does; what is wrong becomes a fault of the key."""
-    if file is None:
-        return None
-    try:
-        manner = Manner(OnnxModel(file), seed, over=True)
-    except ModelError as error:
-        faults.append(f"{key}: {error}")
-        return None
-    twice = sorted({param.name for param in manner.params} & {param.name for param in partner.params})
-    if twice:
-        faults.append(f"{key}: the partner's model has {', '.join(twice)} itself: one manner at a time")
-        return None
-    return manner
+    def _fault(self, key: str, why: object = "") -> None:
+        self.faults.append(f"{self._path}: {key}: {why}" if why else f"{self._path}: {key}")
 
 
 def _without(dancer: str) -> str:
