@@ -1,31 +1,31 @@
 """Starts a show: `python run_server.py` runs the demo; `python run_server.py presets/live_vmc.yaml` hears a suit.
 
+Where the project is installed, `pas-de-deux live_vmc` does the same from any folder: shipped shows go by their names.
+
 Exit codes: 0 the show ended as asked, or could begin (--check), 2 it could not (the reason is printed).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import shutil
 import sys
 from pathlib import Path
 
+from motion import shipped
 from server import preset as presets
+from server import terminal
 from server.app import Show
 from server.dry_run import DryRun, dry_run
 from server.preset_doors import page_faults
 from server.preset_values import host_name, origin
 from server.recording import Recording
 from server.render import render
-from server.report import status_line
 from server.show import build_pipeline
-
-ROOT = Path(__file__).resolve().parent
 
 
 def main(arguments: list[str] | None = None) -> int:
+    terminal.prepare()
     parser = _parser()
     options = parser.parse_args(arguments)
     _check_offline(parser, options)
@@ -47,21 +47,23 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
     preset = _with_page(preset, options)
     recording = Recording(options.replay) if options.replay else None
     show = Show(preset, options.preset, options.seed, options.record, recording, options.speed)
+    as_json, colours = options.log_format == "json", terminal.colourful(sys.stdout)
+    printer = terminal.StatusPrinter(as_json, in_place=sys.stdout.isatty(), colours=colours)
     try:
         for difference in show.tapes.differences():
             print(f"--replay: {difference}; the partner need not be the recorded one", file=sys.stderr)
         page = preset.stage_page
-        if options.log_format == "text":
-            print(show.report.opening(f"http://{page.host}:{page.port}" if page else None), flush=True)
+        if not as_json:
+            opening = show.report.opening(f"http://{page.host}:{page.port}" if page else None)
+            print(terminal.block(opening, colours), flush=True)
         show.start()
-        show.run(options.seconds, StatusPrinter(options.log_format == "json", in_place=sys.stdout.isatty()))
+        show.run(options.seconds, printer)
     finally:
         show.close()
-        if sys.stdout.isatty():
-            print()  # the prompt begins on a line of its own
+        printer.close()
         for said in (show.recorded, show.tapes.replay.summary() if show.tapes.replay else ""):
             if said:
-                print(said, file=sys.stderr if options.log_format == "json" else sys.stdout)
+                print(said, file=sys.stderr if as_json else sys.stdout)
     return 0
 
 
@@ -74,7 +76,8 @@ def _try_out(options: argparse.Namespace, preset: presets.Preset) -> int:
         opening = show.report.opening(f"http://{page.host}:{page.port}" if page else None)
     finally:
         show.close()
-    print(opening.removesuffix(show.report.HOW_TO_STOP).rstrip())
+    opening = opening.removesuffix(show.report.HOW_TO_STOP).rstrip()
+    print(terminal.block(opening, terminal.colourful(sys.stdout)))
     fps = preset.clock.fps
     tried = dry_run(build_pipeline(preset, options.preset, options.seed), fps)
     for fault in tried.faults:
@@ -92,37 +95,6 @@ def _verdict(tried: DryRun, fps: float) -> str:
     return "ready" if tried.p50_ms < 1e3 / fps else "ready, but slower than a frame"
 
 
-class StatusPrinter:
-    """The status line: rewritten in place on a terminal, one line every ten seconds elsewhere, or JSON each second."""
-
-    def __init__(self, as_json: bool, in_place: bool) -> None:
-        self._as_json, self._in_place = as_json, in_place
-        self._every = 2 if in_place and not as_json else 5 if as_json else 50
-        self._calls = 0
-        self._said: set[str] = set()
-
-    def __call__(self, figures: dict[str, object]) -> None:
-        self._say_once(str(figures["page_fault"]))
-        self._say_once(str(figures["discovery_fault"]))
-        self._say_once(str(figures["recording"]["fault"]))  # type: ignore[index]
-        self._calls += 1
-        if self._calls % self._every:
-            return
-        if self._as_json:
-            print(json.dumps(figures), flush=True)
-        elif self._in_place:
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r\x1b[2K{status_line(figures)[:width]}", end="", flush=True)
-        else:
-            print(status_line(figures), flush=True)
-
-    def _say_once(self, fault: str) -> None:
-        if fault and fault not in self._said:
-            clear = "\r\x1b[2K" if self._in_place else ""
-            print(f"{clear}{fault}", file=sys.stderr, flush=True)
-            self._said.add(fault)
-
-
 def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.Preset:
     page = preset.stage_page
     if options.no_page or page is None:
@@ -137,9 +109,11 @@ def _with_page(preset: presets.Preset, options: argparse.Namespace) -> presets.P
 def _render(options: argparse.Namespace, preset: presets.Preset) -> int:
     pipeline = build_pipeline(preset, options.preset, options.seed)
     progress = render(pipeline, options.input, preset.clock.fps, options.render, options.render_dancer)
+    in_place = sys.stdout.isatty()
     for done, total in progress:
-        print(f"\r{done}/{total} frames", end="", flush=True)
-    print(f"\r{options.render}: {total} frames at {preset.clock.fps:g} fps; {pipeline.faults} faults")
+        if in_place:
+            print(f"\r{done}/{total} frames", end="", flush=True)
+    print("\r" * in_place + f"{options.render}: {total} frames at {preset.clock.fps:g} fps; {pipeline.faults} faults")
     return 0
 
 
@@ -175,6 +149,15 @@ def _check_offline(parser: argparse.ArgumentParser, options: argparse.Namespace)
             parser.error(f"{option}: cannot write {name}: {error.strerror}; name a file in a folder that is there")
         if not was_there:
             path.unlink()
+
+
+def _preset(text: str) -> Path:
+    path = shipped.find(text)
+    if not path.is_file() and path.parent == Path() and not path.suffix:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a file nor a shipped show; shows: {', '.join(shipped.names())}"
+        )
+    return path
 
 
 def _natural(text: str) -> int:
@@ -225,7 +208,13 @@ def _origin(text: str) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="A live AI dance partner.")
-    parser.add_argument("preset", type=Path, nargs="?", default=ROOT / "presets/demo.yaml", help="the show (YAML)")
+    parser.add_argument(
+        "preset",
+        type=_preset,
+        nargs="?",
+        default=shipped.find("demo"),
+        help="the show: a YAML file, or a shipped one's name",
+    )
     parser.add_argument("--seed", type=_natural, help="another seed than the preset's: another partner")
     parser.add_argument(
         "--check", action="store_true", help="try the show out, files, ports, models and two seconds of dance, and end"

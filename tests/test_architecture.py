@@ -171,9 +171,11 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.tapes", "server.tick"},
         set(),
     ),
+    "server/terminal.py": ({"server.report"}, set()),
     "server/app.py": ({"motion", "server"}, set()),
     "run_server.py": (
         {
+            "motion.shipped",
             "server.app",
             "server.dry_run",
             "server.preset",
@@ -181,9 +183,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
             "server.preset_values",
             "server.recording",
             "server.render",
-            "server.report",
         }
-        | {"server.show"},
+        | {"server.show", "server.terminal"},
         set(),
     ),
     # The stage page: a process of its own.

@@ -23,6 +23,7 @@ from server.lines import DancerLine, PartnerLine
 from server.params import Knobs
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
+from server.terminal import StatusPrinter
 
 ROOT = Path(__file__).resolve().parents[1]
 TAKE = ROOT / "presets/clips/demo_dancer.bvh"
@@ -128,7 +129,7 @@ def test_a_page_that_ends_is_said_once_and_the_show_goes_on(
     monkeypatch.setattr("server.app.NOTICE_SECONDS", 0.01)
     path = preset_file(stage_page={"port": 0})
     reports: list[dict[str, Any]] = []
-    say = run_server.StatusPrinter(as_json=True, in_place=False)
+    say = StatusPrinter(as_json=True, in_place=False)
     with closing(Show(presets.load(path), path)) as show:
         ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
         ended.wait()
