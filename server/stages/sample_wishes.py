@@ -20,6 +20,7 @@ PLACE = "sample/"
 SLOTS = 16  # half-spaces and priors that a model has room for at once
 _SWEEPS = 12
 _FARTHEST, _HEAVIEST = 100.0, 100.0  # metres, weight
+_HIGHEST = 3.0  # metres over the floor, or under it: what a body reaches
 _ABOUT = {  # what comes after the point, or after the kind where there is no point: numbers that must, and may, follow
     "pin": ("x y z", "weight"),
     "limit": ("nx ny nz distance", "weight"),
@@ -83,6 +84,9 @@ def check(name: str, numbers: Sequence[float]) -> str | None:
 def _misfit(kind: str, numbers: tuple[float, ...]) -> str | None:
     if kind != "facing" and max(map(abs, numbers[:3])) > _FARTHEST:
         return f"{max(numbers[:3], key=abs):g} is farther than {_FARTHEST:g} metres"
+    height = {"pin": 1, "prior": 1, "floor": 0}.get(kind)
+    if height is not None and abs(numbers[height]) > _HIGHEST:
+        return f"{numbers[height]:g} is a height that no body reaches: -{_HIGHEST:g} to {_HIGHEST:g} metres"
     if kind == "limit" and math.hypot(*numbers[:3]) < 1e-6:
         return "a plane's normal needs a length; 0 0 0 has none"
     if kind in ("pin", "limit") and len(numbers) > (4 if kind == "limit" else 3) and not 0.0 < numbers[-1] <= _HEAVIEST:
