@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from motion import shipped
+
 
 class _Fault(ValueError):
     """What is wrong with one value: `got` and what was expected."""
@@ -31,7 +33,10 @@ def read(path: Path, classes: Mapping[str, type]) -> dict[str, Any]:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The plain mapping in a YAML file. Raises ValueError when it is none, OSError when there is no file."""
+    """The plain mapping in a YAML file, or in the shipped one of that name. Raises ValueError when it is none, OSError
+    when there is no file.
+    """
+    path = shipped.find(path, "training")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
