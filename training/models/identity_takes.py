@@ -18,7 +18,7 @@ from torch import Tensor
 
 from motion.skeleton import HUMANOID, Array, Skeleton
 from training import cache as caching
-from training import dataset, identity_labels, reading
+from training import dataset, identity_labels, whole
 from training import split as splitting
 from training.identity_labels import CHOICES, Cell, some, told
 from training.models import identity_pose as pose
@@ -225,22 +225,11 @@ def _sides(takes: Sequence[Any]) -> tuple[set[str], set[str]]:
 
 
 def _dancer(config: Config, path: Path, cache: caching.Cache, cell: Cell) -> Dancer:
-    content = caching.digest(path)
-    key = caching.key(content, {"identity": [1, config.scale, config.drop_first, config.fps]})
-    stored = cache.get(key)
-    if stored is None:
-        recording = reading.read(path, content, config.scale, "", HUMANOID)
-        clip = recording.clip
-        whole = reading.Treatment(((0, len(clip)),), clip.fps, config.drop_first, config.fps, True, True)
-        track = reading.treat(recording, whole)[0][0]
-        made = {"root": track.root.astype(np.float32), "rotations": track.rotations.astype(np.float32)}
-        cache.put(key, dict(made), {})
-    else:
-        made = stored[0]
-    root, rotations = made["root"].astype(np.float64), made["rotations"].astype(np.float64)
-    if len(root) < config.shortest:
+    read = whole.read(path, cache, config.fps, config.scale, config.drop_first)
+    if len(read.root) < config.shortest:
         raise ValueError(
-            f"{path.name}: {len(root)} frames at {config.fps:g} fps are left of it and `shortest` is "
+            f"{path.name}: {len(read.root)} frames at {config.fps:g} fps are left of it and `shortest` is "
             f"{config.shortest}; leave it out by `files`, or lower `shortest`"
         )
-    return Dancer(path.name, content, root, rotations, cell)
+    root, rotations = (part.astype(np.float64) for part in (read.root, read.rotations))
+    return Dancer(path.name, read.sha256, root, rotations, cell)

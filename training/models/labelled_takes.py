@@ -15,7 +15,7 @@ import numpy as np
 from motion import kinematics
 from motion.skeleton import HUMANOID, Array, Skeleton
 from training import cache as caching
-from training import labels, labels_proxy, reading
+from training import labels, labels_proxy, whole
 from training.labels import Label, LabelSets, Places
 from training.models import upsampler_takes
 
@@ -176,18 +176,6 @@ def _labels(config: Config, folder: Path, files: Sequence[str]) -> list[Label]:
 
 
 def _dancer(config: Config, path: Path, cache: caching.Cache) -> Dancer:
-    content = caching.digest(path)
-    key = caching.key(content, {"labelled": [1, config.scale, config.drop_first]})
-    stored = cache.get(key)
-    if stored is None:
-        recording = reading.read(path, content, config.scale, "", HUMANOID)
-        clip = recording.clip
-        whole = reading.Treatment(((0, len(clip)),), clip.fps, config.drop_first, FPS, repair=True, on_floor=True)
-        track = reading.treat(recording, whole)[0][0]
-        made = {"root": track.root.astype(np.float32), "rotations": track.rotations.astype(np.float32)}
-        begin = config.drop_first / clip.fps
-        cache.put(key, dict(made), {"begin": begin})
-    else:
-        made, begin = stored[0], stored[1]["begin"]
-    root, rotations = made["root"].astype(np.float64), made["rotations"].astype(np.float64)
-    return Dancer(path.name, content, root, rotations, begin)
+    read = whole.read(path, cache, FPS, config.scale, config.drop_first)
+    root, rotations = (part.astype(np.float64) for part in (read.root, read.rotations))
+    return Dancer(path.name, read.sha256, root, rotations, read.begin)

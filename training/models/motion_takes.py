@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from motion.clean import lead_in
 from motion.motion_vectors import RATE, Track
 from motion.skeleton import HUMANOID, Skeleton
 from training import cache as caching
-from training import reading
+from training import whole
 from training.models import upsampler_takes
 
 FORMAT = "motion takes 1"
@@ -151,21 +150,9 @@ def read_set(path: Path) -> list[Take]:
 
 
 def _dancer(config: Config, path: Path, cache: caching.Cache) -> Dancer:
-    content = caching.digest(path)
-    settings: dict[str, Any] = {"motion": [1, config.scale, config.drop_first]}
-    key = caching.key(content, settings)
-    stored = cache.get(key)
-    if stored is None:
-        recording = reading.read(path, content, config.scale, "", HUMANOID)
-        clip = recording.clip
-        drop = lead_in(clip) if config.drop_first == AUTO else config.drop_first
-        whole = reading.Treatment(((0, len(clip)),), clip.fps, drop, RATE, repair=True, on_floor=True)
-        track = reading.treat(recording, whole)[0][0]
-        made = {"root": track.root.astype(np.float32), "rotations": track.rotations.astype(np.float32)}
-        cache.put(key, dict(made), {})
-    else:
-        made = stored[0]
-    return Dancer(path.name, content, **made)
+    finds = lead_in if config.drop_first == AUTO else None
+    read = whole.read(path, cache, RATE, config.scale, config.drop_first, finds)
+    return Dancer(path.name, read.sha256, read.root, read.rotations)
 
 
 def _trimmed(take: Take) -> Take:
