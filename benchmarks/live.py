@@ -10,6 +10,7 @@ import contextlib
 import multiprocessing
 import os
 import select
+import signal
 import socket
 import struct
 import subprocess
@@ -35,6 +36,8 @@ GRACE_SECONDS = 0.5  # an answer later than this is lost
 AHEAD_SECONDS = 0.0005  # the client stops listening so long before it sends
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 Heard = Callable[[int, PoseFrame, float], None]  # whose answer, the pose, seconds
+Server = Callable[[Path], Sequence[str]]
+FILES = ("model", "light", "effort", "manner")  # keys of a preset's models
 CLIENT_CORES, SERVER_CORES = (set(CORES[:1]), set(CORES[1:])) if len(CORES) > 1 else (set(), set())
 
 
@@ -54,11 +57,15 @@ class Served(NamedTuple):
 
 
 class Danced(NamedTuple):
-    """latencies, and how far from its moment each frame was sent, seconds; sent: frames, each to one lane."""
+    """latencies, and how far from its moment each frame was sent, seconds; sent: frames, each to one lane.
+
+    offsets: seconds from what each pose says of its time to its arrival, for shows with beats of their own.
+    """
 
     latencies: list[float]
     send_errors: list[float]
     sent: int
+    offsets: list[float]
 
 
 def dance(
@@ -82,7 +89,7 @@ def dance(
                 client.send(frame, place)
         client.receive(clock.now() + GRACE_SECONDS)
     client.close()
-    return Danced(client.latencies, send_errors, client.sent)
+    return Danced(client.latencies, send_errors, client.sent, client.offsets)
 
 
 class Client:
@@ -91,6 +98,7 @@ class Client:
     def __init__(self, lanes: Sequence[Lane], heard: Heard | None = None) -> None:
         self._heard = heard
         self.latencies: list[float] = []
+        self.offsets: list[float] = []
         self.sent = 0
         self._lanes = lanes
         self._encode = [SUITS[lane.suit](f"dancer{place}") for place, lane in enumerate(lanes)]
@@ -126,6 +134,7 @@ class Client:
             for listener in select.select(list(self._places), [], [], 0.0 if CLIENT_CORES else remaining)[0]:
                 (place, decoder), answer = self._places[listener], listener.recv(65536)
                 for frame in decoder.feed(answer, time.perf_counter()):
+                    self.offsets.append(time.perf_counter() - (frame.sender_time or 0.0))
                     mark = struct.pack(">f", frame.sender_time or 0.0)
                     if (begun := self._pending.pop((listener, mark), None)) is not None:
                         self.latencies.append(time.perf_counter() - begun)
@@ -146,44 +155,67 @@ class Client:
         self._sender.close()
 
 
+def shipped(file: Path) -> list[str]:
+    """The command of a show."""
+    return [sys.executable, str(ROOT / "run_server.py"), str(file), "--no-page"]
+
+
 @contextlib.contextmanager
-def serving(preset: Path, suits: Sequence[str], receivers: int, fps: float) -> Iterator[Served]:
-    """The preset's show as a process of its own on free ports, with a dancer in each suit and a partner for each."""
-    data = yaml.safe_load(preset.read_text())
-    partner = next(iter(data["partners"].values()))
-    for section in (partner, partner.get("sample", {})):
-        if "model" in section:
-            section["model"] = str((preset.parent / section["model"]).resolve())
+def serving(
+    preset: Path,
+    suits: Sequence[str],
+    receivers: int,
+    fps: float,
+    server: Server = shipped,
+    ends: signal.Signals = signal.SIGTERM,
+) -> Iterator[Served]:
+    """The preset's show as a process of its own on free ports, with a dancer in each suit and a partner for each.
+
+    server: the command that runs a preset's file; ends: what it takes for the end of the show.
+    """
     bind, control, *ports = free_ports(2 + len(suits) * (1 + receivers))
     lanes = []
     for suit in suits:
         into, *out = (ports.pop() for _ in range(1 + receivers))
         lanes.append(Lane(suit, into, tuple(out)))
-    data["dancers"], data["partners"] = {}, {}
-    outputs = []
-    for place, lane in enumerate(lanes, start=1):
-        data["dancers"][f"dancer{place}"] = {"receive": lane.suit, "port": lane.into}
-        data["partners"][f"partner{place}"] = {**partner, "dancer": f"dancer{place}"}
-        outputs += [{"send": "vmc", "actor": f"partner{place}", "port": port} for port in lane.out]
-    others = [output for output in data["outputs"] if output["send"] == "ai_toolbox"]
-    data["outputs"] = [*outputs, *others, {"send": "zmq", "bind": f"tcp://{LOOPBACK}:{bind}"}]
-    data["clock"] = {**data["clock"], "follow": "dancer", "fps": fps}
+    data = on_lanes(yaml.safe_load(preset.read_text()), preset.parent, lanes, fps)
+    data["outputs"].append({"send": "zmq", "bind": f"tcp://{LOOPBACK}:{bind}"})
     data["control"] = {"port": control}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / preset.name
         file.write_text(yaml.safe_dump(data))
-        command = [sys.executable, str(ROOT / "run_server.py"), str(file), "--no-page"]
         with on_cores(SERVER_CORES):
-            served = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+            served = subprocess.Popen(server(file), stdout=subprocess.PIPE, text=True)
         try:
             assert served.stdout is not None
-            while "Ctrl-C" not in (line := served.stdout.readline()):
+            while "Ctrl-C stops" not in (line := served.stdout.readline()):
                 if not line:
                     raise SystemExit(f"the server did not start from {preset}; exit code {served.wait()}")
             yield Served(tuple(lanes), served.pid)
         finally:
-            served.terminate()
+            served.send_signal(ends)
             served.communicate(timeout=30)
+
+
+def on_lanes(data: dict[str, Any], folder: Path, lanes: Sequence[Lane], fps: float) -> dict[str, Any]:
+    """A preset's show with a dancer of its own kind, and a partner, for each lane; follows the frames if it did."""
+    dancers, partners = list(data["dancers"].values()), list(data["partners"].values())
+    data["dancers"], data["partners"], outputs = {}, {}, []
+    for place, lane in enumerate(lanes):
+        dancer, partner = f"dancer{place + 1}", f"partner{place + 1}"
+        asked = dancers[place % len(dancers)]
+        kept = {key: asked[key] for key in ("calibration", "effort", "forecast", "upsample") if key in asked}
+        data["dancers"][dancer] = {"receive": lane.suit, "port": lane.into, **kept}
+        data["partners"][partner] = {**partners[place % len(partners)], "dancer": dancer}
+        outputs += [{"send": "vmc", "actor": partner, "port": port} for port in lane.out]
+    for section in (*data["dancers"].values(), *data["partners"].values()):
+        for part in (section, *(part for part in section.values() if isinstance(part, dict))):
+            part.update({key: str((folder / part[key]).resolve()) for key in FILES if part.get(key)})
+    data["outputs"] = [*outputs, *(output for output in data["outputs"] if output["send"] in ("ai_toolbox", "effort"))]
+    data["clock"], data["stage_page"] = {**data["clock"], "fps": fps}, "off"
+    if "follow" in data["clock"]:
+        data["clock"]["follow"] = "dancer"
+    return data
 
 
 @contextlib.contextmanager

@@ -14,21 +14,28 @@ from typing import Any
 Figures = Mapping[str, Any]
 
 
-def show(title: str, subjects: Mapping[str, Figures], file: Path | None = None, nested: bool | None = None) -> None:
-    """Print the figures, a column a subject, and write them to `file` if there is one.
+def show(
+    title: str,
+    subjects: Mapping[str, Figures],
+    file: Path | None = None,
+    nested: bool | None = None,
+    turned: bool = False,
+) -> None:
+    """Print the figures, a column a subject, or `turned` a row, and write them to `file` if there is one.
 
     One subject is written as its flat object, several (or `nested`) as an object of flat objects by subject.
     Raises ValueError for a figure that is NaN or infinite: say None.
     """
-    print(table(title, subjects))
+    print(table(title, subjects, turned))
     if file is not None:
         write(file, subjects, len(subjects) > 1 if nested is None else nested)
 
 
-def table(title: str, subjects: Mapping[str, Figures]) -> str:
-    """The figures as text: a row a figure, a column a subject."""
+def table(title: str, subjects: Mapping[str, Figures], turned: bool = False) -> str:
+    """The figures as text: a row a figure, a column a subject; `turned`, a row a subject."""
     names = list(dict.fromkeys(name for figures in subjects.values() for name in figures))
     rows = [["", *subjects], *([name, *(_text(figures.get(name)) for figures in subjects.values())] for name in names)]
+    rows = [list(column) for column in zip(*rows, strict=True)] if turned else rows
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(

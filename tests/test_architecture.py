@@ -242,7 +242,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
 }
 # Where programs begin: nobody imports them but the files named here.
 ONLY_FOR = {
-    "server.app": ("run_server.py",),
+    "server.app": ("benchmarks/stages.py", "run_server.py"),
     "server.stage_view": ("server/stage_view/", "training/label.py", "training/label_page.py"),
     "training.train": ("training/scorecards/", "training/sweep.py"),
     "training.scorecard": (),

@@ -1,16 +1,22 @@
 """The benchmarks of whole shows: a real server hears a suit and answers; what an evening's figures are made of."""
 
+import json
 import os
+import sys
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
-from benchmarks.live import dance, serving
+from benchmarks.live import Lane, dance, on_lanes, serving
+from benchmarks.profile import suits_of
 from benchmarks.soak import Evening
+from benchmarks.stages import Stopwatch, breakdown
 from motion.load import load_humanoid
+from server import preset as presets
 from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
@@ -63,3 +69,56 @@ def test_an_evening_that_nobody_answered_has_no_figures() -> None:
     told = Evening(os.getpid(), 60.0, minute=60, end=120)
     assert told.drift_percent() is None
     assert told.growth_mb() is None
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_shipped_show_can_be_measured(path: Path) -> None:
+    suits = suits_of(presets.load(path))
+    lanes = [Lane(suit, 40000 + place, (41000 + place,)) for place, suit in enumerate(suits)]
+    shown = presets.parse(on_lanes(yaml.safe_load(path.read_text()), path.parent, lanes, 60.0), path)
+    assert [dancer.receive for dancer in shown.dancers.values()] == suits
+    assert [partner.model for partner in shown.partners.values()] == [
+        partner.model for partner in presets.load(path).partners.values()
+    ]
+
+
+def test_the_time_of_a_frame_is_told_to_the_parts_that_took_it() -> None:
+    now = 0.0
+    watch = Stopwatch(lambda: now)
+
+    def work(milliseconds: float) -> None:
+        nonlocal now
+        now += 1e-3 * milliseconds
+
+    model, send = watch.around("model", work), watch.around("send", work)
+    partner = watch.around("partner", lambda: (work(0.25), model(2.0), work(0.25)))
+
+    def take(receiver: object, datagram: bytes, source: object, receive_time: float) -> None:
+        work(1.0)
+        if datagram == b"whole":
+            partner()
+            send(0.5)
+            send(4.0)
+
+    taken = watch.of_frames(take)
+    model(8.0)  # a rehearsal is of no frame
+    begun = now
+    taken(None, b"half", None, begun)
+    taken(None, b"whole", None, now)
+    assert now - begun == pytest.approx(9e-3)
+    assert len(watch.frames) == 1
+    assert breakdown(watch.frames) == pytest.approx(
+        {"model": 2e3, "partner": 0.5e3, "send": 0.5e3, "between": 2e3, "server": 5e3, "afterwards": 4e3}
+    )
+
+
+def test_a_server_with_a_stopwatch_dances_and_tells_its_parts(frames: list[PoseFrame], tmp_path: Path) -> None:
+    out = tmp_path / "stages.json"
+    command = [sys.executable, "-m", "benchmarks.stages"]
+    with serving(PRESETS / "live_vmc.yaml", ["vmc"], 1, 20.0, lambda file: [*command, str(file), str(out)]) as served:
+        danced = dance(frames[:30], served.lanes, 20.0)
+    parts = json.loads(out.read_text())
+    server, _ = parts.pop("server"), parts.pop("afterwards")
+    assert danced.latencies
+    assert {"decode", "retarget", "deglitch", "ladder", "safety", "encode", "send"} <= parts.keys()
+    assert sum(parts.values()) == pytest.approx(server)
