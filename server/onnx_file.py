@@ -51,8 +51,10 @@ class Asked(NamedTuple):
     files: set[str]
 
 
-def check(path: Path) -> None:
-    """Raises ValueError in words for a model that may not be opened, OSError for a file that cannot be read."""
+def check(path: Path) -> set[str]:
+    """The names of a model's operators. Raises ValueError in words for a model that may not be opened, OSError for a
+    file that cannot be read.
+    """
     size = path.stat().st_size
     asked = _asked(path) if 0 < size <= LARGEST else Asked(set(), set(), set())
     strange = sorted(f"{d}.{n}" for d, n in asked.operators - asked.functions if d not in DOMAINS)
@@ -72,6 +74,7 @@ def check(path: Path) -> None:
         size += file.stat().st_size
     if size > LARGEST:
         raise ValueError(f"it has {size:,} bytes with its weights; a model has at most {LARGEST:,}")
+    return {name for _, name in asked.operators}
 
 
 def _asked(path: Path) -> Asked:

@@ -1,12 +1,16 @@
-"""A model file ready to run: session, provider choice, warm-up, state. The only place that imports onnxruntime.
+"""A model file ready to run: session, device, warm-up, state. Only this and `onnx_cuda` import onnxruntime.
 
 A model is known by its manifest alone. One thread a session: small graphs lose time to more. Plain `run` on numpy
 arrays is the fastest door for a graph this small: 105 µs a step, against 120 with bound values and 145 with OrtValues.
+A card is another matter: what is bound there stays there.
 """
 
 from __future__ import annotations
 
-import ctypes
+import logging
+import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -16,10 +20,14 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from motion.manifest import METADATA_KEY, Manifest, ManifestError
-from server import onnx_file
+from server import onnx_cuda, onnx_file
 
 DEVICES = ("cpu", "cuda", "auto")
+NAMED_AXIS = 16  # how long an axis that may have any length is while a model is measured: beats between a suit's keys
+WARM_UP, ROUNDS, MEASURING_SECONDS = 3, 30, 1.0
 Values = NDArray[np.float32]
+
+_log = logging.getLogger(__name__)
 
 
 class ModelError(ValueError):
@@ -29,25 +37,29 @@ class ModelError(ValueError):
 class OnnxModel:
     """A model for `batch` dancers at once.
 
-    device: "cpu", "cuda" (ModelError when its libraries do not load) or "auto" (CUDA when it loads).
+    device: "cpu", "cuda" (the CPU where that does not run, which is said) or "auto" (the faster one, likewise); the
+    attribute is what it came to, "cpu" or "cuda". On a card, states do not stand in `inputs`.
     """
 
     def __init__(self, path: Path, device: str = "cpu", batch: int = 1) -> None:
-        session, self.manifest = _open(path, device)
+        if device not in DEVICES:
+            raise ModelError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
+        self._session, self.manifest = _open(path)
         self.path = path
         self.batch = batch
-        self.device = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
-        self._session = session
+        self.device = "cpu"
+        self._bound: onnx_cuda.Bound | None = None
         self._output_names = [port.name for port in self.manifest.outputs]
         self._feeds = {port.name: port.feeds for port in self.manifest.outputs if port.role == "state"}
-        self.inputs: dict[str, Values] = {
-            port.name: np.zeros((batch, *(1 if isinstance(size, str) else size for size in port.shape[1:])), np.float32)
-            for port in self.manifest.inputs
-        }
+        self.inputs = self._inputs(0.0, 1)
         self.warm_up()
+        if device != "cpu":
+            self._move(device)
 
     def step(self) -> dict[str, Values]:
         """Runs one step on what stands in `inputs` and keeps the new state there. Returns the other outputs by name."""
+        if self._bound is not None:
+            return self._bound.step(self.inputs)
         results = dict(zip(self._output_names, self._session.run(self._output_names, self.inputs), strict=True))
         for name, feeds in self._feeds.items():
             self.inputs[feeds] = results.pop(name)
@@ -55,24 +67,85 @@ class OnnxModel:
 
     def reset(self) -> None:
         """Back to the state of a first frame."""
+        if self._bound is not None:
+            self._bound.reset()
         for feeds in self._feeds.values():
             self.inputs[feeds] = np.zeros_like(self.inputs[feeds])
 
     def warm_up(self) -> None:
         """Runs a few steps so that the first frame on stage is not the slow one, then resets."""
         try:
-            for _ in range(3):
+            for _ in range(WARM_UP):
                 self.step()
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelError(f"{self.path} loads but does not run: {error}") from None
         self.reset()
 
+    def _inputs(self, value: float, named: int) -> dict[str, Values]:
+        """Inputs full of a number, states of zeros; an axis with a name of its own is so long."""
+        return {
+            port.name: np.full(
+                (self.batch, *(named if isinstance(size, str) else size for size in port.shape[1:])),
+                0.0 if port.role == "state" else value,
+                np.float32,
+            )
+            for port in self.manifest.inputs
+        }
 
-def _open(path: Path, device: str) -> tuple[Any, Manifest]:
+    def _move(self, asked: str) -> None:
+        """To the card, unless there is none that runs it or, with `auto`, the CPU is faster."""
+        if why := onnx_cuda.missing():
+            _say(logging.WARNING, f"device {asked}: {why}; models run on the CPU")
+            return
+        records = onnx_cuda.may_record(onnx_file.check(self.path), [port.shape for port in self.manifest.inputs])
+        results = [name for name in self._output_names if name not in self._feeds]
+        try:
+            bound = onnx_cuda.on_card(self.path, _options(), self.inputs, results, self._feeds, records)
+            for _ in range(WARM_UP):
+                bound.step(self.inputs)
+            bound.reset()
+        except Exception as error:  # onnxruntime raises many types of its own
+            _say(logging.WARNING, f"{self.path.name}: it does not run on the card, and runs on the CPU: {error}")
+            return
+        if asked == "auto" and not self._is_faster(bound):
+            return
+        self._bound, self.device = bound, "cuda"
+
+    def _is_faster(self, bound: onnx_cuda.Bound) -> bool:
+        """Whether a step on the card is faster; what was found is said, and holds for the next one with this file."""
+        key = (_key(self.path), self.batch)
+        if key not in _on_card:
+            inputs = self._inputs(0.1, NAMED_AXIS)
+            cpu, card = measured(
+                lambda: self._session.run(self._output_names, inputs),
+                lambda: bound.step(inputs),
+            )
+            bound.reset()
+            _on_card[key] = card < cpu
+            graph = ", as a CUDA graph" if bound.records else ""
+            found = f"{cpu:.2f} ms on the CPU, {card:.2f} ms on the card{graph}"
+            _say(logging.INFO, f"{self.path.name}: {found}; it runs on the {'card' if _on_card[key] else 'CPU'}")
+        return _on_card[key]
+
+
+def measured(*steps: Callable[[], object]) -> list[float]:
+    """Milliseconds (median) of each of some steps, taken by turns so that all meet the same neighbours."""
+    times: list[list[float]] = []
+    end = time.perf_counter() + MEASURING_SECONDS
+    while len(times) < WARM_UP + ROUNDS and (len(times) <= WARM_UP or time.perf_counter() < end):
+        times.append([])
+        for step in steps:
+            begun = time.perf_counter()
+            step()
+            times[-1].append(1e3 * (time.perf_counter() - begun))
+    return [float(each) for each in np.median(times[WARM_UP:], axis=0)]
+
+
+def _open(path: Path) -> tuple[Any, Manifest]:
     if not path.is_file():
         others = sorted(p.name for p in path.parent.glob("*.onnx")) if path.parent.is_dir() else []
         raise ModelError(f"no model file {path}; models there: {', '.join(others) or 'none'}")
-    session = _session(path, device)
+    session = _session(path)
     label = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if label is None:
         raise ModelError(
@@ -95,33 +168,44 @@ def _open(path: Path, device: str) -> tuple[Any, Manifest]:
     return session, manifest
 
 
-def _session(path: Path, device: str) -> onnxruntime.InferenceSession:
+def _session(path: Path) -> onnxruntime.InferenceSession:
     """The file's session: the one that is open already, if its file has not changed. Sessions hold no state."""
-    stat = path.stat()
-    key = (path.resolve(), stat.st_mtime_ns, stat.st_size, device)
+    key = _key(path)
     session = _sessions.get(key)
     if session is not None:
         return session
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
     try:
         onnx_file.check(path)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
-    try:
-        session = onnxruntime.InferenceSession(path, options, providers=_providers(device))
-    except ModelError:
-        raise
+        session = onnxruntime.InferenceSession(path, _options(), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises many types of its own for a file it cannot use
         raise ModelError(f"{path} is not a model that onnxruntime can run: {error}") from None
     _sessions[key] = session
     return session
 
 
-_sessions: WeakValueDictionary[tuple[Path, int, int, str], onnxruntime.InferenceSession] = WeakValueDictionary()
+_Key = tuple[Path, int, int]
+_sessions: WeakValueDictionary[_Key, onnxruntime.InferenceSession] = WeakValueDictionary()
+_on_card: dict[tuple[_Key, int], bool] = {}  # what `auto` came to, by file and batch
+
+
+def _key(path: Path) -> _Key:
+    stat = path.stat()
+    return path.resolve(), stat.st_mtime_ns, stat.st_size
+
+
+def _options() -> onnxruntime.SessionOptions:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 4  # what fails is raised, too
+    return options
+
+
+@cache
+def _say(level: int, text: str) -> None:
+    """Once, however many models it is true of."""
+    _log.log(level, text)
 
 
 def _check_shapes(path: Path, session: Any, manifest: Manifest) -> None:
@@ -134,35 +218,3 @@ def _check_shapes(path: Path, session: Any, manifest: Manifest) -> None:
             or any(isinstance(a, int) and a != b for a, b in zip(shape[1:], port.shape[1:], strict=True))
         ):
             raise ModelError(f"{path}: {port.name} has shape {shape} in the graph, {list(port.shape)} in the manifest")
-
-
-def _providers(device: str) -> list[str]:
-    if device not in DEVICES:
-        raise ModelError(f"unknown device {device!r}; choose one of {', '.join(DEVICES)}")
-    if device == "cpu":
-        return ["CPUExecutionProvider"]
-    if _cuda_loads():
-        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
-    if device == "cuda":
-        raise ModelError("device 'cuda' was asked for, but CUDA's libraries or its driver do not load here; use 'cpu'")
-    return ["CPUExecutionProvider"]
-
-
-def _cuda_loads() -> bool:
-    """Whether the CUDA provider would start: asked before onnxruntime is, which would print its own errors."""
-    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
-        return False
-    try:
-        ctypes.CDLL("nvcuda.dll" if hasattr(ctypes, "WinDLL") else "libcuda.so.1")  # the driver
-    except OSError:
-        return False
-    onnxruntime.preload_dlls()  # the CUDA and cuDNN libraries that pip installed, if any
-    folder = Path(onnxruntime.__file__).parent / "capi"
-    names = ("onnxruntime_providers_shared", "onnxruntime_providers_cuda")
-    try:
-        for name in names:
-            library = next(p for p in folder.iterdir() if p.stem in (name, f"lib{name}"))
-            ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
-    except (OSError, StopIteration):
-        return False
-    return True

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from server.preset_values import LOOPBACK, Endpoint, Host, Port, Scale, Section, Senders
+from server.preset_values import LOOPBACK, Device, Endpoint, Host, Port, Scale, Section, Senders
 
 # The keys of dancers that are paths, relative to the preset.
 KEYS = ("key", "server_key")  # those that no recording tells of
@@ -33,6 +33,7 @@ class Upsampling(Section):
     """A pose for every beat of the clock from the frames of a slower suit. delay: keys that are waited for."""
 
     model: Path
+    device: Device = "cpu"
     delay: Annotated[int, Field(ge=0, le=2)] = 1
 
 
@@ -40,6 +41,7 @@ class Forecasting(Section):
     """The dancer so many milliseconds ahead of the suit, for those who see them and for their partners."""
 
     model: Path
+    device: Device = "cpu"
     ms: Annotated[float, Field(ge=0.0, le=100.0)] = 50.0
 
 

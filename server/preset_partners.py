@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
 from motion.reach_goals import PINS
 from motion.skeleton import HUMANOID
 from server.preset_faults import not_one_of
-from server.preset_values import Numbers, Section, Setting, several
+from server.preset_values import Device, Numbers, Section, Setting, several
 from server.stages.sample_wishes import PLACE, Wishes, check
 
 FILES = ("model", "light", "sample.model", "effort", "manner")
@@ -33,6 +33,7 @@ class Sampling(Section):
     """
 
     model: Path | None = None
+    device: Device = "cpu"
     every: Annotated[int, Field(ge=1, le=120)] = 4
     pins: Annotated[dict[str, str], Field(default_factory=dict)]
     wishes: Annotated[dict[str, Numbers], Field(default_factory=dict)]
@@ -66,7 +67,7 @@ class Sampling(Section):
 class Partner(Section):
     """A generated dancer: whose partner, by which model, with which params (one of size n takes n numbers or one).
 
-    manner: the model of manners that dances again what `model` made.
+    device: of model, light and manner. manner: the model of manners that dances again what `model` made.
     half_life: of params, seconds that half of a change takes, where it is not to be the param's own. effort: the meter
     that reads what the partner dances. light: a model that dances where the other one fails or is too slow.
     """
@@ -74,7 +75,7 @@ class Partner(Section):
     dancer: str
     model: Path
     light: Path | None = None
-    device: Literal["cpu", "cuda", "auto"] = "cpu"
+    device: Device = "cpu"
     params: Annotated[dict[str, Setting], Field(default_factory=dict)]
     half_life: Annotated[dict[str, Annotated[float, Field(ge=0, le=60)]], Field(default_factory=dict)]
     sample: Sampling | None = None

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 LOOPBACK = "127.0.0.1"
+Device = Literal["cpu", "cuda", "auto"]  # where a model runs; auto: where it is faster
 
 
 class Section(BaseModel):

@@ -74,7 +74,10 @@ def sample_stage(
     asked: Sampling, wishes: sample_wishes.Wishes, seed: tuple[int, ...], worker: Worker = inline, home: Home = here
 ) -> Sample:
     """A partner's. Raises ModelError when the model draws no poses."""
-    return Sample(home(partial(PoseExpert.of, asked.model, (*seed, 1))), asked.every, wishes, worker)
+    device: str = asked.device
+    if asked.model is not None and device != "cpu":
+        device = OnnxModel(asked.model, device).device  # found out here, where it is said
+    return Sample(home(partial(PoseExpert.of, asked.model, device, (*seed, 1))), asked.every, wishes, worker)
 
 
 def calibrate_stage(dancer: DancerStages, calibration: Calibration | None = None) -> Calibrate:
@@ -121,6 +124,7 @@ class _Cast:
 
     def __init__(self, path: Path, fps: float, seed: int, worker: Worker, home: Home) -> None:
         self.faults: list[str] = []
+        self._devices: dict[str, str] = {}  # what each model's came to, by key
         self._path, self._fps, self._seed = path, fps, seed
         self._worker, self._home = worker, home
 
@@ -130,11 +134,14 @@ class _Cast:
         upsample = None
         if (keys := settings.upsample) is not None:
             upsample = self._of_model(
-                f"{key}.upsample.model", keys.model, lambda model: Upsample(model, keys.delay, self._fps, self._worker)
+                f"{key}.upsample.model",
+                keys.model,
+                lambda model: Upsample(model, keys.delay, self._fps, self._worker),
+                keys.device,
             )
         if (ahead := settings.forecast) is not None:
             forecast = self._of_model(
-                f"{key}.forecast.model", ahead.model, lambda model: Forecast(model, ahead.ms / 1000.0)
+                f"{key}.forecast.model", ahead.model, lambda model: Forecast(model, ahead.ms / 1000.0), ahead.device
             )
             stages += [] if forecast is None else [forecast]
         return DancerLine(name, stages, self._fps, upsample, self._meter(f"{key}.effort", settings.effort))
@@ -157,7 +164,7 @@ class _Cast:
             )
             if light is None:
                 return None
-        manner = self._manner(f"{key}.manner", settings.manner, partner, (*seed, 3))
+        manner = self._manner(f"{key}.manner", settings, partner, (*seed, 3))
         dances: list[Stage] = [*partner_stages(partner, light, manner)]
         if settings.sample is not None or wishes.moves:
             asked = settings.sample or Sampling(pins={}, wishes={})
@@ -176,7 +183,7 @@ class _Cast:
             settings.dancer,
             [*dances, Safety(limits.max_speed, limits.max_turn, limits.bounds)],
             settings.model.stem,
-            settings.device,
+            self._devices[f"{key}.model"],
             settings.half_life,
             self._meter(f"{key}.effort", settings.effort),
             None if read is None else Follow(partner.params, settings.half_life, read.sets),
@@ -191,12 +198,14 @@ class _Cast:
         wishes.moves = model.manifest.kind == "sampler"
         if not wishes.moves:
             return model_stage(model, seed, self._worker)
-        planner = self._home(partial(Planner.of, settings.model, settings.device, seed))
+        planner = self._home(partial(Planner.of, settings.model, model.device, seed))
         return SampledPartner(planner, wishes, self._worker)
 
-    def _manner(self, key: str, file: Path | None, partner: Stage, seed: tuple[int, ...]) -> Manner | None:
+    def _manner(self, key: str, settings: Partnering, partner: Stage, seed: tuple[int, ...]) -> Manner | None:
         """Who dances again what a partner's model made, if anybody does."""
-        manner = None if file is None else self._of_model(key, file, lambda model: Manner(model, seed, over=True))
+        if settings.manner is None:
+            return None
+        manner = self._of_model(key, settings.manner, lambda model: Manner(model, seed, over=True), settings.device)
         if manner is None:
             return None
         twice = sorted({param.name for param in manner.params} & {param.name for param in partner.params})
@@ -223,7 +232,9 @@ class _Cast:
     def _of_model(self, key: str, file: Path, make: Callable[[OnnxModel], Made], device: str = "cpu") -> Made | None:
         """What is made with a model's file; None where that cannot be, a fault of the key."""
         try:
-            return make(OnnxModel(file, device))
+            model = OnnxModel(file, device)
+            self._devices[key] = model.device
+            return make(model)
         except ModelError as error:
             self._fault(key, error)
             return None

@@ -44,7 +44,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/pipeline.py": ({"motion", "server.lines", "server.params", "server.protocols", "server.stages"}, set()),
     "server/lines.py": ({"motion", "server.params", "server.protocols", "server.stages", "server.timeline"}, set()),
-    "server/onnx_model.py": ({"motion", "server.onnx_file"}, {"numpy", "onnxruntime"}),
+    "server/onnx_model.py": ({"motion", "server.onnx_cuda", "server.onnx_file"}, {"numpy", "onnxruntime"}),
+    "server/onnx_cuda.py": (set(), {"numpy", "onnxruntime"}),
     # Doors: each owns its socket or its file.
     "server/receivers/": (RECEIVERS, {"numpy"}),
     "server/keys.py": (set(), {"zmq"}),

@@ -64,9 +64,9 @@ class PoseExpert:
         self._space = None if model is None else _space(model)
 
     @classmethod
-    def of(cls, path: Path | None, seed: int | tuple[int, ...]) -> PoseExpert:
+    def of(cls, path: Path | None, device: str, seed: int | tuple[int, ...]) -> PoseExpert:
         """With the model of a file."""
-        return cls(None if path is None else OnnxModel(path), seed)
+        return cls(None if path is None else OnnxModel(path, device), seed)
 
     def __call__(self, job: Asked) -> Answer:
         """A pose near the one that is danced that does what is wished, as what it differs in."""
