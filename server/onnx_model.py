@@ -56,6 +56,11 @@ class OnnxModel:
         if device != "cpu":
             self._move(device)
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether the card runs it as a CUDA graph."""
+        return self._bound is not None and self._bound.records
+
     def step(self) -> dict[str, Values]:
         """Runs one step on what stands in `inputs` and keeps the new state there. Returns the other outputs by name."""
         if self._bound is not None:
