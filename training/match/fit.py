@@ -11,6 +11,7 @@ from torch import Tensor
 from training.dataset import Pair
 from training.match import database, features
 from training.match.database import GROUPS, Side
+from training.match.pace import Pace
 from training.match.regressors import KernelRidge, standardised, train_placement
 
 if TYPE_CHECKING:
@@ -19,8 +20,21 @@ if TYPE_CHECKING:
 _INNER = 3  # folds by take for the spread of predictions on unseen takes
 
 
-def fit(model: DuetMatch, pairs: Sequence[Pair], mirror: bool, swap: bool, seed: int, epochs: int = 22) -> DuetMatch:
-    """Fits everything in `model` to the takes. Raises ValueError when they are too few or too short."""
+def fit(
+    model: DuetMatch,
+    pairs: Sequence[Pair],
+    mirror: bool,
+    swap: bool,
+    seed: int,
+    epochs: int = 22,
+    pace: Pace | None = None,
+    share: float = 1.0,
+) -> DuetMatch:
+    """Fits everything in `model` to the takes. share: which part of the pace's time the placement networks take.
+
+    Raises ValueError when the takes are too few or too short.
+    """
+    pace = pace or Pace(quiet=True)
     config, generator = model.config, torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
     played = database.sides(list(pairs), mirror, False)
@@ -48,8 +62,9 @@ def fit(model: DuetMatch, pairs: Sequence[Pair], mirror: bool, swap: bool, seed:
     for ridge in model.placers:
         ridge.fit(x, place, generator)
     model.placement_mean.copy_(place.mean(0))
+    each = share / max(len(model.networks), 1)
     for number, net in enumerate(model.networks):
-        train_placement(net, x, place - place.mean(0), 0.3 if number % 2 == 0 else 0.2, epochs, generator)
+        train_placement(net, x, place - place.mean(0), 0.3 if number % 2 == 0 else 0.2, epochs, generator, pace, each)
     for ridge in model.intents:
         ridge.fit(x, want, generator)
     _unshrink(model, x, want, own, generator)

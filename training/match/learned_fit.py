@@ -6,7 +6,7 @@ second, never across a take's end. Projector: clusters of the rows that a search
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from training.match.database import CLIP
 from training.match.learned import UNLEARNED, Learned
+from training.match.pace import Pace
 from training.match.regressors import kmeans
 
 if TYPE_CHECKING:
@@ -23,20 +24,24 @@ _IMPORTANCE = {"quats": 3.0, "height": 10.0, "contacts": 0.7, "speed": 0.5, "toe
 _SLOPE, _BEND = 2.0, 10.0
 _FASTEST = 12.0  # rad/s and m/s; faster is a glitch of the recording
 _FEWEST = 3  # rows that a place's code is a mean of
-_UNROLLS = (3, 15)  # rows
+# Which part of a fit's time they take, as it was measured; the rest is placement.
+DECOMPRESSING, UNROLLS = 0.2, {3: 0.15, 15: 0.5}  # by rows that are gone on
 _NEAR = 4  # rows either side from which slope and bend are had
 
 
-def learn(model: DuetMatch, steps: int, seed: int) -> None:
+def learn(model: DuetMatch, steps: int, seed: int, pace: Pace | None = None) -> None:
     """Fits model.learned to the model's database in `steps` gradient steps a network. Leaves the database alone."""
+    pace = pace or Pace(quiet=True)
     torch.manual_seed(seed)
     learned, table = model.learned, model.table
     inside = torch.cat([model.doors, model.doors + 1]).long()
     rows, weights = _rows(model)
     code = _principal(learned, rows * weights, weights)
-    _run(learned.decompressor, steps, lambda: _decompressing(learned, code, rows * weights))
-    for unroll in _UNROLLS:
-        _run(learned.stepper, steps, lambda rows=unroll: _stepping(learned, code, model.ends, rows))
+    paced = pace.steps(steps, DECOMPRESSING, "decompressor")
+    _run(learned.decompressor, steps, paced, lambda: _decompressing(learned, code, rows * weights))
+    for unroll, share in UNROLLS.items():
+        paced = pace.steps(steps, share, f"stepper, {unroll} rows")
+        _run(learned.stepper, steps, paced, lambda rows=unroll: _stepping(learned, code, model.ends, rows))
     _place(learned, table[inside], code[inside], seed)
     learned.longest.copy_(code.norm(dim=-1).quantile(0.99))
     learned.eval()
@@ -110,10 +115,10 @@ def _place(learned: Learned, found: Tensor, code: Tensor, seed: int) -> None:
     projector.codes.copy_(torch.stack([before, start, after, later], dim=1))
 
 
-def _run(net: nn.Module, steps: int, loss_of: Callable[[], Tensor], rate: float = 2e-3) -> None:
+def _run(net: nn.Module, steps: int, paced: Iterator[int], loss_of: Callable[[], Tensor], rate: float = 2e-3) -> None:
     optimizer = torch.optim.AdamW(net.parameters(), rate, weight_decay=1e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
-    for _ in range(steps):
+    for go_on in paced:
         loss = loss_of()
         if not torch.isfinite(loss):
             raise ValueError(f"the loss of the learned {type(net).__name__.lower()} is not finite")
@@ -121,7 +126,8 @@ def _run(net: nn.Module, steps: int, loss_of: Callable[[], Tensor], rate: float 
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
-        schedule.step()
+        for _ in range(go_on):
+            schedule.step()
 
 
 def _decompressing(learned: Learned, code: Tensor, rows: Tensor, batch: int = 384, noise: float = 0.05) -> Tensor:

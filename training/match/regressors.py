@@ -5,8 +5,12 @@ A kernel's centres are k-means centres of features, never recorded rows, so what
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
+
+from training.match.pace import Pace
 
 
 class KernelRidge(nn.Module):
@@ -74,27 +78,40 @@ class Network(nn.Module):
 
 
 def train_placement(
-    net: Network, seen: Tensor, targets: Tensor, noise: float, epochs: int, generator: torch.Generator
+    net: Network,
+    seen: Tensor,
+    targets: Tensor,
+    noise: float,
+    epochs: int,
+    generator: torch.Generator,
+    pace: Pace,
+    share: float,
 ) -> None:
     """Trains on mean distances, not squares: that is what placement is judged by. targets (N, horizons * 4)."""
     batch = min(512, len(seen))
-    per_epoch = len(seen) // batch
+    steps = epochs * (len(seen) // batch)
     optimizer = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=epochs * per_epoch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     net.train()
-    for _ in range(epochs):
-        for rows in torch.randperm(len(seen), generator=generator)[: per_epoch * batch].view(per_epoch, batch):
-            given = seen[rows] + noise * torch.randn(batch, seen.shape[1], generator=generator)
-            wrong = (net(given) - targets[rows]).unflatten(-1, (-1, 4))
-            loss = wrong[..., :2].norm(dim=-1).mean() + 0.3 * wrong[..., 2:].norm(dim=-1).mean()
-            if not torch.isfinite(loss):
-                raise ValueError("the placement network's loss is not finite: look for rubbish in the training takes")
-            optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimizer.step()
+    for go_on, rows in zip(pace.steps(steps, share, "placement"), _shuffled(len(seen), batch, generator), strict=False):
+        given = seen[rows] + noise * torch.randn(batch, seen.shape[1], generator=generator)
+        wrong = (net(given) - targets[rows]).unflatten(-1, (-1, 4))
+        loss = wrong[..., :2].norm(dim=-1).mean() + 0.3 * wrong[..., 2:].norm(dim=-1).mean()
+        if not torch.isfinite(loss):
+            raise ValueError("the placement network's loss is not finite: look for rubbish in the training takes")
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 5.0)
+        optimizer.step()
+        for _ in range(go_on):
             schedule.step()
     net.eval()
+
+
+def _shuffled(count: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
+    """Row numbers of whole batches, epoch after epoch."""
+    while True:
+        yield from torch.randperm(count, generator=generator)[: count // batch * batch].view(-1, batch)
 
 
 @torch.no_grad()

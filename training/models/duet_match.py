@@ -22,7 +22,8 @@ from training import checkpoint
 from training.match import features
 from training.match.fit import fit
 from training.match.learned import Learned
-from training.match.learned_fit import learn
+from training.match.learned_fit import DECOMPRESSING, UNROLLS, learn
+from training.match.pace import Pace
 from training.match.regressors import KernelRidge, Network
 
 if TYPE_CHECKING:
@@ -102,14 +103,17 @@ def _above_zero(config: object, names: tuple[str, ...]) -> None:
 @dataclass(frozen=True)
 class Training:
     """How it is fitted. epochs: of the placement networks; learned_steps: gradient steps of the decompressor, and twice
-    of the stepper.
+    of the stepper; minutes: networks get fewer steps where these are over sooner, 0 for no limit.
     """
 
     epochs: int = 22
     learned_steps: int = 1500
+    minutes: float = 0.0
 
     def __post_init__(self) -> None:
         _above_zero(self, ("epochs", "learned_steps"))
+        if not 0.0 <= self.minutes < float("inf"):
+            raise ValueError(f"minutes must be 0 (no limit) or more, not {self.minutes}")
 
 
 def train(run: Run) -> Path:
@@ -119,10 +123,13 @@ def train(run: Run) -> Path:
     if run.skeleton.topology_hash != HUMANOID.topology_hash:
         raise ValueError("duet_match moves the standard body: set data: skeleton: humanoid")
     model = DuetMatch(run.model, run.skeleton)
-    fit(model, run.trained, run.data.mirror, run.data.swap_roles, run.seed, run.training.epochs)
+    pace = Pace(run.training.minutes)
+    placing = 1.0 - DECOMPRESSING - sum(UNROLLS.values()) if run.model.learned else 1.0
+    fit(model, run.trained, run.data.mirror, run.data.swap_roles, run.seed, run.training.epochs, pace, placing)
     if run.model.learned:
-        learn(model, run.training.learned_steps, run.seed)
+        learn(model, run.training.learned_steps, run.seed, pace)
         model.forget()
+    pace.close()
     whole = {**checkpoint.describe(run.name, model), "about": run.about, "run": {"seed": run.seed}}
     run.out.mkdir(parents=True, exist_ok=True)
     torch.save(whole, run.out / "last.ckpt")
