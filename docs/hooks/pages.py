@@ -38,7 +38,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 def elsewhere() -> list[str]:
     """Pages and pictures outside of docs/, as paths in the repository."""
-    found = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE"]
+    found = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "NOTICE", "CITATION.cff"]
     for pattern in ("clients/*/README.md", "presets/models/*.md", "presets/models/*.png"):
         found += sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob(pattern))
     return [path for path in found if (ROOT / path).is_file()]
