@@ -12,7 +12,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -27,7 +26,9 @@ from server.desk import SWITCH, Desk
 from server.errands import Command
 from server.inputs import open_inputs
 from server.ladder_command import ladder_command
+from server.metrics import Metrics
 from server.outputs import ActorOutput, Publisher, ReadingOutput, close_outputs, open_outputs, open_reading_outputs
+from server.page_process import PageProcess
 from server.page_secrets import PageSecrets
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
@@ -85,7 +86,7 @@ class Show:
         self.publishers: list[Publisher] = []
         self._reading_outputs: list[ReadingOutput] = []
         self._receivers: dict[str, Receiver] = {}
-        self._page: subprocess.Popen[bytes] | None = None
+        self._page: PageProcess | None = None
         self._thread: threading.Thread | None = None
         self.steering: Steering | None = None
         self._stopping = threading.Event()
@@ -124,6 +125,7 @@ class Show:
             self.close()
             raise PresetError([f"{path}: {error}"]) from error
         self.report = Report(path.stem, preset, self.tick, self._receivers, self.steering, self.tapes)
+        self.metrics = Metrics(lambda: self.report.newest or self.report.figures(), self.tick.stats)
 
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
@@ -185,7 +187,7 @@ class Show:
         )
         if self.preset.stage_page is not None:
             settings = settings.model_copy(update={"allow": with_this_machine(settings)})
-        return Steering(settings, desk, f"Pas de Deux {path.stem}")
+        return Steering(settings, desk, f"Pas de Deux {path.stem}", lambda: self.metrics())
 
     def start(self) -> None:
         """Every thread runs from here on; the page's process is started once a partner has left, or after a second."""
@@ -217,7 +219,8 @@ class Show:
             try:
                 self.tapes.calibrations.save_changed()
                 self._let_go_of_the_past()
-                figures = self.report.figures() | {"page_fault": self._page_fault()}
+                page_fault = self._page.look() if self._page is not None else ""
+                figures = self.report.figures() | {"page_fault": page_fault}
                 self.tick.notice = packed.encode_stats(figures)
             except Exception as error:  # figures are never worth a show
                 self.tick.stats.counts["report_faults"] += 1
@@ -249,11 +252,7 @@ class Show:
         self.recorded = self.tapes.recorder.close()
         close_outputs(self.outputs, self.publishers, self._reading_outputs)
         if self._page is not None:
-            self._page.terminate()
-            try:
-                self._page.wait(timeout=3.0)
-            except subprocess.TimeoutExpired:
-                self._page.kill()
+            self._page.close()
 
     def _obey_again(self, folder: Path, change: ControlChange) -> None:
         """A replay comes to a change that was obeyed live; presets are in `folder`."""
@@ -294,12 +293,7 @@ class Show:
             control = self.steering.control
             command += ["--control", _from_here(f"{control.host}:{control.port}")]
         secrets = PageSecrets(publisher.page_keys, self.steering.token if self.steering else "")
-        self._page = subprocess.Popen(command, stdin=subprocess.PIPE, env=secrets.environment())
-
-    def _page_fault(self) -> str:
-        """What is wrong with the page's process; empty while it runs, and when there is none."""
-        code = self._page.poll() if self._page is not None else None
-        return "" if code is None else f"the stage page has ended (exit code {code}); the show goes on without it"
+        self._page = PageProcess(command, secrets.environment())
 
 
 def _let_go(experts: list[Apart[Any, Any]]) -> None:

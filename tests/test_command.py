@@ -20,6 +20,7 @@ from server import preset as presets
 from server.app import Show, _from_here
 from server.dry_run import dry_run
 from server.lines import DancerLine, PartnerLine
+from server.page_process import PageProcess
 from server.params import Knobs
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
@@ -122,22 +123,29 @@ def test_an_option_that_cannot_be_obeyed_is_refused_at_once(
     assert list(tmp_path.iterdir()) == []  # nothing is left behind
 
 
-def test_a_page_that_ends_is_said_once_and_the_show_goes_on(
+def test_a_page_that_ends_is_started_again_and_one_that_always_does_is_left_alone(
     preset_file: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("server.app.signal.signal", lambda *_: None)
     monkeypatch.setattr("server.app.NOTICE_SECONDS", 0.01)
+    monkeypatch.setattr("server.page_process.REST_SECONDS", 0.0)
     path = preset_file(stage_page={"port": 0})
-    reports: list[dict[str, Any]] = []
     say = StatusPrinter(as_json=True, in_place=False)
     with closing(Show(presets.load(path), path)) as show:
-        ended = subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
-        ended.wait()
-        monkeypatch.setattr(show, "_open_page", lambda: setattr(show, "_page", ended))
+
+        def heard(figures: dict[str, Any]) -> None:
+            say(figures)
+            if "without it" in figures["page_fault"]:
+                show.stop()
+
+        ends = [sys.executable, "-c", "raise SystemExit(3)"]
+        monkeypatch.setattr(show, "_open_page", lambda: setattr(show, "_page", PageProcess(ends, {})))
         show.tick.first_pose.set()
-        show.run(0.5, lambda figures: (reports.append(figures), say(figures)))
-    assert len(reports) > 1
-    assert capsys.readouterr().err == "the stage page has ended (exit code 3); the show goes on without it\n"
+        show.run(30.0, heard)
+    assert capsys.readouterr().err.splitlines() == [
+        "the stage page has ended (exit code 3) and is started again",
+        "the stage page has ended 3 times (exit code 3); the show goes on without it",
+    ]
 
 
 @pytest.mark.parametrize(
