@@ -5,6 +5,7 @@ The shipped partner dances with a generated dancer over VMC, once well and once 
 
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from weather import BEGINS, ENDS, Arrival, Weather
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 FPS = 60.0
+LONG = BEGINS + 10.0  # seconds: where a fault that lasts ends
 RECOVERS = 2.0  # seconds
 LONGEST_GAP = 0.06  # seconds without a pose: until a frame is missed, and a beat of who holds the silent
 
@@ -58,21 +60,20 @@ class Output:
 
 
 @cache
-def frames(seconds: float) -> list[PoseFrame]:
+def frames(seconds: float, fps: float) -> list[PoseFrame]:
     clip = load_humanoid(PRESETS / "clips/demo_dancer.bvh").clip
-    player = BvhPlayer(clip, FPS, loop=True)
-    return [frame for frame, _ in zip(player.frames(), range(round(seconds * FPS)), strict=False)]
+    return list(islice(BvhPlayer(clip, fps, loop=True).frames(), round(seconds * fps)))
 
 
-def danced(change: Weather | None, seconds: float) -> Show:
+def danced(change: Weather | None, seconds: float, fps: float = FPS) -> Show:
     """A whole show, packet by packet."""
     path = PRESETS / "live_vmc.yaml"
     clock, output = FakeClock(), Output()
     output.now = clock.now
     pipeline = build_pipeline(presets.load(path), path, 1)
-    tick = Tick(pipeline, [output], [], Changes(), clock, FPS, follow=True)
-    truth = frames(seconds)
-    arrivals = [Arrival(n / FPS, frame) for n, frame in enumerate(truth)]
+    tick = Tick(pipeline, [output], [], Changes(), clock, fps, follow=True)
+    truth = frames(seconds, fps)
+    arrivals = [Arrival(n / fps, frame) for n, frame in enumerate(truth)]
     peers = Peers(partial(VmcDecoder, "dancer1"))
     encoders = {weather.SUIT: VmcEncoder(), weather.OTHER: VmcEncoder()}
     beats = [(beat / HELD_FPS + 0.002, None) for beat in range(round(seconds * HELD_FPS))]
@@ -98,42 +99,53 @@ def danced(change: Weather | None, seconds: float) -> Show:
         np.array([pose.root_position for _, pose in output.poses]),
         np.array([pose.rotations for _, pose in output.poses]),
     )
-    there = np.clip((times * FPS).astype(int), 0, len(truth) - 1)
+    there = np.clip((times * fps).astype(int), 0, len(truth) - 1)
     return Show(times, joints, np.array([truth[n].root_position for n in there]), tick)
 
 
 @cache
-def well(seconds: float) -> Show:
-    return danced(None, seconds)
+def well(seconds: float, fps: float = FPS) -> Show:
+    return danced(None, seconds, fps)
 
 
 @pytest.mark.parametrize(
-    ("change", "ends"),
+    ("change", "ends", "fps"),
     [
-        pytest.param(weather.lost(0.2), ENDS, id="20 % of all frames lost"),
-        pytest.param(weather.during(weather.burst), ENDS, id="bursts of 500 ms"),
-        pytest.param(weather.jitter(0.1), ENDS, id="100 ms of jitter, in another order"),
-        pytest.param(weather.during(weather.twice), ENDS, id="every frame twice"),
-        pytest.param(lambda arrivals: weather.frozen_suit(arrivals, 8.0), 8.0, id="the dancer freezes"),
-        pytest.param(weather.silence(8.0), 8.0, id="the suit is silent"),
-        pytest.param(weather.changed(weather.teleported, 0.2), ENDS, id="teleports"),
-        pytest.param(weather.changed(weather.not_a_number, 0.3), ENDS, id="sensors that say what is no number"),
-        pytest.param(weather.changed(weather.t_pose, 0.1), ENDS, id="T-poses in between"),
-        pytest.param(weather.during(weather.another_suit), ENDS, id="two suits on one port"),
-        pytest.param(weather.clock_step, BEGINS, id="the sender's clock falls back"),
+        pytest.param(weather.lost(0.2), ENDS, FPS, id="20 % of all frames lost"),
+        pytest.param(weather.during(weather.burst), ENDS, FPS, id="bursts of 500 ms"),
+        pytest.param(weather.jitter(0.1), ENDS, FPS, id="100 ms of jitter, in another order"),
+        pytest.param(weather.during(weather.as_in_a_hall), ENDS, 120.0, id="120 Hz as they came in a hall"),
+        pytest.param(weather.during(weather.twice), ENDS, FPS, id="every frame twice"),
+        pytest.param(lambda arrivals: weather.frozen_suit(arrivals, LONG), LONG, FPS, id="the dancer freezes"),
+        pytest.param(weather.silence(LONG), LONG, FPS, id="the suit is silent"),
+        pytest.param(weather.changed(weather.teleported, 0.2), ENDS, FPS, id="teleports"),
+        pytest.param(weather.changed(weather.not_a_number, 0.3), ENDS, FPS, id="sensors that say what is no number"),
+        pytest.param(weather.changed(weather.t_pose, 0.1), ENDS, FPS, id="T-poses in between"),
+        pytest.param(weather.during(weather.another_suit), ENDS, FPS, id="two suits on one port"),
+        pytest.param(weather.clock_step, BEGINS, FPS, id="the sender's clock falls back"),
     ],
 )
-def test_poses_go_on_leaving_and_the_partner_is_back_in_time(change: Weather, ends: float) -> None:
+def test_poses_go_on_leaving_and_the_partner_is_back_in_time(change: Weather, ends: float, fps: float) -> None:
     seconds = ends + RECOVERS + 2.0
-    show, undisturbed = danced(change, seconds), well(seconds)
+    show, undisturbed = danced(change, seconds, fps), well(seconds, fps)
     assert np.diff(show.times).max() <= LONGEST_GAP
     assert np.isfinite(show.joints).all()
     steps = np.linalg.norm(np.diff(show.joints, axis=0), axis=2).max(axis=1)
-    gaps = np.maximum(np.diff(show.times), 1.0 / FPS)
-    usual = np.linalg.norm(np.diff(undisturbed.joints, axis=0), axis=2).max() * FPS
+    gaps = np.maximum(np.diff(show.times), 1.0 / fps)
+    usual = np.linalg.norm(np.diff(undisturbed.joints, axis=0), axis=2).max() * fps
     assert (steps / gaps).max() < max(2.5 * usual, 12.0)  # nothing jumps
     band = undisturbed.apart(0.0, seconds)
     apart = show.apart(ends + RECOVERS, seconds)
     assert band.min() - 0.3 < apart.min()
     assert apart.max() < band.max() + 0.3
     assert show.tick.stats.counts["tick_faults"] == 0
+
+
+def test_a_step_of_this_machine_s_clock_changes_no_pose(monkeypatch: pytest.MonkeyPatch) -> None:
+    wall = iter(range(0, 10**9, 3600))  # an hour further every time it is asked
+    monkeypatch.setattr("time.time", lambda: float(next(wall)))
+    show = danced(None, 2.0)
+    monkeypatch.undo()
+    assert next(wall) > 3600 * 100  # it was asked
+    np.testing.assert_array_equal(show.times, well(2.0).times)
+    np.testing.assert_array_equal(show.joints, well(2.0).joints)
