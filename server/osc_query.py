@@ -1,5 +1,6 @@
 """OSCQuery: every address of the show, with its type, range and value, as JSON over HTTP. It only tells; OSC sets.
 
+And `/metrics`: the show's figures as Prometheus asks for them.
 A thread of its own that never does more than its share: so many connections and so many answers a second, and whoever
 sends nothing is sent away. Spec: https://github.com/Vidvox/OSCQueryProposal
 """
@@ -14,7 +15,7 @@ import os
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -29,6 +30,8 @@ PAUSE_SECONDS = 0.004  # after each connection, and after each answer
 PATIENCE_SECONDS = 5.0
 ANSWERS_A_SECOND = 100  # to one address
 LONGEST_REQUEST = 8192  # bytes
+METRICS = "/metrics"
+JSON_TYPE = "application/json"
 ATTRIBUTES = ("ACCESS", "CLIPMODE", "CONTENTS", "DESCRIPTION", "FULL_PATH", "RANGE", "TYPE", "VALUE")
 READ, WRITE = 1, 2
 
@@ -36,11 +39,22 @@ Json = dict[str, Any]
 
 
 class OscQuery:
-    """Owns the HTTP socket and its thread. info: HOST_INFO. allow: as for OSC. ControlError: a port in use."""
+    """Owns the HTTP socket and its thread. info: HOST_INFO. allow: as for OSC. metrics: their type and text.
 
-    def __init__(self, host: str, port: int, desk: Desk, info: Json, allow: Sequence[str] = ()) -> None:
+    Raises ControlError for a port in use.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        desk: Desk,
+        info: Json,
+        allow: Sequence[str] = (),
+        metrics: Callable[[], tuple[str, bytes]] | None = None,
+    ) -> None:
         self.counts: Counter[str] = Counter()
-        self._desk, self._info = desk, info
+        self._desk, self._info, self._metrics = desk, info, metrics
         self._allowed = Allowed(allow, "control.allow")
         self._rates = Rates(ANSWERS_A_SECOND)
         self._room, self._turn = asyncio.Semaphore(MOST_CONNECTIONS), asyncio.Lock()
@@ -100,13 +114,13 @@ class OscQuery:
                     return
                 async with self._turn:
                     try:
-                        status, body, again = self._answer(request)
+                        status, kind, body, again = self._answer(request)
                     except Exception:  # a fault of ours, whatever it is, is one answer's
-                        status, body, again = HTTPStatus.INTERNAL_SERVER_ERROR, b"", False
+                        status, kind, body, again = HTTPStatus.INTERNAL_SERVER_ERROR, JSON_TYPE, b"", False
                     self.counts[f"http_{status.value}"] += 1
                     await asyncio.sleep(PAUSE_SECONDS)
                 await asyncio.wait_for(
-                    self._loop.sock_sendall(connection, _response(status, body, again)), PATIENCE_SECONDS
+                    self._loop.sock_sendall(connection, _response(status, kind, body, again)), PATIENCE_SECONDS
                 )
 
     async def _request(self, connection: socket.socket, waiting: bytes) -> tuple[bytes | None, bytes]:
@@ -121,18 +135,20 @@ class OscQuery:
         head, _, behind = waiting.partition(b"\r\n\r\n")
         return head, behind
 
-    def _answer(self, head: bytes) -> tuple[HTTPStatus, bytes, bool]:
-        """Status, body, and whether the connection stays."""
+    def _answer(self, head: bytes) -> tuple[HTTPStatus, str, bytes, bool]:
+        """Status, what the body is, the body, and whether the connection stays."""
         line, *headers = head.decode("latin-1").split("\r\n")
         method, _, rest = line.partition(" ")
         target, _, version = rest.rpartition(" ")
         stays = version == "HTTP/1.1" and not any(h.lower().replace(" ", "") == "connection:close" for h in headers)
         if not version.startswith("HTTP/1.") or len(head) > LONGEST_REQUEST:
-            return HTTPStatus.BAD_REQUEST, b"", False
+            return HTTPStatus.BAD_REQUEST, JSON_TYPE, b"", False
         if method != "GET":
-            return HTTPStatus.METHOD_NOT_ALLOWED, b"", False
+            return HTTPStatus.METHOD_NOT_ALLOWED, JSON_TYPE, b"", False
+        if self._metrics is not None and target.partition("?")[0] == METRICS:
+            return HTTPStatus.OK, *self._metrics(), stays
         status, content = self.query(target)
-        return status, b"" if content is None else json.dumps(content).encode(), stays
+        return status, JSON_TYPE, b"" if content is None else json.dumps(content).encode(), stays
 
     def query(self, target: str) -> tuple[HTTPStatus, Json | None]:
         """What a URL's path and query ask for. 204: there is nothing of the kind at this address."""
@@ -193,10 +209,10 @@ def _described(node: Node) -> Json:
     return described
 
 
-def _response(status: HTTPStatus, body: bytes, stays: bool) -> bytes:
+def _response(status: HTTPStatus, kind: str, body: bytes, stays: bool) -> bytes:
     head = [
         f"HTTP/1.1 {status.value} {status.phrase}",
-        "Content-Type: application/json",
+        f"Content-Type: {kind}",
         "Access-Control-Allow-Origin: *",  # pages of other hosts may show the knobs; nothing can be set here
         f"Connection: {'keep-alive' if stays else 'close'}",
     ]

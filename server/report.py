@@ -36,9 +36,14 @@ class Report:
         self._name, self._preset, self._tick = name, preset, tick
         self._receivers, self._steering, self._tapes = receivers, steering, tapes
         self._started = time.perf_counter()
+        self.newest: dict[str, Any] | None = None  # the figures as they were last made
 
     def figures(self) -> dict[str, Any]:
         """The stats message; see docs/wire.md for its keys."""
+        self.newest = figures = self._figures()
+        return figures
+
+    def _figures(self) -> dict[str, Any]:
         now = self._tick.clock.now()
         stats, pipeline = self._tick.stats, self._tick.pipeline
         dancers: dict[str, dict[str, Any]] = {}

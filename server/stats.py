@@ -11,19 +11,21 @@ import numpy as np
 
 
 class Recent:
-    """The last `size` numbers of something measured."""
+    """The last `size` numbers of something measured. count, total: of all there were."""
 
     def __init__(self, size: int = 2048) -> None:
         self._ring = np.zeros(size)
-        self._written = 0
+        self.count = 0
+        self.total = 0.0
 
     def add(self, value: float) -> None:
-        self._ring[self._written % len(self._ring)] = value
-        self._written += 1
+        self._ring[self.count % len(self._ring)] = value
+        self.count += 1
+        self.total += value
 
     def percentile(self, share: float) -> float | None:
         """None before anything was measured."""
-        filled = self._ring[: min(self._written, len(self._ring))]
+        filled = self._ring[: min(self.count, len(self._ring))]
         return float(np.percentile(filled, share)) if len(filled) else None
 
 
@@ -51,5 +53,13 @@ class Stats:
         self.counts: Counter[str] = Counter()  # ticks, late, dropped, faults ...
         self.latency = Recent()  # from a frame's arrival to the last send of its tick
         self.pipeline = Recent()  # the stages of a tick, without its sends
+        self.actors: dict[str, Recent] = {}  # an actor's stages, of a partner the model above all
         self.rate_out = Rate()
         self.rates_in: dict[str, Rate] = {}
+
+    def spent(self, actor: str, seconds: float) -> None:
+        """An actor's pose has taken so long."""
+        recent = self.actors.get(actor)
+        if recent is None:
+            recent = self.actors[actor] = Recent(512)
+        recent.add(seconds)

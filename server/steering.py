@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from server.control import Control
@@ -14,7 +15,10 @@ from server.preset_control import Control as Settings
 
 
 class Steering:
-    """Opens what `settings` ask for; `name` is how others see the show. Raises OSError and ValueError in words."""
+    """Opens what `settings` ask for; `name` is how others see the show, `metrics` what `/metrics` says.
+
+    Raises OSError and ValueError in words.
+    """
 
     NONE: ClassVar[dict[str, Any]] = {  # the figures of a show that nobody steers
         "control": None,
@@ -25,7 +29,9 @@ class Steering:
         "preset": "",
     }
 
-    def __init__(self, settings: Settings, desk: Desk, name: str) -> None:
+    def __init__(
+        self, settings: Settings, desk: Desk, name: str, metrics: Callable[[], tuple[str, bytes]] | None = None
+    ) -> None:
         self.desk = desk
         self.query: OscQuery | None = None
         self.announcement: Announcement | None = None
@@ -38,7 +44,7 @@ class Steering:
         if settings.query_port is not None:
             try:
                 info = host_info(name, self.control.host, self.control.port)
-                self.query = OscQuery(settings.host, settings.query_port, desk, info, settings.allow)
+                self.query = OscQuery(settings.host, settings.query_port, desk, info, settings.allow, metrics)
             except OSError:
                 self.control.close()
                 raise

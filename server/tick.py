@@ -161,6 +161,7 @@ class Tick:
             thinking += now - started
             if pose is None:
                 return thinking
+            self.stats.spent(pose.actor, now - started)
             self._judge(pose.actor, now - started)
             self._danced.append(pose)
             if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:

@@ -146,6 +146,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "server/lateness.py": (set(), set()),
+    "server/metrics.py": ({"server.stages.ladder", "server.stats"}, {"prometheus_client"}),
     "server/watchdog.py": ({"server.tick"}, set()),
     "server/ladder_command.py": ({"server.errands", "server.params", "server.pipeline", "server.stages"}, set()),
     "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
