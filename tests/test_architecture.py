@@ -76,7 +76,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         set(),
     ),
     "server/switch.py": (
-        {"server.cues", "server.errands", "server.pipeline", "server.preset", "server.preset_control", "server.tick"},
+        {"server.cues", "server.dry_run", "server.errands", "server.pipeline", "server.preset"}
+        | {"server.preset_control", "server.tick"},
         set(),
     ),
     "server/steering.py": (
