@@ -91,7 +91,7 @@ def _of_partners(partners: Mapping[str, Any]) -> Iterable[Metric]:
     yield _counts("partner_events", "what a partner's stages have counted", label, counts)
 
 
-Labelled = Mapping[tuple[str, ...], float]
+Labelled = Mapping[Any, float]  # by the values of labels
 
 
 def _gauge(name: str, about: str, values: Labelled, labels: tuple[str, ...] = ()) -> Metric:
@@ -108,21 +108,19 @@ def _counter(name: str, about: str, values: Labelled, labels: tuple[str, ...] = 
     return family
 
 
-def _counts(
-    name: str, about: str, labels: tuple[str, ...], counts: Mapping[tuple[str, ...], Mapping[str, float]]
-) -> Metric:
+def _counts(name: str, about: str, labels: tuple[str, ...], counts: Mapping[Any, Mapping[str, float]]) -> Metric:
     """Counters by what happened."""
     values = {(*label, event): number for label, each in counts.items() for event, number in each.items()}
     return _counter(f"{name}_total", about, values, (*labels, "event"))
 
 
-def _summary(name: str, about: str, times: Mapping[tuple[str, ...], Recent], labels: tuple[str, ...] = ()) -> Metric:
+def _summary(name: str, about: str, times: Mapping[Any, Recent], labels: tuple[str, ...] = ()) -> Metric:
     """Quantiles of the last ones; sum and number of all."""
     family = SummaryMetricFamily(f"{_NAME}_{name}", about, labels=labels)
     for label, recent in times.items():
         family.add_metric(label, recent.count, recent.total)
         for quantile in QUANTILES if recent.count else ():
-            value = recent.percentile(100.0 * quantile)
+            value = recent.percentile(100.0 * quantile) or 0.0
             told = dict(zip(labels, label, strict=True)) | {"quantile": str(quantile)}
             family.add_sample(f"{_NAME}_{name}", told, value)
     return family
