@@ -55,13 +55,13 @@ def test_the_divergence_is_that_of_torch() -> None:
 @pytest.mark.parametrize("stage", [FRAMES, SEQUENCES])
 def test_a_stage_teaches_its_own_parts_and_leaves_the_other_s_alone(stage: int) -> None:
     model = small_model(stage).train()
-    before = {part: _numbers(model, part) for parts in PARTS.values() for part in parts}
+    before = {part: _numbers(model, part) for parts in PARTS.values() for part in parts if part != "tempo"}
     optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], 1e-2)
     for _ in range(2):  # the prior's gate lets nothing of the first step through to some layers
         model.loss(batch())[0].backward()
         optimizer.step()
     moved = {part for part, numbers in before.items() if not torch.equal(numbers, _numbers(model, part))}
-    assert moved == {*PARTS[stage], "usual"}  # which only notes what the others say
+    assert moved == {*PARTS[stage], "usual"} - {"tempo"}  # usual notes what the others say; tempo is a statistic
 
 
 @pytest.mark.parametrize("stage", [FRAMES, SEQUENCES])

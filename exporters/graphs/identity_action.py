@@ -23,12 +23,12 @@ from motion.skeleton import HUMANOID
 from training.models import identity_pose as pose
 from training.models.identity_action import IdentityAction
 from training.models.identity_action_frames import FPS
+from training.models.identity_action_sequence import KEPT
 
 RECALL = 12  # moves before somebody stopped: there they were still dancing
 REFRESH = 8  # moves from one reading of d to the next
 SHARP = 0.7 * FPS  # a second: how soon a speed is believed; sooner shakes, and follows no better
 ALONE = 1e-4  # of improvising: from here on what is seen is no longer what d is read of
-KEPT = 0.85  # of chance from one move to the next: it is to wander, not to shake
 FARTHEST = 6.0  # the largest number of a z that goes on alone
 ROOM = 0.7  # metres around their place in which partners improvise where they like
 BACK, BACK_SPEED = 0.8, 0.35  # a second of what they are away, and metres a second at most

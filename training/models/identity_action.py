@@ -20,10 +20,11 @@ from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_action_frames import MotionFrames
 from training.models.identity_action_judges import Critic, Judges, SequenceCritic, known_cross_entropy
 from training.models.identity_action_parts import SHARP, Blended, divergence, spread, with_identity
-from training.models.identity_action_sequence import Dynamics, Gaussian, Posterior, Transition
+from training.models.identity_action_sequence import Dynamics, Gaussian, Posterior, Transition, wandering
+from training.models.identity_action_tempo import Tempo, at_rate
 
 PARTS = {
-    FRAMES: ("frames", "who", "now", "usual"),
+    FRAMES: ("frames", "who", "now", "usual", "tempo"),
     SEQUENCES: ("dynamics", "posterior", "prior"),
 }  # what each leaves behind
 IDENTITY_WIDTH = 128
@@ -47,6 +48,7 @@ class IdentityAction(nn.Module):
         self.usual = nn.Embedding(max(identities, 1), c.experts)  # u as it is in the mean of an identity
         nn.init.zeros_(self.usual.weight)
         self.now = Blended(c.experts, width + c.experts, 2 * c.latent)
+        self.tempo = Tempo(identities, actions)
         self.dynamics = Dynamics(c.latent, c.dynamics_rnn, c.dynamics, c.dropout, c.stride)
         self.posterior = Posterior(c.latent, c.rnn, c.rnn_layers, c.dynamics)
         self.prior = Transition(c.latent, c.hidden, c.dynamics)
@@ -69,6 +71,11 @@ class IdentityAction(nn.Module):
         """Whether swaps are looked at while training."""
         return any(self.config.recognised_loss) and getattr(self.frames, "views", 0) > 0
 
+    @property
+    def timed(self) -> bool:
+        """Whether tempo is part of who somebody is: where experts are told whose they are. Films keep theirs."""
+        return self.config.images is None and self.config.identity_loss > 0.0
+
     def train(self, mode: bool = True) -> IdentityAction:
         """What stage 2 keeps still says in training what it says in use."""
         super().train(mode)
@@ -85,6 +92,8 @@ class IdentityAction(nn.Module):
             self.frames.fit(batch["x"])
             if self.judge is not None:
                 self.judge.fit(self.frames.view(batch["x"]))
+            if self.timed:
+                self.tempo.fit(batch["x"], batch["identity"], batch["action"])
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """In nats a frame. x, pair (B, T, ...), identity, action (B,). Where pictures are dear, x and pair are part of
@@ -124,9 +133,11 @@ class IdentityAction(nn.Module):
 
     def _judged(self, batch: dict[str, Tensor], z: Tensor, s: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """How badly a judge knows recordings, and swaps: everybody's z with the s of somebody else."""
-        who, what = batch["identity"], batch["action"]
-        learned = self.judge.loss(self.frames.view(batch["x"]), who, what)
+        x, who, what = batch["x"], batch["identity"], batch["action"]
+        learned = self.judge.loss(self.frames.view(x), who, what)
         other = torch.randperm(len(s), device=s.device)
+        if self.timed:
+            z = self.now_of(self.frames.encode(at_rate(x, self.tempo.known(who, who[other], what))), s)[0]
         made = self.frames.view(self.frames.decode(z, s[other].detach()))
         return learned, self.judge.loss(made, who[other], what, still=True)
 
@@ -238,16 +249,25 @@ class IdentityAction(nn.Module):
     @torch.no_grad()
     def reconstruct(self, x: Tensor) -> Tensor:
         """Sequences x (B, T, ...) as they come back."""
-        return self.swap(x, x)
+        s, e = self.read(x)
+        return self.danced(self.followed(e, self.dynamics(e)[0]), s)
 
     @torch.no_grad()
     def swap(self, content: Tensor, identity_from: Tensor, frame_by_frame: bool = False) -> Tensor:
         """What is done in content (B, T, ...), by whom identity_from (B, T', ...) shows.
 
-        frame_by_frame: by stage 1 alone, as what is read of every frame says; otherwise d is read and followed.
+        frame_by_frame: by stage 1 alone, as what is read of every frame says; otherwise d is read and followed, as
+        quickly as whoever is shown does such things.
         """
-        e = self.read(content)[1]
-        return self.danced(e if frame_by_frame else self.followed(e, self.dynamics(e)[0]), self.read(identity_from)[0])
+        (own, e), asked = self.read(content), self.read(identity_from)[0]
+        if frame_by_frame:
+            return self.danced(e, asked)
+        d = self.dynamics(e)[0]
+        if self.timed:
+            now, then = (s @ self.owners.T for s in (own, asked))
+            rate = self.tempo(now, then, self.action(d).softmax(dim=1))
+            e = self.now_of(self.frames.encode(at_rate(content, rate)), own)[0]
+        return self.danced(self.followed(e, d), asked)
 
     @torch.no_grad()
     def transfer(self, begins_as: Tensor, action_from: Tensor, length: int) -> Tensor:
@@ -271,7 +291,9 @@ class IdentityAction(nn.Module):
 
     @torch.no_grad()
     def sample(self, count: int, length: int, random: torch.Generator, chance: float = 1.0) -> Tensor:
-        """Sequences (count, length, ...) of the prior: u, d, z_0, and z_t as it goes on; chance scales their noise."""
+        """Sequences (count, length, ...) of the prior: u, d, z_0, and z_t as it goes on. Chance scales noise: of z_0,
+        and of what comes after, where it wanders as on stage.
+        """
         c = self.config
         u, d, first, noise = (
             torch.randn(shape, generator=random)
@@ -280,7 +302,7 @@ class IdentityAction(nn.Module):
         d = d * c.dynamics_spread
         mu, sd = self.prior.begin(d)
         z = mu + chance * sd * first
-        walked = self.prior.walk(z, z, d, length - 1, chance * noise)
+        walked = self.prior.walk(z, z, d, length - 1, chance * wandering(noise))
         return self.danced(torch.cat([z[:, None], walked], dim=1), self.mixture(u * c.identity_spread))
 
     def followed(self, e: Tensor, d: Tensor, known: bool = True) -> Tensor:

@@ -21,6 +21,9 @@ from training.models.identity_action_parts import spread
 Gaussian = tuple[Tensor, Tensor]  # mean and standard deviation
 
 
+KEPT = 0.85  # of chance from one frame to the next where nobody is followed: it is to wander, not to shake
+
+
 class Path(NamedTuple):
     """A posterior's walk, (B, T, Z) each: what was drawn, and the normal distributions that it was drawn from."""
 
@@ -89,7 +92,9 @@ class Posterior(nn.Module):
         given = self.given(e, followed[:, None, None])
         now = self.now(torch.cat([self.lstm(given, self.states(d))[0], self._d(d, e), given], dim=2))
         z, walked = self.first.expand(len(e), -1), []
-        for mu, sd, chance in zip(*self._split(now), noise.unbind(1), strict=True):
+        mus, raw = now.chunk(2, dim=2)
+        parts = (mus + given[..., :-1], spread(raw), noise)  # what is followed is where z is looked for
+        for mu, sd, chance in zip(*(part.unbind(1) for part in parts), strict=True):
             mu = mu + 0.5 * torch.tanh(self.before(z))
             z = mu + sd * chance
             walked.append((z, mu, sd))
@@ -110,7 +115,8 @@ class Posterior(nn.Module):
             hidden.append(passed)
             cells.append(cell)
         mu, raw = self.now(torch.cat([passed, d, given], dim=1)).chunk(2, dim=1)
-        return (mu + 0.5 * torch.tanh(self.before(z)), spread(raw)), torch.cat(hidden, 1), torch.cat(cells, 1)
+        mu = mu + e + 0.5 * torch.tanh(self.before(z))
+        return (mu, spread(raw)), torch.cat(hidden, 1), torch.cat(cells, 1)
 
     def states(self, d: Tensor) -> tuple[Tensor, Tensor]:
         """What the LSTM begins with, (layers, B, size) each."""
@@ -125,11 +131,6 @@ class Posterior(nn.Module):
     @staticmethod
     def _d(d: Tensor, e: Tensor) -> Tensor:
         return d[:, None].expand(-1, e.shape[1], -1)
-
-    @staticmethod
-    def _split(now: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        mu, raw = now.chunk(2, dim=2)
-        return mu.unbind(1), spread(raw).unbind(1)
 
 
 class Transition(nn.Module):
@@ -165,3 +166,12 @@ class Transition(nn.Module):
             before, z = z, mu if noise is None else mu + sd * noise[:, number]
             walked.append(z)
         return torch.stack(walked, dim=1)[:, 1:]
+
+
+def wandering(noise: Tensor) -> Tensor:
+    """Chance that wanders, of chance that does not, (B, T, Z)."""
+    drift, made = torch.zeros_like(noise[:, 0]), []
+    for each in noise.unbind(1):
+        drift = torch.lerp(each, drift, KEPT)
+        made.append(drift)
+    return torch.stack(made, dim=1)
