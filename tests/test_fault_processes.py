@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -22,6 +23,7 @@ from motion import rotations as rot
 from motion.ground_frames import facing
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID
+from server.page_process import REST_SECONDS, PageProcess
 from server.protocols.frames import PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers.bvh_player import BvhPlayer
@@ -190,3 +192,19 @@ def test_two_servers_of_two_presets_dance_beside_each_other(frames: list[PoseFra
         assert one.pid != other.pid
         dance(until_both_did, [*one.lanes, *other.lanes], 20.0, heard=lambda place, *_: heard.add(place))
     assert heard == {0, 1}
+
+
+def test_a_page_that_is_killed_is_there_again() -> None:
+    now = 0.0
+    page = PageProcess([sys.executable, "-c", "input()"], dict(os.environ), lambda: now)
+    with closing(page):
+        killed = page.pid
+        assert page.look() == ""
+        os.kill(killed, signal.SIGTERM)
+        while not (said := page.look()):
+            time.sleep(0)
+        assert said.endswith("and is started again")
+        now = REST_SECONDS
+        page.look()
+        assert page.look() == ""
+        assert page.pid != killed

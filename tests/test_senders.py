@@ -1,5 +1,6 @@
 """Senders: one stable source, and never a wait or an exception during the show."""
 
+import contextlib
 import socket
 from contextlib import closing
 
@@ -80,4 +81,62 @@ def test_a_subscriber_that_never_reads_does_not_hold_the_sender():
         for _ in range(1000):
             sender.send(bytes(100000))
         assert sender.counts["messages"] >= 1000
+        assert sender.counts["send_error"] == 0
+
+
+def test_a_receiver_that_was_gone_hears_on_when_it_is_back(listener):
+    address = listener.getsockname()
+    with closing(UdpSender(*address)) as sender:
+        sender.send([b"before"])
+        assert listener.recv(100) == b"before"
+        listener.close()
+        for _ in range(100):  # each is answered by "port unreachable"
+            sender.send([b"nobody"])
+        with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as back:
+            back.bind(address)
+            back.settimeout(10.0)
+            sender.send([b"after"])
+            assert back.recv(100) == b"after"
+        assert sender.counts == {"datagrams": 102}
+
+
+def test_a_receiver_that_is_slow_loses_what_it_does_not_read_and_holds_nobody(listener):
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with closing(UdpSender(*listener.getsockname())) as sender:
+        for n in range(5000):
+            sender.send([b"%4d" % n + bytes(1000)])
+        assert sum(sender.counts.values()) == 5000  # nothing was waited for
+        assert listener.recv(2000)[:4] == b"   0"
+        listener.setblocking(False)
+        waited = 0
+        with contextlib.suppress(BlockingIOError):
+            while listener.recv(2000):
+                waited += 1
+        assert waited < 100  # the rest is lost
+        listener.settimeout(10.0)
+        sender.send([b"4999"])
+        assert listener.recv(2000) == b"4999"
+
+
+@pytest.mark.parametrize("conflates", [True, False])
+def test_a_subscriber_that_was_away_for_a_second_is_back_with_the_newest(conflates):
+    """Two actors' poses, 120 a second. conflates: as clients/python does; without it all that was kept comes first."""
+    with closing(ZmqSender("tcp://127.0.0.1:*")) as sender, zmq.Context() as context, context.socket(zmq.SUB) as away:
+        away.setsockopt(zmq.LINGER, 0)
+        away.setsockopt(zmq.CONFLATE, conflates)
+        away.subscribe(b"")
+        away.connect(sender.endpoint)
+        while not away.poll(10):
+            sender.send(b"   0" + bytes(1600))
+        for n in range(1, 121):
+            sender.send(b"%4d" % n + bytes(1600))
+        heard = []
+        for n in range(121, 181):
+            sender.send(b"%4d" % n + bytes(1600))
+            while away.poll(100):
+                heard.append(int(away.recv()[:4]))
+            if heard and heard[-1] == n:
+                break
+        assert heard[-1] == n
+        assert heard == sorted(heard)
         assert sender.counts["send_error"] == 0
