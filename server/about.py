@@ -13,6 +13,7 @@ from pathlib import Path
 from server.calibrations import Calibrations
 from server.preset import Preset
 from server.recording import About, FileMark, PresetMark
+from server.variants import file_of
 
 
 def mark(preset: Preset, path: Path) -> PresetMark:
@@ -25,7 +26,7 @@ def mark(preset: Preset, path: Path) -> PresetMark:
     for name, dancer in preset.dancers.items():
         files |= {f"dancers.{name}.{key}": file for key, file in dancer.files().items()}
     marks = {key: FileMark(name=file.name, sha256=_digest(file)) for key, file in files.items()}
-    return PresetMark(name=path.name, text=path.read_text(encoding="utf-8"), files=marks)
+    return PresetMark(name=path.name, text=file_of(path).read_text(encoding="utf-8"), files=marks)
 
 
 def about_show(

@@ -20,6 +20,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server import variants
 from server.apart import Apart
 from server.cues import CueList
 from server.desk import SWITCH, Desk
@@ -33,7 +34,7 @@ from server.page_secrets import PageSecrets
 from server.params import Changes, ControlChange
 from server.pipeline import Pipeline
 from server.player_commands import player_commands
-from server.preset import Preset, PresetError, load
+from server.preset import Preset, PresetError
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer
 from server.preset_doors import with_this_machine
@@ -177,6 +178,8 @@ class Show:
             partial(ladder_command, self._changes, lambda: self.tick.pipeline),
             "who dances: a partner if one is meant, and full, light, follow, still, or auto",
             "s",
+        desk.commands["show/model"] = switch.model_command()
+        desk.models = switch.models
             lambda: (*RUNGS, AUTO),
         )
         desk.commands["show/calibrate"] = Command(
@@ -260,7 +263,7 @@ class Show:
             self._changes.put(change)
             return
         path = folder / f"{change.value}.yaml"
-        self.tick.succeed(Successor(path.stem, self._successor(load(path), path), None, change.seconds))
+        self.tick.succeed(Successor(path.stem, self._successor(variants.load(path), path), None, change.seconds))
 
     def _check_page(self) -> None:
         page = self.preset.stage_page

@@ -7,7 +7,7 @@ makes no sense raises ValueError in words for whoever asked: the thing, the valu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,7 @@ class Desk:
     ) -> None:
         self.changes = changes
         self.commands: dict[str, Command] = {}
+        self.models: Callable[[], Mapping[str, Sequence[str]]] = dict  # that could dance each partner
         self.cues = cues or CueList(())
         self.errands = errands or Errands()
         self._pipeline = pipeline
@@ -104,6 +105,20 @@ class Desk:
             self._set(name, arguments)
 
     def nodes(self) -> Iterator[Node]:
+    def figures(self) -> dict[str, Any]:
+        """For the stats message: what there is to choose from, and how it stands."""
+        return {
+            "cues": [self.cues.title(number) for number in range(1, len(self.cues.cues) + 1)],
+            "models": self.models(),
+            "commands": {
+                name: {
+                    "value": command.value() if command.value else None,
+                    "choices": list(command.choices()) if command.choices else [],
+                }
+                for name, command in self.commands.items()
+            },
+        }
+
         """Every address there is now, with its value."""
         pipeline = self._pipeline()
         switch = {False: "F", True: "T"}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 LARGEST = 2_000_000_000  # bytes, with weights beside the file; protobuf itself ends at 2 GiB
 # Operators that onnxruntime brings itself. No others are ever registered: a library with some is code.
 DOMAINS = {"", "ai.onnx", "ai.onnx.ml", "com.microsoft"}
+METADATA = 14  # the field of a ModelProto that has a StringStringEntryProto for each pair
 
 # Which fields of a message are messages that matter here, and of what kind.
 MESSAGES = {
@@ -75,6 +76,17 @@ def check(path: Path) -> set[str]:
     if size > LARGEST:
         raise ValueError(f"it has {size:,} bytes with its weights; a model has at most {LARGEST:,}")
     return {name for _, name in asked.operators}
+
+
+def metadata(path: Path) -> dict[str, str]:
+    """What a model says of itself. Raises ValueError for what is no model, OSError for a file that cannot be read."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        pairs = [
+            [data[first:last].decode("utf-8") for _, first, last in _fields(data, begins, ends)]
+            for number, begins, ends in _fields(data, 0, len(data))
+            if number == METADATA
+        ]
+    return {key: value for key, value in (pair for pair in pairs if len(pair) == 2)}
 
 
 def _asked(path: Path) -> Asked:

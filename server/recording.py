@@ -7,8 +7,11 @@ or in nonsense, reads up to there.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -19,6 +22,8 @@ from server.records import Damage, End, Record, RecordReader
 SHOW, RECORDS = "show.json", "records.bin"
 MAGIC = b"duetrec1"
 LARGEST_ABOUT = 1 << 24  # bytes of what is told of a show
+CHAPTER_SECONDS = 1.0
+BREATH = 2000  # records that are looked through at a stretch
 
 
 class RecordingError(ValueError):
@@ -105,6 +110,19 @@ class About(BaseModel):
         return found
 
 
+@dataclass(frozen=True)
+class Chapters:
+    """Where in a recording what happened is. times: of chapters' first packet or frame, and places, where it stands.
+
+    end: when the last one came. reader: knows the skeletons.
+    """
+
+    reader: RecordReader
+    times: tuple[float, ...]
+    places: tuple[int, ...]
+    end: float
+
+
 class Recording:
     """A recording that can be read any number of times. Raises RecordingError when there is none that reads.
 
@@ -125,10 +143,30 @@ class Recording:
             raise RecordingError(f"{self._file} begins with {opening!r}, not {MAGIC!r}: these are no records")
 
     def __iter__(self) -> Iterator[Record]:
-        self.damage = f"{self._file}: the recording was cut short; it reads up to its last byte"
-        reader = RecordReader()
+        return self._read(RecordReader(), len(MAGIC))
+
+    def chapters(self) -> Chapters:
+        """Looks through the whole file, without decoding it and without haste. Raises OSError for one that is gone."""
+        reader, times, places, end = RecordReader(), list[float](), list[int](), 0.0
         with self._file.open("rb") as file:
-            place = file.seek(len(MAGIC))
+            file.seek(len(MAGIC))
+            for number, (time, place) in enumerate(reader.skim(file)):
+                end = time
+                if not times or time >= times[-1] + CHAPTER_SECONDS:
+                    times.append(time)
+                    places.append(place)
+                if number % BREATH == 0:
+                    sleep(0.001)  # a show may be on: others want the interpreter
+        return Chapters(reader, tuple(times), tuple(places), end)
+
+    def after(self, chapters: Chapters, moment: float) -> Iterator[Record]:
+        """The records from the chapter on that `moment` is in."""
+        return self._read(chapters.reader, chapters.places[max(bisect_right(chapters.times, moment) - 1, 0)])
+
+    def _read(self, reader: RecordReader, begin: int) -> Iterator[Record]:
+        self.damage = f"{self._file}: the recording was cut short; it reads up to its last byte"
+        with self._file.open("rb") as file:
+            place = file.seek(begin)
             try:
                 while (record := reader.read(file)) is not None:
                     place = file.tell()

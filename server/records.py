@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO
 
@@ -26,6 +26,10 @@ _OPENING = struct.Struct("<IIB")  # length of the payload, CRC-32 of kind and pa
 _PACKET = struct.Struct("<dBB")  # receive time, lengths of the dancer's name and of the sender's address
 _POSE = struct.Struct("<QqddHHB")  # tick, number, sender time, receive time, skeleton, joints, length of the name
 _SKELETON, _PACKET_KIND, _FLUSH_KIND, _FRAME_KIND, _TURN_KIND, _POSE_KIND, _LOST_KIND, _END_KIND = range(1, 9)
+
+
+# Where a payload says when a dancer's packet or frame came.
+_TIMES = {_PACKET_KIND: struct.Struct("<d"), _FRAME_KIND: struct.Struct("<24xd")}
 
 
 class Damage(ValueError):
@@ -144,6 +148,21 @@ class RecordReader:
             if record is not None:
                 return record
         return None
+
+    def skim(self, file: BinaryIO) -> Iterator[tuple[float, int]]:
+        """When packets and frames came, and where their records begin. Skips all else but skeletons; ends at damage."""
+        place = file.tell()
+        while len(opening := file.read(_OPENING.size)) == _OPENING.size:
+            length, _, kind = _OPENING.unpack(opening)
+            read = length if kind == _SKELETON else _TIMES[kind].size if kind in _TIMES else 0
+            payload = file.read(read)
+            if not read <= length <= LARGEST or len(payload) < read:
+                return
+            if kind == _SKELETON:
+                _read_skeleton(payload, self._skeletons)
+            elif read:
+                yield _TIMES[kind].unpack(payload)[0], place
+            place = file.seek(place + _OPENING.size + length)
 
 
 Skeletons = dict[int, Skeleton]

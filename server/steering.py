@@ -27,6 +27,9 @@ class Steering:
         "discovery_fault": "",
         "cue": "",
         "preset": "",
+        "cues": [],
+        "models": {},
+        "commands": {},
     }
 
     def __init__(
@@ -87,4 +90,5 @@ class Steering:
             "discovery_fault": fault,
             "cue": self.desk.cues.title(self.desk.cues.position) if self.desk.cues.cues else "",
             "preset": switch.value() if switch is not None and switch.value is not None else "",
+            **self.desk.figures(),
         }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from server import preset as presets
+from server import variants
 from server.cues import settings
 from server.dry_run import dry_run
 from server.errands import Arguments, Command, Listing
@@ -43,10 +43,26 @@ class Switch:
         self._build, self._build_twin, self._rehearses = build, build_twin, rehearses
         # To let go of a model stops every thread for up to 10 ms (measured), and another switch may want it again.
         self._kept: dict[str, Pipeline] = {self.current: tick.pipeline}
+        self._partners = preset.partners  # of the preset that dances
+        self._models: dict[Path, Listing] = {}
 
     def command(self) -> Command:
         about = "goes over to another preset's partners: its name, and seconds of cross-fade if not 2"
         return Command(self.run, about, "s", Listing(self._folder, _presets), lambda: self.current)
+
+    def model_command(self) -> Command:
+        about = "who dances a partner: the partner's name, the model's, and seconds of cross-fade if not 2"
+        return Command(self.run_model, about, "ss")
+
+    def models(self) -> dict[str, list[str]]:
+        """The models that could dance each partner, by name; those of the preset and who dances beside them."""
+        found = {}
+        for name, partner in self._partners.items():
+            folder = partner.model.parent
+            if folder not in self._models:
+                self._models[folder] = Listing(folder, variants.models_in)
+            found[name] = self._models[folder]()
+        return found
 
     def names(self) -> list[str]:
         return _presets(self._folder)
@@ -68,16 +84,28 @@ class Switch:
         pipeline = self._build(preset, path)
         self._kept |= {self.current: self._tick.pipeline, name: pipeline}
         self._tick.succeed(Successor(name, pipeline, twin if self._rehearses else None, seconds))
-        self.current = name
+        self.current, self._partners = name, preset.partners
         return f"{name} takes over, in {seconds:g} s"
+
+    def run_model(self, arguments: Arguments) -> str:
+        """The show goes on with another model for a partner; `nobody` lets go whoever dances beside another."""
+        match arguments:
+            case (str(partner), str(model), *seconds):
+                preset, models = variants.parted(self.current)
+                models.pop(partner, None)
+                if model != variants.NOBODY:
+                    models[partner] = model
+                return self.run((variants.named(preset, models), *seconds))
+            case _:
+                raise ValueError(f"takes a partner and a model; there are: {self.models()}")
 
     def load(self, name: str) -> tuple[Preset, Path]:
         """The preset of that name and its file. ValueError when there is none, or it cannot take over live."""
         name = name.removesuffix(".yaml")
-        if name not in self.names():
+        if name not in self.names() and (Path(name).name != name or variants.parted(name)[0] not in self.names()):
             raise ValueError(f"no preset {name[:40]!r}; there are: {', '.join(self.names())}")
         path = self._folder / f"{name}.yaml"
-        preset = presets.load(path)
+        preset = variants.load(path)
         if faults := differences(self._preset, preset):
             raise ValueError(f"{name} cannot take over live, only its partners may differ: {'; '.join(faults)}")
         return preset, path

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from server import variants
 from server.about import about_show, mark
 from server.calibrations import Calibrations
 from server.clock import Clock, MonotonicClock
 from server.errands import Arguments, Command, Listing
 from server.inputs import Listener, open_inputs
 from server.params import ControlChange
-from server.preset import Preset, load
+from server.preset import Preset
 from server.preset_dancers import BvhDancer
 from server.protocols.frames import PoseFrame
 from server.receivers import Fed, Receiver
@@ -125,7 +126,7 @@ class Tapes:
         for name in dict.fromkeys(successor.name for successor in about.successors):
             path = self._path.parent / name
             with contextlib.suppress(OSError, ValueError):
-                there.append(mark(load(path), path))
+                there.append(mark(variants.load(path), path))
         return about.differences(self._about(False).model_copy(update={"successors": tuple(there)}))
 
     def figures(self) -> dict[str, Any]:
@@ -151,6 +152,8 @@ class Tapes:
                 lambda: ("start", "stop", *self._over(listing())),
                 lambda: str(self._playback.recording.folder.name if self._playback else ""),
             ),
+            "show/seek": Command(self._seek, "seconds of the recording that is replayed to go to", "f"),
+            "show/pause": Command(self._pause, "1: the recording that is replayed stands; 0: it goes on", "i"),
         }
 
     def _record(self, arguments: Arguments) -> str:
@@ -188,6 +191,26 @@ class Tapes:
         self.recorder.played = self._playback.dancers
         self._playback.start()
         return f"replays {recording.folder}"
+
+    def _seek(self, arguments: Arguments) -> str:
+        seconds = arguments[0] if arguments else None
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ValueError(f"takes seconds, not {str(seconds)[:40]!r}")
+        playback = self._played_now()
+        playback.seek(float(seconds))
+        return f"goes on at {seconds:.1f} s of {playback.length:.1f}"
+
+    def _pause(self, arguments: Arguments) -> str:
+        on = arguments[0] if arguments else 1
+        if not isinstance(on, int | float):
+            raise ValueError(f"takes 1 or 0, not {str(on)[:40]!r}")
+        self._played_now().pause(on >= 0.5)
+        return "stands" if on >= 0.5 else "goes on"
+
+    def _played_now(self) -> Playback:
+        if (playback := self._playback) is None:
+            raise ValueError("nothing is being replayed; /show/replay start plays the newest recording")
+        return playback
 
     def _end_playback(self) -> bool:
         """Whether there was one."""

@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/switch.py": (
         {"server.cues", "server.dry_run", "server.errands", "server.pipeline", "server.preset"}
-        | {"server.preset_control", "server.tick"},
+        | {"server.preset_control", "server.tick", "server.variants"},
         set(),
     ),
     "server/steering.py": (
@@ -152,7 +152,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/ladder_command.py": ({"server.errands", "server.params", "server.pipeline", "server.stages"}, set()),
     "server/records.py": ({"motion", "server.params", "server.protocols", "server.turn"}, {"numpy"}),
     "server/recording.py": ({"motion", "server.records"}, {"pydantic"}),
-    "server/about.py": ({"server.calibrations", "server.preset", "server.recording"}, set()),
+    "server/about.py": ({"server.calibrations", "server.preset", "server.recording", "server.variants"}, set()),
     "server/recorder.py": (
         {"server.protocols", "server.receivers", "server.recording", "server.records", "server.turn"},
         set(),
@@ -160,6 +160,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/tapes.py": ({"server"}, set()),
     "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
+    "server/variants.py": ({"motion", "server.onnx_file", "server.preset", "server.preset_partners"}, set()),
     "server/apart.py": (set(), set()),
     "server/show.py": (
         {"motion", "server.lines", "server.onnx_model", "server.params", "server.pipeline", "server.preset"}
@@ -192,12 +193,16 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     # The stage page: a process of its own.
     "server/stage_view/": (PAGE, {"numpy"}),
-    "server/stage_view/feed.py": (PAGE, {"pythonosc", "zmq"}),
+    "server/stage_view/deck.py": (PAGE, {"viser"}),
+    "server/stage_view/dials.py": (PAGE, {"viser"}),
+    "server/stage_view/fader.py": (PAGE, {"viser"}),
+    "server/stage_view/feed.py": (PAGE, {"zmq"}),
     "server/stage_view/opening.py": (PAGE, {"viser", "websockets"}),
     "server/stage_view/panel.py": (PAGE, {"viser"}),
     "server/stage_view/pins.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/scene.py": (PAGE, {"numpy", "viser"}),
     "server/stage_view/__main__.py": (PAGE, {"viser"}),
+    "server/stage_view/tape.py": (PAGE, {"viser"}),
     # Training, and the commands that judge with the server's own model class.
     "training/": ({"motion", "training"}, LEARNING),
     "training/examples/": ({"motion", "training"}, {*LEARNING, "scipy"}),
@@ -224,6 +229,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "training/sweep.py": ({"motion", "training"}, {"optuna", "yaml"}),
     "training/evaluate": ({"exporters", "motion", "training"}, LEARNING),
     "training/results/": ({"exporters", "motion", "training"}, {"numpy"}),
+    "training/quickstart.py": ({"benchmarks.report", "motion", "training"}, LEARNING),
     "training/results/identity_": ({"exporters", "motion", "training"}, {"numpy", "torch"}),
     "exporters/": ({"exporters", "motion", "training"}, {"numpy", "onnx", "onnxruntime", "torch"}),
     "exporters/infill.py": ({"motion", "server.onnx_model"}, {"numpy"}),
@@ -247,9 +253,9 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
 ONLY_FOR = {
     "server.app": ("benchmarks/stages.py", "run_server.py"),
     "server.stage_view": ("server/stage_view/", "training/label.py", "training/label_page.py"),
-    "training.train": ("training/scorecards/", "training/sweep.py"),
+    "training.train": ("training/scorecards/", "training/quickstart.py", "training/sweep.py"),
     "training.scorecard": (),
-    "training.scorecards": ("training/scorecard", "training/train.py"),
+    "training.scorecards": ("training/quickstart.py", "training/scorecard", "training/train.py"),
     "training.examples": ("training/examples/",),
 }
 # Plain synchronous Python: bytes, numbers and poses in and out.

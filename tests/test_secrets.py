@@ -48,10 +48,10 @@ def test_no_secret_is_recorded_shown_or_answered(path: Path, tmp_path: Path) -> 
         assert show.tick.first_pose.wait(timeout=10.0)
         with closing(Remote("127.0.0.1", show.steering.control.port, token)) as remote:
             remote.tell("show/subscribe", 60.0)
-            remote._client._sock.settimeout(5.0)
-            heard = [remote._client._sock.recv(65536) for _ in range(9)]
+            remote._socket.settimeout(5.0)
+            heard = [remote._socket.recv(65536) for _ in range(9)]
             remote.tell("show/preset", "act2")
-            while not (answer := remote._client._sock.recv(65536)).startswith(b"/error\0\0,ss\0/show/preset"):
+            while not (answer := remote._socket.recv(65536)).startswith(b"/error\0\0,ss\0/show/preset"):
                 pass
         said = show.report.opening(None) + json.dumps(show.report.figures())
     kept = b"".join(file.read_bytes() for file in (tmp_path / "recordings").rglob("*") if file.is_file())
@@ -78,9 +78,9 @@ def test_the_page_shows_its_token_before_it_speaks_and_again_now_and_then() -> N
         control.bind(("127.0.0.1", 0))
         control.settimeout(5.0)
         with closing(Remote(*control.getsockname(), token="open sesame", now=lambda: time)) as remote:
-            remote.reset()
-            remote.freeze(True)
+            remote.tell("show/reset", 1)
+            remote.tell("show/freeze", 1)
             time = SHOWN_SECONDS + 1.0
-            remote.set("partner1/variety", 1.0)
+            remote.tell("partner1/variety", 1.0)
             heard = [OscMessage(control.recv(4096)).address for _ in range(5)]
     assert heard == ["/token", "/show/reset", "/show/freeze", "/token", "/partner1/variety"]

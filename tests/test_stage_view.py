@@ -24,8 +24,9 @@ from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
 from server.stage_view import bodies
 from server.stage_view.feed import Feed, Remote
+from server.stage_view.health import health_html
 from server.stage_view.opening import Stage, open_page
-from server.stage_view.panel import Panel, health_html
+from server.stage_view.panel import Panel
 from server.stage_view.scene import Scene
 
 STANDING = (HUMANOID.offsets[0], np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
@@ -55,7 +56,7 @@ class Page:
         self.browser = browse(self.server)
 
     def slider(self, name: str = "partner1/variety") -> viser.GuiSliderHandle[float]:
-        return self.panel.sliders[name]
+        return self.panel.dials.faders[name].slider
 
     def drag(self, value: float) -> None:
         self._tell({"type": "GuiUpdateMessage", "uuid": self.slider()._impl.uuid, "updates": {"value": value}})
@@ -103,7 +104,7 @@ def test_a_dragged_slider_sends_one_osc_message(page: Page) -> None:
 def test_a_slider_follows_the_server_and_does_not_echo(page: Page) -> None:
     page.panel.update(stats(0.25))
     assert page.slider().value == 0.25
-    page.remote.freeze(True)
+    page.remote.tell("show/freeze", 1)
     assert page.heard() == ("/show/freeze", 1)  # the first thing sent: the slider sent nothing
 
 
@@ -126,18 +127,18 @@ def test_a_touched_slider_is_not_pulled_back_by_older_figures(page: Page) -> Non
 
 def test_another_servers_params_replace_the_sliders(page: Page) -> None:
     page.panel.update(stats(0.5, name="partner2/distance"))
-    assert list(page.panel.sliders) == ["partner2/distance"]
+    assert list(page.panel.dials.faders) == ["partner2/distance"]
 
 
 def test_a_param_with_names_has_buttons_that_say_them(page: Page) -> None:
     named = stats()
     named["params"][0] |= {"name": "partner1/label/time", "names": ["low", "high"], "high": 1.0}
     page.panel.update(named)
-    uuid = page.panel.names["partner1/label/time"]._impl.uuid
+    uuid = page.panel.dials.names["partner1/label/time"].rows[0]._impl.uuid
     page._tell({"type": "GuiUpdateMessage", "uuid": uuid, "updates": {"value": "low"}})
     assert page.heard() == ("/partner1/label/time", "low")
     page.panel.update(stats())
-    assert page.panel.names == {}
+    assert page.panel.dials.names == {}
 
 
 def read(effort: object) -> dict:
@@ -196,7 +197,7 @@ def test_pins_that_others_set_show_up_and_go(page: Page) -> None:
     assert pins.handles == {}
     page.panel.update(stats())
     assert page.panel.pins == {}
-    page.remote.freeze(True)
+    page.remote.tell("show/freeze", 1)
     assert page.heard() == ("/show/freeze", 1)  # nothing echoed
 
 

@@ -140,6 +140,8 @@ class Replay:
         return {
             "folder": str(self.recording.folder),
             "seconds": round(self.clock.seconds, 1),
+            "length": None,
+            "paused": False,
             "same": self.counts["same"],
             "different": self.counts["different"],
         }

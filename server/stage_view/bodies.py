@@ -69,6 +69,7 @@ class Placement:
     shadow_scales: Floats  # (S, 3)
     label_position: Floats  # (3,), over the head
     middle: Floats  # (3,), the hips
+    joints: Array  # (J, 3)
 
 
 def place(root_position: Array, rotations: Array) -> Placement:
@@ -87,6 +88,7 @@ def place(root_position: Array, rotations: Array) -> Placement:
         shadow_scales=shadow_scales,
         label_position=(positions[HUMANOID.index("Head")] + _LABEL_OFFSET).astype(np.float32),
         middle=positions[0].astype(np.float32),
+        joints=positions,
     )
 
 

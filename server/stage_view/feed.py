@@ -6,21 +6,24 @@ lags behind it; ZMQ connects again by itself when a server comes back.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import zmq
-from pythonosc.udp_client import SimpleUDPClient
 
 from server.keys import ClientKeys
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
+from server.protocols.osc_messages import encode, parse
 
 Read = TypeVar("Read")
 LONGEST_MESSAGE = 4 << 20  # bytes
 SHOWN_SECONDS = 10.0  # a token is shown again after so long, for it may have been lost
+MOST_ANSWERS = 64  # read in one look
 SILENCE = 1.5  # seconds without any message after which the server counts as gone
 
 
@@ -63,34 +66,34 @@ class Feed:
     def close(self) -> None:
         self._context.destroy(linger=0)
 
-    def _read(self, socket: zmq.Socket[bytes], decode: Callable[[bytes], Read]) -> Read | None:
+    def _read(self, subscriber: zmq.Socket[bytes], decode: Callable[[bytes], Read]) -> Read | None:
         try:
-            message = socket.recv(zmq.NOBLOCK)
+            message = subscriber.recv(zmq.NOBLOCK)
         except zmq.Again:
             return None
         self._heard = time.monotonic()
         try:
             read = decode(message)
         except PacketError as error:
-            self._faults[socket] = str(error)
+            self._faults[subscriber] = str(error)
             return None
-        self._faults.pop(socket, None)
+        self._faults.pop(subscriber, None)
         return read
 
     def _subscribe(self, topic: bytes) -> zmq.Socket[bytes]:
-        socket = self._context.socket(zmq.SUB)
-        socket.setsockopt(zmq.CONFLATE, 1)
-        socket.setsockopt(zmq.MAXMSGSIZE, LONGEST_MESSAGE)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-        socket.subscribe(topic)
+        subscriber = self._context.socket(zmq.SUB)
+        subscriber.setsockopt(zmq.CONFLATE, 1)
+        subscriber.setsockopt(zmq.MAXMSGSIZE, LONGEST_MESSAGE)
+        subscriber.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+        subscriber.subscribe(topic)
         if self._keys is not None:
-            self._keys.show(socket)
+            self._keys.show(subscriber)
         try:
-            socket.connect(self.endpoint)
+            subscriber.connect(self.endpoint)
         except zmq.ZMQError as error:
             self.close()
             raise ValueError(f"{self.endpoint!r} is no ZMQ endpoint such as tcp://127.0.0.1:39550: {error}") from None
-        return socket
+        return subscriber
 
 
 class Remote:
@@ -101,28 +104,33 @@ class Remote:
 
     def __init__(self, host: str, port: int, token: str = "", now: Callable[[], float] = time.monotonic) -> None:
         self.address = f"{host}:{port}"
-        self._client, self._token, self._now = SimpleUDPClient(host, port), token, now
+        self._to, self._token, self._now = (host, port), token, now
         self._shown = -float("inf")
-
-    def set(self, name: str, value: float) -> None:
-        """Asks for `name` ("partner1/variety") to be `value`."""
-        self._send(f"/{name}", float(value))
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
 
     def tell(self, name: str, *said: float | str) -> None:
-        """Any message to `name`, without its first slash."""
-        self._send(f"/{name}", said)
-
-    def freeze(self, on: bool) -> None:
-        self._send("/show/freeze", int(on))
-
-    def reset(self) -> None:
-        self._send("/show/reset", 1)
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _send(self, address: str, value: float | Sequence[float | str]) -> None:
+        """Any message to `name` ("partner1/variety"), without its first slash."""
         if self._token and self._now() - self._shown > SHOWN_SECONDS:
             self._shown = self._now()
-            self._client.send_message("/token", self._token)
-        self._client.send_message(address, value)
+            self._send("/token", self._token)
+        self._send(f"/{name}", *said)
+
+    def refusals(self) -> list[str]:
+        """What the server has refused since the last look, and why, for people. Never waits."""
+        found = []
+        for _ in range(MOST_ANSWERS):
+            try:
+                answer = self._socket.recv(65536)
+            except OSError:  # nothing there; Windows reports a closed port here
+                break
+            with contextlib.suppress(PacketError):
+                found += [": ".join(map(str, said)) for address, said in parse(answer) if address == "/error"]
+        return found
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _send(self, address: str, *said: float | str) -> None:
+        with contextlib.suppress(OSError):  # no room to send, or closed: the page shows what became of it
+            self._socket.sendto(encode(address, *said), self._to)

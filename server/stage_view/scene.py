@@ -3,11 +3,14 @@
 Only viser and numbers. All bodies are three instanced meshes (limbs, ellipsoids, shadows) whatever their number, so a
 frame is a handful of messages. The camera belongs to whoever holds the mouse: to follow the dancers the stage itself
 glides under it, and the lens opens when somebody would leave the picture.
+
+Two partners of one dancer can be looked at side by side: each has a lane with the dancer in it once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import viser
@@ -16,6 +19,7 @@ from motion.skeleton import Array
 from server.protocols.frames import PoseFrame
 from server.stage_view import bodies as shapes
 from server.stage_view.bodies import Floats, Placement
+from server.stage_view.traces import MARK_SIZE, Marks, Trails
 
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
 DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
@@ -25,6 +29,9 @@ FOG = (2, 2, 2)  # linear light; on the screen it is (20, 20, 20), the backgroun
 FOLLOW_HALF_LIFE = 0.6  # seconds
 SHADOW_OPACITY = 0.05  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
+LANE = 3.0  # metres from one lane to the next, side by side
+TRAIL_THICKNESS = 0.012  # metres
+MARK_OPACITY = 0.55
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
 _LENS, _WIDEST = float(np.radians(36.0)), float(np.radians(75.0))  # vertical fields of view
 _BELOW = (0.0, -0.01, 0.0)  # the floor lies this far under the grid: planes so large meet within a millimetre or two
@@ -36,7 +43,8 @@ class Scene:
     """What stands on the stage. One thread calls `show`, `hide` and `say`."""
 
     def __init__(self, server: viser.ViserServer) -> None:
-        self.follow = True
+        self.follow = self.trails = self.marks = True
+        self.lanes: Mapping[str, str] = {}  # by partner: the dancer they are shown with, each couple by itself
         self._server = server
         self._people: _People | None = None
         self._middle: Array = np.zeros(3)
@@ -48,12 +56,13 @@ class Scene:
 
     def show(self, frames: Sequence[PoseFrame], partners: Collection[str], seconds: float) -> None:
         """Draws one tick's poses, `seconds` after the last."""
+        frames = side_by_side(frames, self.lanes)
         cast = tuple((frame.actor, frame.actor in partners) for frame in frames)
         with self._server.atomic():
             if self._people is None or self._people.cast != cast:
                 self._enter(cast, frames)
             if self._people is not None:
-                bodies = self._people.move(frames)
+                bodies = self._people.move(frames, seconds, self.trails, self.marks)
                 self._glide(bodies, seconds)
                 self._people.name(bodies, self._middle)
                 if self.follow:
@@ -139,13 +148,31 @@ class _People:
             receive_shadow=False,
             lod="off",
         )
+        joints = np.array([body.joints for body in bodies])
+        self._trails, self._marks = Trails(joints), Marks(joints)
+        self._lines = server.scene.add_line_segments(
+            "/stage/trails", self._trails.move(joints, 0.0), Trails.colours(colours, FLOOR), thickness=TRAIL_THICKNESS
+        )
+        self._spots = add(
+            "/stage/marks",
+            *shapes.disc_mesh(20),
+            self._marks.wxyzs,
+            self._marks.positions,
+            batched_scales=np.tile(np.array(MARK_SIZE, dtype=np.float32), (len(self._marks.opacities), 1)),
+            batched_colors=_toned(colours, np.ones(len(self._marks.opacities) // len(cast))),
+            batched_opacities=self._marks.opacities,
+            opacity=MARK_OPACITY,
+            cast_shadow=False,
+            receive_shadow=False,
+            lod="off",
+        )
         # Names stand beside the stage node, not on it: viser places a label by its parent of one frame ago.
         self._names = [
             server.scene.add_label(f"/names/{place}", name, anchor="bottom-center", visible=bool(name))
             for place, (name, _) in enumerate(cast)
         ]
 
-    def move(self, frames: Sequence[PoseFrame]) -> list[Placement]:
+    def move(self, frames: Sequence[PoseFrame], seconds: float, trails: bool, marks: bool) -> list[Placement]:
         bodies = _place(frames)
         self._limbs.batched_positions = _all(body.limb_positions for body in bodies)
         self._limbs.batched_wxyzs = _all(body.limb_wxyzs for body in bodies)
@@ -154,6 +181,16 @@ class _People:
         self._shadows.batched_positions = _all(body.shadow_positions for body in bodies)
         self._shadows.batched_wxyzs = _all(body.shadow_wxyzs for body in bodies)
         self._shadows.batched_scales = _all(body.shadow_scales for body in bodies)
+        joints = np.array([body.joints for body in bodies])
+        segments = self._trails.move(joints, seconds)
+        self._marks.move(joints, seconds)
+        self._lines.visible, self._spots.visible = trails, marks
+        if trails:
+            self._lines.points = segments
+        if marks:
+            self._spots.batched_positions = self._marks.positions
+            self._spots.batched_wxyzs = self._marks.wxyzs
+            self._spots.batched_opacities = self._marks.opacities
         return bodies
 
     def name(self, bodies: Sequence[Placement], middle: Array) -> None:
@@ -161,8 +198,22 @@ class _People:
             name.position = body.label_position - middle
 
     def leave(self) -> None:
-        for handle in (self._limbs, self._rounds, self._shadows, *self._names):
+        for handle in (self._limbs, self._rounds, self._shadows, self._lines, self._spots, *self._names):
             handle.remove()
+
+
+def side_by_side(frames: Sequence[PoseFrame], lanes: Mapping[str, str]) -> Sequence[PoseFrame]:
+    """Everybody in a lane of their own, LANE metres apart: partners each with their dancer, as `lanes` has them."""
+    there = {frame.actor: frame for frame in frames}
+    couples = [(lanes[name], name) for name in lanes if name in there and lanes[name] in there]
+    if not couples:
+        return frames
+    aside = LANE * np.outer(np.arange(len(couples)) - 0.5 * (len(couples) - 1), (1.0, 0.0, 0.0))
+    return [
+        replace(there[name], root_position=there[name].root_position + aside[place])
+        for place, couple in enumerate(couples)
+        for name in couple
+    ]
 
 
 def _place(frames: Sequence[PoseFrame]) -> list[Placement]:
