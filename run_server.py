@@ -2,19 +2,24 @@
 
 Where the project is installed, `pas-de-deux live_vmc` does the same from any folder: shipped shows go by their names.
 
-Exit codes: 0 the show ended as asked, or could begin (--check), 2 it could not (the reason is printed).
+Exit codes: 0 the show ended as asked, or could begin (--check), 2 it could not (the reason is printed), 1 it broke off
+by a fault of ours, of which there is a report.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import math
 import sys
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from motion import shipped
+from server import logs, terminal
 from server import preset as presets
-from server import terminal
 from server.app import Show
 from server.dry_run import DryRun, dry_run
 from server.preset_doors import page_faults
@@ -30,12 +35,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _check_offline(parser, options)
     try:
-        preset = presets.load(options.preset)
-        if options.render:
-            return _render(options, preset)
-        if options.check:
-            return _try_out(options, preset)
-        return _show(options, preset)
+        with logs.logging_to(options.log_file, options.log_format) as diary:
+            preset = presets.load(options.preset)
+            if options.render:
+                return _render(options, preset)
+            if options.check:
+                return _try_out(options, preset)
+            return _show(options, preset, diary)
     except (presets.PresetError, OSError, ValueError) as error:
         print(f"{error}", file=sys.stderr)
         return 2
@@ -43,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
 
 
-def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
+def _show(options: argparse.Namespace, preset: presets.Preset, diary: Callable[[Mapping[str, Any]], None]) -> int:
     preset = _with_page(preset, options)
     recording = Recording(options.replay) if options.replay else None
-    show = Show(preset, options.preset, options.seed, options.record, recording, options.speed)
+    show = Show(preset, options.preset, options.seed, options.record, recording, options.speed, options.crash_reports)
     as_json, colours = options.log_format == "json", terminal.colourful(sys.stdout)
     printer = terminal.StatusPrinter(as_json, in_place=sys.stdout.isatty(), colours=colours)
     try:
@@ -56,14 +62,30 @@ def _show(options: argparse.Namespace, preset: presets.Preset) -> int:
         if not as_json:
             opening = show.report.opening(f"http://{page.host}:{page.port}" if page else None)
             print(terminal.block(opening, colours), flush=True)
-        show.start()
-        show.run(options.seconds, printer)
+        return _run(show, options.seconds, printer, diary)
     finally:
         show.close()
         printer.close()
         for said in (show.recorded, show.tapes.replay.summary() if show.tapes.replay else ""):
             if said:
                 print(said, file=sys.stderr if as_json else sys.stdout)
+
+
+def _run(show: Show, seconds: float | None, *readers: Callable[[Mapping[str, Any]], None]) -> int:
+    """The show, from start to end. readers: take its figures; a terminal that is gone is none any more."""
+
+    def tell(figures: Mapping[str, Any]) -> None:
+        for reader in readers:
+            with contextlib.suppress(OSError):
+                reader(figures)
+
+    try:
+        show.start()
+        show.run(seconds, tell)
+    except Exception as error:
+        traceback.print_exc()
+        show.crashed(error)
+        return 1
     return 0
 
 
@@ -229,6 +251,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--page-port", type=_port, help="the stage page's port")
     parser.add_argument("--log-format", choices=("text", "json"), default="text", help="json: one object a second")
+    parser.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="a log of what changes, and the status line; old ones are kept"
+    )
+    parser.add_argument(
+        "--crash-reports", type=Path, default=Path("crashes"), metavar="DIR", help="where faults of ours are reported"
+    )
     tape = parser.add_argument_group("recording", "what a show was given and what it danced; see docs/recording.md")
     tape.add_argument("--record", type=Path, metavar="DIR", help="record the show in a new folder in this one")
     tape.add_argument(

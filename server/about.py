@@ -50,13 +50,14 @@ def about_show(
         seed_asked=seed_asked,
         fps=preset.clock.fps,
         files=opening.files,
-        versions=_versions(),
+        versions=versions(),
         dancers={name: dancer.receive for name, dancer in preset.dancers.items()},
         calibrations={name: calibration.to_dict() for name, calibration in calibrations.newest.items()},
     )
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of what a show is made of."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in ("pas-de-deux", "numpy", "onnxruntime", "onnxruntime-gpu"):
         with contextlib.suppress(metadata.PackageNotFoundError):

@@ -22,6 +22,7 @@ from typing import Any
 
 from server import variants
 from server.apart import Apart
+from server.crash import CrashReports
 from server.cues import CueList
 from server.desk import SWITCH, Desk
 from server.errands import Command
@@ -59,7 +60,8 @@ class Show:
     """A running show: made with everything open, then `start`, `run` until told to stop, `close`.
 
     path: the preset's file, named in errors. record: a folder to record in from the beginning. replay: a recording
-    whose dancers come instead of the preset's, at `speed`; with its seed, if no other is asked for.
+    whose dancers come instead of the preset's, at `speed`; with its seed, if no other is asked for. crashes: where
+    faults of our own are reported; nowhere when None.
     Raises PresetError for whatever cannot be had.
     """
 
@@ -71,6 +73,7 @@ class Show:
         record: Path | None = None,
         replay: Recording | None = None,
         speed: float = 1.0,
+        crashes: Path | None = None,
     ) -> None:
         self.preset = preset
         clock = preset.clock
@@ -92,6 +95,7 @@ class Show:
         self.steering: Steering | None = None
         self._stopping = threading.Event()
         self._watchdog: Watchdog | None = None
+        self._crashes: CrashReports | None = None
         try:
             self.outputs, self.publishers = open_outputs(preset)
             self._reading_outputs = open_reading_outputs(preset)
@@ -126,6 +130,8 @@ class Show:
             self.close()
             raise PresetError([f"{path}: {error}"]) from error
         self.report = Report(path.stem, preset, self.tick, self._receivers, self.steering, self.tapes)
+        if crashes is not None:
+            self._crashes = CrashReports(crashes, path.name, self.tapes.recorder, lambda: self.report.newest)
         self.metrics = Metrics(lambda: self.report.newest or self.report.figures(), self.tick.stats)
 
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
@@ -197,6 +203,8 @@ class Show:
         gc.collect()
         gc.freeze()  # what start-up made stays: the collector need not look at it during the show
         sys.setswitchinterval(0.0005)  # a thread that waits for the tick's answer gets its turn sooner
+        if self._crashes is not None:
+            self._crashes.listen()
         dance = partial(self.tapes.run, self.tick, self._receivers, self.stop)
         self._thread = threading.Thread(target=dance, name="tick", daemon=True)
         self._thread.start()
@@ -225,6 +233,7 @@ class Show:
                 page_fault = self._page.look() if self._page is not None else ""
                 figures = self.report.figures() | {"page_fault": page_fault}
                 self.tick.notice = packed.encode_stats(figures)
+                self._tell_of_faults()
             except Exception as error:  # figures are never worth a show
                 self.tick.stats.counts["report_faults"] += 1
                 self.tick.last_fault = self.tick.last_fault or f"report: {type(error).__name__}: {error}"
@@ -234,6 +243,17 @@ class Show:
                     on_report(figures)
                 except OSError:  # the terminal is gone; the show is not for it
                     on_report = None
+
+    def crashed(self, error: Exception) -> None:
+        """The show cannot go on."""
+        if self._crashes is not None:
+            self._crashes.write("the show", error)
+
+    def _tell_of_faults(self) -> None:
+        """What was survived is reported, too."""
+        if self._crashes is not None:
+            errors = {f"dancers.{name}": getattr(each, "last_error", None) for name, each in self._receivers.items()}
+            self._crashes.look({"tick": self.tick.last_error, **errors})
 
     def stop(self) -> None:
         self._stopping.set()
@@ -254,6 +274,8 @@ class Show:
             _let_go(experts)
         self.recorded = self.tapes.recorder.close()
         close_outputs(self.outputs, self.publishers, self._reading_outputs)
+        if self._crashes is not None:
+            self._crashes.close()
         if self._page is not None:
             self._page.close()
 

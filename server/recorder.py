@@ -1,8 +1,9 @@
 """Writes a running show down, and never holds it up: taps put what they see into a queue, a thread of its own writes.
 
 Packets go in before they are decoded and turns when they are over, so the file has everything in the order in which it
-acted. What the disk does not keep up with is left out, counted, and marked in the file; a disk that is full ends the
-recording, not the show. The formats are those of `recording.py` and `records.py`.
+acted; the last second of it is kept always, for who asks what went before a fault. What the disk does not keep up with
+is left out, counted, and marked in the file; a disk that is full ends the recording, not the show. The formats are
+those of `recording.py` and `records.py`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from server.turn import Turn
 WRITE_SECONDS = 0.05  # short, so that a batch holds the interpreter for a fraction of a millisecond
 CLOSE_SECONDS = 10.0  # a disk that hangs is not waited for any longer at the end
 MOST_WAITING = 20_000  # entries: at two dancers and 120 fps about half a minute
+KEPT_SECONDS, MOST_KEPT, LONGEST_KEPT = 1.0, 8192, 16384  # of the last second: entries, and bytes of a packet
 
 
 class Recorder:
@@ -43,6 +45,7 @@ class Recorder:
         self._began = False
         self._lock = threading.Lock()
         self._writer: _Writer | None = None
+        self._last: deque[tuple[float, _Entry]] = deque(maxlen=MOST_KEPT)  # when it was, and what
 
     @property
     def folder(self) -> Path | None:
@@ -58,7 +61,7 @@ class Recorder:
     def tap(self, dancer: str) -> Tap:
         """What a receiver of packets calls with each of them."""
         self._tapped.add(dancer)
-        return _DancerTap(dancer, self._put)
+        return _DancerTap(dancer, self._put, self._last)
 
     def start(self, folder: Path) -> Path:
         """Begins a recording in a new folder within `folder`, named by the time, and returns it.
@@ -71,7 +74,7 @@ class Recorder:
             self._end()
             self.counts.clear()
             about = self._about(not self._began)
-            new = _new_folder(folder)
+            new = new_folder(folder)
             try:
                 self._writer = _Writer(new, about, self.counts)
             except OSError as error:
@@ -100,9 +103,24 @@ class Recorder:
     def turn(self, turn: Turn, frame: PoseFrame | None, poses: Sequence[PoseFrame]) -> None:
         """A turn of the tick is over. frame: what arrived in it. Called by whoever holds the turn."""
         self._began = True
-        if self._writer is not None:
-            tapped = turn.dancer in self._tapped and turn.dancer not in self.played
-            self._put((turn, None if tapped else frame, poses))
+        tapped = turn.dancer in self._tapped and turn.dancer not in self.played
+        entry = turn, None if tapped else frame, poses
+        self._put(entry)
+        last = self._last
+        last.append((turn.now, entry))
+        while last[0][0] < turn.now - KEPT_SECONDS:  # only here is anything taken out, and the newest one stays
+            last.popleft()
+
+    def save_last_second(self, folder: Path) -> None:
+        """Writes what the last second brought into an empty folder, as a recording. Raises OSError."""
+        entries = list(self._last)
+        about = self._about(False)
+        if entries:
+            about = about.model_copy(update={"clock": entries[0][0]})
+        encoder = RecordWriter()
+        records = [encoder.encode(record) for _, entry in entries for record in _records(entry)]
+        (folder / RECORDS).write_bytes(b"".join([MAGIC, *records, encoder.encode(End())]))
+        _write_about(folder, about)
 
     def figures(self) -> dict[str, Any]:
         """What the show says of it: the folder, None when nothing is recorded, the counts and the fault."""
@@ -126,14 +144,19 @@ class Recorder:
 
 
 class _DancerTap:
-    def __init__(self, dancer: str, put: Callable[[_Entry], None]) -> None:
-        self._dancer, self._put = dancer, put
+    def __init__(self, dancer: str, put: Callable[[_Entry], None], last: deque[tuple[float, _Entry]]) -> None:
+        self._dancer, self._put, self._last = dancer, put, last
 
     def packet(self, data: bytes | memoryview, sender: Sequence[Any], receive_time: float) -> None:
-        self._put(Packet(self._dancer, receive_time, ":".join(map(str, sender[:2])), bytes(data)))
+        packet = Packet(self._dancer, receive_time, ":".join(map(str, sender[:2])), bytes(data))
+        self._put(packet)
+        if len(packet.data) <= LONGEST_KEPT:
+            self._last.append((receive_time, packet))
 
     def flush(self, now: float) -> None:
-        self._put(Flush(self._dancer, now))
+        flush = Flush(self._dancer, now)
+        self._put(flush)
+        self._last.append((now, flush))
 
 
 _Entry = Packet | Flush | Lost | tuple[Turn, PoseFrame | None, Sequence[PoseFrame]]
@@ -153,7 +176,7 @@ class _Writer:
         self._file = (folder / RECORDS).open("wb", buffering=0)
         try:
             self._write(MAGIC)
-            self._write_about()
+            _write_about(folder, about)
         except OSError:
             self._file.close()
             raise
@@ -166,7 +189,7 @@ class _Writer:
             return
         self._about = self._about.model_copy(update={"successors": (*self._about.successors, preset)})
         try:
-            self._write_about()
+            _write_about(self.folder, self._about)
         except OSError as error:
             self.fault = f"the recording has ended: {self.folder / SHOW}: {error.strerror}"
 
@@ -215,18 +238,19 @@ class _Writer:
         self._write(b"".join(pieces))
         self._counts["records"] += len(pieces)
 
-    def _write_about(self) -> None:
-        """All or nothing: a folder with a whole show.json is a recording."""
-        unfinished = self.folder / f"{SHOW}.new"
-        unfinished.write_text(self._about.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(self.folder / SHOW)
-
     def _write(self, data: bytes) -> None:
         view = memoryview(data)
         while len(view):
             written = self._file.write(view)
             self._counts["bytes"] += written
             view = view[written:]
+
+
+def _write_about(folder: Path, about: About) -> None:
+    """All or nothing: a folder with a whole show.json is a recording."""
+    unfinished = folder / f"{SHOW}.new"
+    unfinished.write_text(about.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(folder / SHOW)
 
 
 def _records(entry: _Entry) -> Iterator[Record]:
@@ -241,7 +265,7 @@ def _records(entry: _Entry) -> Iterator[Record]:
         yield Pose(turn.tick, pose)
 
 
-def _new_folder(folder: Path) -> Path:
+def new_folder(folder: Path) -> Path:
     """A folder in `folder` that was not there, named by the time. Raises OSError naming what cannot be made."""
     name = f"{datetime.now():%Y-%m-%d_%H-%M-%S}"
     for place in range(1, 1000):

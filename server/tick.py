@@ -97,6 +97,7 @@ class Tick:
         self._latest: dict[str, PoseFrame] = {}
         self._running = True
         self.last_fault = ""  # the first fault of an output, for people
+        self.last_error: Exception | None = None  # the first fault of our own
 
     def arrive(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's thread brings a frame; in follow mode it dances it at once."""
@@ -315,6 +316,7 @@ class Tick:
         except Exception as error:
             self.stats.counts["tick_faults"] += 1
             self.last_fault = self.last_fault or f"tick: {type(error).__name__}: {error}"
+            self.last_error = self.last_error or error
 
     def _guarded(self, output: ActorOutput | Publisher | ReadingOutput, send: Callable[..., None], *what: Any) -> None:
         try:
