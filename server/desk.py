@@ -91,20 +91,20 @@ class Desk:
             button = command.takes == "N" or (command.button and len(arguments) == 1)
             if not (button and _is_release(arguments)):
                 self.errands.send(command, () if command.button and arguments == (1,) else arguments, answer, refuse)
+        elif place == "fade":
+            self._fade(f"*/{rest}" if rest.startswith("manner/") else rest, arguments)
+        elif rest == IDENTITY and not arguments:
+            answer(*self._identity(place))
         elif rest == IDENTITY:
-            self._identity(place, arguments, answer)
+            self._become(place, arguments)
         elif place == "show" or any(known.startswith(f"{place}/") for known in self.commands):
             there = sorted(f"/{known}" for known in (*self._at_once, *self.commands) if known.startswith(f"{place}/"))
             raise ValueError(f"nothing here answers to it; there are: {', '.join(there)}")
-        elif place == "fade":
-            *asked, seconds = arguments or (0.0,)
-            self._set(rest, tuple(asked), *_numbers((seconds,), "a number, and seconds"))
         elif not arguments and place != "*":
             answer(*_target(self._pipeline().params, name))
         else:
             self._set(name, arguments)
 
-    def nodes(self) -> Iterator[Node]:
     def figures(self) -> dict[str, Any]:
         """For the stats message: what there is to choose from, and how it stands."""
         return {
@@ -119,6 +119,7 @@ class Desk:
             },
         }
 
+    def nodes(self) -> Iterator[Node]:
         """Every address there is now, with its value."""
         pipeline = self._pipeline()
         switch = {False: "F", True: "T"}
@@ -201,15 +202,14 @@ class Desk:
             raise ValueError(able[0].full(wish))
         self.changes.put(ControlChange(f"{partner}{PLACE}{wish}", numbers))
 
-    def _identity(self, actor: str, arguments: Arguments, answer: Answer) -> None:
-        """Shares of identities: those that are not named have none. Without arguments it answers how they stand."""
+    def _identity(self, actor: str) -> Arguments:
+        """How the shares of identities stand."""
         params = self._pipeline().params
-        shares = _shares_of_identities(params, actor)
-        if not shares:
-            raise ValueError("nobody here dances in a manner; give a partner `manner: models/manner.onnx`")
-        if not arguments:
-            answer(*(part for who, name in shares.items() for part in (who, *_target(params, name))))
-            return
+        return tuple(part for who, name in _manner(params, actor).items() for part in (who, *_target(params, name)))
+
+    def _become(self, actor: str, arguments: Arguments, seconds: float = 0.0) -> None:
+        """Shares of identities: those that are not named have none."""
+        shares = _manner(self._pipeline().params, actor)
         asked: dict[str, float] = {}
         last = ""
         for argument in arguments:
@@ -222,7 +222,19 @@ class Desk:
             else:
                 (asked[last],) = _numbers((argument,), "a share after each name")
         for who in shares:
-            self._change(f"{actor}/identity/{who}", (asked.get(who, 0.0),), 0.0)
+            self._change(f"{actor}/identity/{who}", (asked.get(who, 0.0),), seconds)
+
+    def _fade(self, name: str, arguments: Arguments) -> None:
+        """The same as without it, and seconds at the end."""
+        *asked, seconds = arguments or (0.0,)
+        (seconds,) = _numbers((seconds,), "a number, and seconds")
+        actor, _, knob = name.partition("/")
+        if knob != IDENTITY:
+            self._set(name, tuple(asked), seconds)
+        elif asked:
+            self._become(actor, tuple(asked), _time(seconds))
+        else:
+            raise ValueError("takes names and shares, and then seconds")
 
     def _freeze(self, arguments: Arguments) -> Arguments:
         value = (*_numbers(arguments, "1 or 0"), 1.0)[0]
@@ -270,6 +282,14 @@ def _shares_of_identities(params: Params, actor: str) -> dict[str, str]:
         if actor in ("*", own) and knob.startswith("identity/"):
             found.setdefault(knob.removeprefix("identity/"), name)
     return found
+
+
+def _manner(params: Params, actor: str) -> dict[str, str]:
+    """The same. Raises ValueError where nobody has any."""
+    shares = _shares_of_identities(params, actor)
+    if not shares:
+        raise ValueError("nobody here dances in a manner; give a partner `manner: models/manner.onnx`")
+    return shares
 
 
 def _read(pipeline: Pipeline, what: str) -> tuple[float, ...]:

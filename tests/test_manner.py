@@ -90,20 +90,27 @@ def test_a_partner_by_itself_stands_beside_the_dancer(file: Path) -> None:
     np.testing.assert_allclose(away, np.broadcast_to([1.5, 0.0, 0.0], away.shape), atol=1e-3)
 
 
-def test_another_identity_is_no_jump(file: Path) -> None:
+@pytest.mark.parametrize(
+    ("address", "arguments", "near"),
+    [
+        ("/manner/identity", ("b", 0.8, "c", 0.2), pytest.approx(0.8, abs=0.3)),
+        ("/fade/manner/identity", ("b", 0.8, "c", 0.2, 4.5), pytest.approx(0.8 * 90 / (4.5 * FPS))),
+    ],
+)
+def test_another_identity_is_no_jump(file: Path, address: str, arguments: tuple[Any, ...], near: float) -> None:
     pipeline = show(file, {"params": {"identity/a": 1.0, "distance": 0.0}})
     shown = []
     for number in range(150):
         if number == 60:
             at = desk(pipeline)
-            asked(at, "/manner/identity", "b", 0.8, "c", 0.2)
+            asked(at, address, *arguments)
             assert all(pipeline.apply(change) for change in at.changes.take())
         poses = [pose for pose in pipeline.step("dancer1", frame(number)) if pose.actor == "partner1"]
         shown.append(kinematics.global_positions(HUMANOID, poses[0].root_position, poses[0].rotations))
     steps = np.linalg.norm(np.diff(np.array(shown), axis=0), axis=-1).max(axis=1)
     assert steps[58:64].max() < 1.5 * steps[20:58].max()
     assert pipeline.params.target("partner1/identity/a") == 0.0
-    assert pipeline.params.values["partner1/identity/b"] == pytest.approx(0.8, abs=0.3)
+    assert pipeline.params.values["partner1/identity/b"] == near
 
 
 def test_shares_are_told_and_asked_by_name(file: Path) -> None:
@@ -118,7 +125,31 @@ def test_shares_are_told_and_asked_by_name(file: Path) -> None:
     }
     asked(at, "/manner/mix", 0.5)
     assert [change.name for change in at.changes.take()] == ["*/manner/mix"]
+    asked(at, "/fade/manner/mix", 0.5, 3.0)
+    asked(at, "/fade/partner1/manner/identity", "a", 2.0)  # a name alone is 1; the last number are seconds
+    assert [(change.name, change.value, change.seconds) for change in at.changes.take()] == [
+        ("*/manner/mix", 0.5, 3.0),
+        ("partner1/identity/a", 1.0, 2.0),
+        ("partner1/identity/b", 0.0, 2.0),
+        ("partner1/identity/c", 0.0, 2.0),
+    ]
     assert "/manner/identity" in {node.address for node in at.nodes()}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        ((), "names and shares, and then seconds"),
+        (("a", 0.5, "b"), "a number, and seconds"),
+        (("a", 0.5, -1.0), "it takes 0 to 600"),
+        (("ann", 1.0, 2.0), "'ann' is none of a, b, c"),
+    ],
+)
+def test_a_fade_to_nobody_is_refused_in_words(file: Path, arguments: tuple[Any, ...], why: str) -> None:
+    at = desk(show(file, {}))
+    with pytest.raises(ValueError, match=why):
+        asked(at, "/fade/manner/identity", *arguments)
+    assert not list(at.changes.take())
 
 
 @pytest.mark.parametrize(
