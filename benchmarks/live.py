@@ -50,10 +50,12 @@ class Lane(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A show that runs: the ways of its dancers, and its process."""
+    """A show that runs: the ways of its dancers, its process, its control port, and what kills and starts it anew."""
 
     lanes: tuple[Lane, ...]
     pid: int
+    control: int
+    again: Callable[[], None]
 
 
 class Danced(NamedTuple):
@@ -168,10 +170,12 @@ def serving(
     fps: float,
     server: Server = shipped,
     ends: signal.Signals = signal.SIGTERM,
+    others: Sequence[Path] = (),
 ) -> Iterator[Served]:
     """The preset's show as a process of its own on free ports, with a dancer in each suit and a partner for each.
 
-    server: the command that runs a preset's file; ends: what it takes for the end of the show.
+    server: the command that runs a preset's file; ends: what it takes for the end of the show. others: presets whose
+    partners may take over, by the names of their files.
     """
     bind, control, *ports = free_ports(2 + len(suits) * (1 + receivers))
     lanes = []
@@ -184,14 +188,27 @@ def serving(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / preset.name
         file.write_text(yaml.safe_dump(data))
-        with on_cores(SERVER_CORES):
-            served = subprocess.Popen(server(file), stdout=subprocess.PIPE, text=True)
+        for other in others:
+            partners = on_lanes(yaml.safe_load(other.read_text()), other.parent, lanes, fps)["partners"]
+            (Path(folder) / other.name).write_text(yaml.safe_dump({**data, "partners": partners}))
+
+        def start() -> subprocess.Popen[str]:
+            with on_cores(SERVER_CORES):
+                return subprocess.Popen(server(file), stdout=subprocess.PIPE, text=True)
+
+        def again() -> None:
+            nonlocal served
+            served.kill()
+            served.communicate()
+            served = start()
+
+        served = start()
         try:
             assert served.stdout is not None
             while "Ctrl-C stops" not in (line := served.stdout.readline()):
                 if not line:
                     raise SystemExit(f"the server did not start from {preset}; exit code {served.wait()}")
-            yield Served(tuple(lanes), served.pid)
+            yield Served(tuple(lanes), served.pid, control, again)
         finally:
             served.send_signal(ends)
             served.communicate(timeout=30)

@@ -11,19 +11,26 @@ A client plays a recording as a suit, again and again, and hears every pose of t
                       speed of the hips, speed of all joints, height of the hips, distance to the dancer; a minute is
                       as many whole recordings as come to about one
     send_late         frames that the client itself sent so late; a busy machine's
+
+--switch PRESET: its partners and the first one's take over from each other every ten seconds, and `switches` says how
+often: a hot swap misses nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import socket
 from collections.abc import Iterator
-from itertools import islice
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
 
 from benchmarks import report
-from benchmarks.live import ROOT, dance, serving
+from benchmarks.live import LOOPBACK, ROOT, dance, serving
 from motion import kinematics
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID, Array
@@ -32,6 +39,7 @@ from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
 SETTLED = 60.0  # seconds until the server is as large as it gets
+SWITCH_SECONDS = 10.0
 MINUTE = 60.0  # about so many seconds at the beginning and at the end are compared
 
 
@@ -43,27 +51,37 @@ def main() -> None:
     )
     parser.add_argument("--fps", type=float, default=120.0)
     parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--switch", type=Path, metavar="PRESET", help="whose partners take over now and then")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.minutes < 2.0:
         parser.error(f"--minutes: {options.minutes:g}; a first and a last minute take at least 2")
     try:
-        load(options.preset)
+        for preset in (options.preset, *([options.switch] if options.switch else [])):
+            load(preset)
     except PresetError as error:
         parser.error(str(error))
-    figures = soak(options.preset, options.take, options.fps, 60.0 * options.minutes)
+    figures = soak(options.preset, options.take, options.fps, 60.0 * options.minutes, options.switch)
     report.show(f"{options.minutes:g} minutes at {options.fps:g} fps", {options.preset.stem: figures}, options.json)
 
 
-def soak(preset: Path, take: Path, fps: float, seconds: float) -> dict[str, float | None]:
-    """The figures of one evening. Raises SystemExit where the server does not start."""
+def soak(preset: Path, take: Path, fps: float, seconds: float, switch: Path | None = None) -> dict[str, float | None]:
+    """The figures of one evening. switch: a preset that takes over now and then.
+
+    Raises SystemExit where the server does not start, or goes over to nobody.
+    """
     clip = load_humanoid(take).clip
     player, frames = BvhPlayer(clip, fps, loop=True), int(seconds * fps)
     once = sum(1 for _ in BvhPlayer(clip, fps, loop=False).frames())
     minute = max(round(MINUTE * fps / once), 1) * once
-    with serving(preset, ["vmc"], 1, fps) as served:
+    others = [] if switch is None else [switch]
+    with serving(preset, ["vmc"], 1, fps, others=others) as served:
         evening = Evening(served.pid, fps, minute, frames // once * once)
-        danced = dance(evening.watched(islice(player.frames(), frames)), served.lanes, fps, heard=evening)
+        with Director(
+            served.control, [*(other.stem for other in others), preset.stem], SWITCH_SECONDS * fps
+        ) as director:
+            source = evening.watched(islice(player.frames(), frames))
+            danced = dance(director.directed(source) if others else source, served.lanes, fps, heard=evening)
     late = sum(latency > 1.0 / fps for latency in danced.latencies)
     return {
         "ticks": danced.sent,
@@ -72,7 +90,42 @@ def soak(preset: Path, take: Path, fps: float, seconds: float) -> dict[str, floa
         "memory_growth_mb": evening.growth_mb(),
         "drift_percent": evening.drift_percent(),
         "send_late": sum(error > 1.0 / fps for error in danced.send_errors),
+        **({"switches": director.obeyed} if others else {}),
     }
+
+
+class Director:
+    """Tells a show to go over to the next of some presets every so many frames. obeyed: how often it did."""
+
+    def __init__(self, control: int, presets: list[str], every: float) -> None:
+        self.obeyed = 0
+        self._presets, self._every, self._address = cycle(presets), max(int(every), 1), (LOOPBACK, control)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+
+    def __enter__(self) -> Director:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def directed(self, frames: Iterator[PoseFrame]) -> Iterator[PoseFrame]:
+        """The same frames, as they are sent."""
+        for number, frame in enumerate(frames):
+            if number % self._every == self._every - 1:
+                order = OscMessageBuilder("/show/preset")
+                order.add_arg(next(self._presets))
+                self._socket.sendto(order.build().dgram, self._address)
+            elif number % self._every == self._every // 2:
+                self._hear()
+            yield frame
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while answer := OscMessage(self._socket.recv(65536)):
+                self.obeyed += answer.address == "/reply/show/preset"
+                if answer.address == "/error":
+                    raise SystemExit(f"the show does not go over: {answer.params}")
 
 
 class Evening:
