@@ -29,12 +29,12 @@ from torch import Tensor
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
-from training import config, results
+from training import results
+from training.identity_checkpoints import opened
 from training.models import identity_pose as pose
-from training.models import identity_takes, read_checkpoint, rebuild
+from training.models import identity_takes
 from training.models.identity_action import IdentityAction
 from training.models.identity_action_frames import FPS
-from training.models.identity_takes import Config
 
 KIND = "identity_action"
 APART = 1.6  # metres between bodies
@@ -55,18 +55,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> list[str]:
     """Writes everything; a line for each thing of note. Raises ValueError and OSError naming what is wrong."""
-    stored = read_checkpoint(options.checkpoint)
-    if stored["kind"] != KIND:
-        raise ValueError(f"{options.checkpoint} is a checkpoint of {stored['kind']!r}, not of {KIND!r}")
-    model = rebuild(stored)
-    about = stored.get("about", {})
-    data, faults = config.section(Config, about.get("data", {}), f"{options.checkpoint}: data")
-    if faults:
-        raise ValueError("\n".join(faults))
+    trained = opened(options.checkpoint, {KIND: identity_takes.Config})
+    model = trained.model
     out = options.out or options.checkpoint.parent / "results"
-    takes = identity_takes.load_takes(data, options.data, options.cache or options.checkpoint.parent / "cache")
-    seen = {file["sha256"] for file in about.get("takes", ())}
-    takes = sorted(takes, key=lambda take: all(file["sha256"] in seen for file in take.files()))
+    takes = identity_takes.load_takes(trained.data, options.data, options.cache or options.checkpoint.parent / "cache")
+    takes = sorted(takes, key=trained.seen)
     tracks = [track for take in takes for track in take.tracks(model.config.window)]
     cells = [cell for take in takes for cell in take.cells]
     files = [file["take"] for take in takes for file in take.files()]

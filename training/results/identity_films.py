@@ -24,9 +24,10 @@ import torch
 from torch import Tensor
 
 from exporters.gif import write_pictures
-from training import config, identity_swings
-from training.models import identity_films, read_checkpoint, rebuild
-from training.models.identity_films import Config, Film
+from training import identity_swings
+from training.identity_checkpoints import opened
+from training.models import identity_films
+from training.models.identity_films import Film
 
 KIND = "identity_action_images"
 COLUMNS, VARIED = 8, (0.0, 0.5, 1.0, 2.0)  # films side by side; deviations by which d is moved
@@ -47,18 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(options: argparse.Namespace) -> list[str]:
     """Writes everything; a line for each thing of note. Raises ValueError and OSError naming what is wrong."""
-    stored = read_checkpoint(options.checkpoint)
-    if stored["kind"] != KIND:
-        raise ValueError(f"{options.checkpoint} is a checkpoint of {stored['kind']!r}, not of {KIND!r}")
-    model = rebuild(stored)
-    data, faults = config.section(Config, stored.get("about", {}).get("data", {}), f"{options.checkpoint}: data")
-    if faults:
-        raise ValueError("\n".join(faults))
+    trained = opened(options.checkpoint, {KIND: identity_films.Config})
+    model, data = trained.model, trained.data
     if options.images or options.labels:
         data = replace(data, images=options.images, labels=options.labels)
     films = identity_films.load(data, None)
-    known = {file["sha256"] for file in stored.get("about", {}).get("takes", ())}
-    others = [film for film in films if film.files()[0]["sha256"] not in known] or films
+    others = [film for film in films if not trained.seen(film)] or films
     out = options.out or options.checkpoint.parent / "results"
     out.mkdir(parents=True, exist_ok=True)
     random = torch.Generator().manual_seed(options.seed)

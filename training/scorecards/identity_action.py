@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
 from typing import Any
 
-from training import config, evaluate_report, identity_figures, identity_judge
+from training import evaluate_report, identity_figures, identity_judge
 from training import identity_swings as swings
+from training.identity_checkpoints import Trained, opened
 from training.identity_figures import Real, Row
 from training.identity_labels import some, told
-from training.models import identity_films, identity_takes, read_checkpoint, rebuild
+from training.models import identity_films, identity_takes
 from training.models.identity_takes import Names
 from training.models.identity_windows import of_takes
 
@@ -93,12 +94,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> Scorecard:
     """The scorecard the options ask for. Raises ValueError and OSError naming what is wrong with them."""
     (path,) = options.model
-    model, stored = _opened(path, KIND, PICTURES)
-    pictures = stored["kind"] == PICTURES
-    data = _data(stored, path, identity_films.Config if pictures else identity_takes.Config)
+    trained = opened(path, {KIND: identity_takes.Config, PICTURES: identity_films.Config})
+    pictures, model, data = trained.kind == PICTURES, trained.model, trained.data
     takes = _films(options, data) if pictures else _takes(options, data)
-    known = {file["sha256"] for file in stored.get("about", {}).get("takes", ())}
-    parts = cast(takes, known, getattr(data, "test_files", ()))
+    parts = cast(takes, trained.known, getattr(data, "test_files", ()))
     names = Names.of(parts.taught)
     unseen, window = parts.unseen(names), model.config.window
     windows = of_takes(parts.taught, names, window, mirror=False, shown=1 if pictures else 0)
@@ -111,7 +110,7 @@ def run(options: argparse.Namespace) -> Scorecard:
         judge = identity_judge.taught(windows, names, options.judge_steps, seed)
         rows.append(identity_figures.figures(model, judge, seen, real, unseen, seed))
     merged = {subject: evaluate_report.merged([each[subject] for each in rows]) for subject in rows[0]}
-    merged["model"]["pendulum_period_error_percent"] = _period_error(options.pendulum, path, model, stored)
+    merged["model"]["pendulum_period_error_percent"] = _period_error(options.pendulum, trained)
     cells = [(names.identities[who], names.actions[what]) for who, what in unseen]
     about = [
         f"{path.name}: {len(real.x)} windows of {len(parts.judged)} takes, {len(names.identities)} identities, "
@@ -125,7 +124,7 @@ def run(options: argparse.Namespace) -> Scorecard:
     return Scorecard(merged, about)
 
 
-def cast(takes: Sequence[Any], known: set[str], test_files: Sequence[str]) -> Cast:
+def cast(takes: Sequence[Any], known: Collection[str], test_files: Sequence[str]) -> Cast:
     """Parts for takes. known: hashes of files that the model was trained on; test_files: patterns of those that teach
     nobody. Of cells that the model has not seen, others than those teach the judges; where nothing says which, the
     first half of them. Raises ValueError when nobody can be taught or judged.
@@ -184,21 +183,6 @@ def _last_of_cells(takes: Sequence[Any]) -> list[Any]:
     return [of_cell[-1] for of_cell in cells.values() if len(of_cell) > 1]
 
 
-def _opened(path: Path, *kinds: str) -> tuple[Any, dict[str, Any]]:
-    stored = read_checkpoint(path)
-    if stored["kind"] not in kinds:
-        raise ValueError(f"{path} is a checkpoint of {stored['kind']!r}, not of {' or '.join(map(repr, kinds))}")
-    return rebuild(stored), stored
-
-
-def _data(stored: dict[str, Any], path: Path, kind: type) -> Any:
-    """How takes were read in training."""
-    known, faults = config.section(kind, stored.get("about", {}).get("data", {}), f"{path}: data")
-    if faults:
-        raise ValueError("\n".join(faults))
-    return known
-
-
 def _takes(options: argparse.Namespace, data: identity_takes.Config) -> list[Any]:
     if not options.takes:
         raise ValueError("--takes must name recordings, those that the model was trained on, too")
@@ -216,11 +200,10 @@ def _films(options: argparse.Namespace, data: identity_films.Config) -> list[Any
     return identity_films.load(data, None)
 
 
-def _period_error(pendulum: Path | None, path: Path, model: Any, stored: dict[str, Any]) -> float:
+def _period_error(pendulum: Path | None, trained: Trained) -> float:
     """Of a model of the built-in pendulums: the one that is judged, or that of --pendulum."""
     if pendulum is not None:
-        path, (model, stored) = pendulum, _opened(pendulum, PICTURES)
-    if stored["kind"] != PICTURES:
+        trained = opened(pendulum, {PICTURES: identity_films.Config})
+    if trained.kind != PICTURES or trained.data.images:
         return nan
-    data = _data(stored, path, identity_films.Config)
-    return nan if data.images else swings.period_error_percent(model, data)
+    return swings.period_error_percent(trained.model, trained.data)
