@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +29,12 @@ def frames() -> list[PoseFrame]:
 
 
 def test_partners_of_two_suits_are_heard(frames: list[PoseFrame]) -> None:
-    heard = []
+    heard: list[tuple[int, PoseFrame]] = []
+    until_both_are = takewhile(lambda _: {place for place, _ in heard} != {0, 1}, frames)  # soon, on an idle machine
     with serving(PRESETS / "live_vmc.yaml", ["vmc", "mocopi"], 1, 20.0) as served:
-        danced = dance(frames[:40], served.lanes, 20.0, heard=lambda place, pose, _: heard.append((place, pose)))
-    assert danced.sent == len(danced.send_errors) == 80
-    assert 0 < len(danced.latencies) == len(heard) <= 80  # how many come in time is for the benchmark to say
+        danced = dance(until_both_are, served.lanes, 20.0, heard=lambda place, pose, _: heard.append((place, pose)))
+    assert danced.sent == len(danced.send_errors)
+    assert 0 < len(danced.latencies) == len(heard) <= danced.sent  # how many come in time is for the benchmark to say
     assert {place for place, _ in heard} == {0, 1}
     assert all(np.isfinite(pose.root_position).all() for _, pose in heard)
 
@@ -116,9 +117,11 @@ def test_a_server_with_a_stopwatch_dances_and_tells_its_parts(frames: list[PoseF
     out = tmp_path / "stages.json"
     command = [sys.executable, "-m", "benchmarks.stages"]
     with serving(PRESETS / "live_vmc.yaml", ["vmc"], 1, 20.0, lambda file: [*command, str(file), str(out)]) as served:
-        danced = dance(frames[:30], served.lanes, 20.0)
+        heard: list[float] = []
+        until_somebody_is = takewhile(lambda _: not heard, frames)
+        dance(until_somebody_is, served.lanes, 20.0, heard=lambda place, pose, latency: heard.append(latency))
     parts = json.loads(out.read_text())
     server, _ = parts.pop("server"), parts.pop("afterwards")
-    assert danced.latencies
+    assert heard
     assert {"decode", "retarget", "deglitch", "ladder", "safety", "encode", "send"} <= parts.keys()
     assert sum(parts.values()) == pytest.approx(server)
