@@ -178,14 +178,14 @@ class Show:
         if faults := switch.check(self.preset.cues):
             raise PresetError([f"{path}: {fault}" for fault in faults])
         desk.commands[SWITCH] = switch.command()
+        desk.commands["show/model"] = switch.model_command()
+        desk.models = switch.models
         desk.commands |= self.tapes.commands(self.tick)
         desk.commands |= player_commands(self.preset, self._receivers)
         desk.commands["show/ladder"] = Command(
             partial(ladder_command, self._changes, lambda: self.tick.pipeline),
             "who dances: a partner if one is meant, and full, light, follow, still, or auto",
             "s",
-        desk.commands["show/model"] = switch.model_command()
-        desk.models = switch.models
             lambda: (*RUNGS, AUTO),
         )
         desk.commands["show/calibrate"] = Command(
