@@ -40,8 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     if show is not None:
         print("\nrun it live (a recording dances; for a dancer in a suit see presets/live_vmc.yaml):")
-        print(f"  python run_server.py {show}")
+        print(f"  {live_command(show)}")
     return 0
+
+
+def live_command(show: Path) -> str:
+    """What runs a show from here: a checkout's script, or the command of an installed project."""
+    return f"python run_server.py {show}" if Path("run_server.py").is_file() else f"pas-de-deux {show}"
 
 
 def run(options: argparse.Namespace) -> Path | None:

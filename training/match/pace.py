@@ -36,7 +36,7 @@ class Pace:
             go_on = min(max(int(due) - done, 1), total - done)
             yield go_on
             done += go_on
-            self._bar.update(share * go_on / total)
+            self._bar.update(min(share * go_on / total, 1.0 - self._bar.n))
         self._left -= share
 
     def close(self) -> None:
