@@ -22,6 +22,7 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server.protocols import packed
 from server.protocols.frames import PacketError, PoseFrame
+from server.protocols.osc_messages import encode
 from server.stage_view import bodies
 from server.stage_view.feed import Feed, Remote
 from server.stage_view.health import health_html
@@ -63,6 +64,9 @@ class Page:
 
     def tick(self, box: viser.GuiCheckboxHandle, value: bool) -> None:
         self._tell({"type": "GuiUpdateMessage", "uuid": box._impl.uuid, "updates": {"value": value}})
+
+    def press(self, buttons: viser.GuiButtonGroupHandle, text: str) -> None:
+        self._tell({"type": "GuiUpdateMessage", "uuid": buttons._impl.uuid, "updates": {"value": text}})
 
     def pull(self, handle: viser.TransformControlsHandle, place: tuple[float, float, float]) -> None:
         owner = handle._impl.api._owner_id
@@ -207,6 +211,61 @@ def test_a_sampler_that_is_none_is_a_packet_error(page: Page, sample: object) ->
     told["partners"]["partner1"]["sample"] = sample
     with pytest.raises(PacketError, match=r"partner1\.sample"):
         page.panel.update(told)
+
+
+def test_a_server_that_offers_everything_may_be_lost(page: Page) -> None:
+    offers = stats() | {
+        "cues": ["1 opening", "2"],
+        "cue": "1 opening",
+        "preset": "demo",
+        "models": {"partner1": ["one", "two"], "partner1_b": ["one", "two"]},
+        "recording": {"folder": None, "counts": {}, "fault": ""},
+        "replay": {
+            "folder": "takes/a",
+            "seconds": 1.0,
+            "length": 9.0,
+            "paused": False,
+            "same": None,
+            "different": None,
+        },
+        "commands": {
+            "show/preset": {"value": "demo", "choices": ["demo", "act2"]},
+            "show/record": {"value": "", "choices": ["start", "stop"]},
+            "show/replay": {"value": "a", "choices": ["start", "stop", "a"]},
+        },
+    }
+    offers["params"][0] |= {"name": "partner1/label/time", "names": ["low", "high"], "high": 1.0}
+    page.panel.update(offers)
+    page.panel.lost("tcp://127.0.0.1:39550")
+    assert page.panel.freeze.disabled
+    page.panel.update(offers)
+    deck = page.panel.deck
+    page.press(deck.buttons["cues"].rows[0], "2")
+    assert page.heard_all() == ["/cue/2"]
+    page.press(deck.buttons["presets"].rows[0], "act2")
+    assert page.heard_all() == ["/show/preset", "act2", 2.0]
+    page.press(deck.buttons["models:partner1"].rows[0], "two")
+    assert page.heard_all() == ["/show/model", "partner1", "two", 2.0]
+    assert deck.tape.takes is not None
+    page.press(deck.tape.takes.rows[0], "a")
+    assert page.heard_all() == ["/show/replay", "a"]
+    assert deck.tape.scrubber is not None
+    page._tell({"type": "GuiUpdateMessage", "uuid": deck.tape.scrubber.slider._impl.uuid, "updates": {"value": 4.5}})
+    assert page.heard_all() == ["/show/seek", 4.5]
+
+
+def test_what_the_server_refuses_is_said(page: Page) -> None:
+    page.remote.tell("show/preset", "nowhere")
+    _, source = page.control.recvfrom(4096)
+    page.control.sendto(encode("/error", "/show/preset", "no preset 'nowhere'"), source)
+    said: list[str] = []
+
+    def refused() -> list[str]:
+        said.extend(page.remote.refusals())
+        return said
+
+    until(refused)
+    assert said == ["/show/preset: no preset 'nowhere'"]
 
 
 def test_a_lost_server_disables_the_controls_until_it_is_back(page: Page) -> None:

@@ -49,7 +49,7 @@ class Deck:
 
     def enable(self, enabled: bool) -> None:
         """Nothing can be told to a server that is not there."""
-        for handle in (*self.tape.handles, *(row for buttons in self.buttons.values() for row in buttons.rows)):
+        for handle in self.tape.handles:
             handle.disabled = not enabled
 
     def _section(self, name: str, of: Any, fill: Callable[[], None]) -> None:

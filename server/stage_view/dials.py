@@ -44,8 +44,7 @@ class Dials:
 
     @property
     def handles(self) -> list[Any]:
-        rows = [group for buttons in (*self.names.values(), *self.identities.values()) for group in buttons.rows]
-        return [fader.slider for fader in self.faders.values()] + rows
+        return [fader.slider for fader in self.faders.values()]
 
     def _build(self, table: Sequence[tuple[Param, float]]) -> None:
         for folder in self._folders:

@@ -50,7 +50,7 @@ class Fader:
 
 
 class Buttons:
-    """A button for each of some texts, in rows; say: hears which was pressed."""
+    """A button for each of some texts, in rows; say: hears which was pressed. viser cannot disable them."""
 
     def __init__(
         self,

@@ -57,8 +57,10 @@ class Panel:
             self._view()
         hold = gui.add_panel()
         with hold.add_tab("Hold", viser.Icon.HAND_STOP):
-            self.freeze = gui.add_button("Freeze", icon=viser.Icon.PLAYER_PAUSE, hint="Everybody holds their pose (F)")
-            self.rest = gui.add_button("Rest", icon=viser.Icon.MAN, hint="Everybody comes to stand at rest (R)")
+            self.freeze = gui.add_button(
+                "Freeze", icon=viser.Icon.PLAYER_PAUSE, hint="Every partner holds their pose (F)"
+            )
+            self.rest = gui.add_button("Rest", icon=viser.Icon.MAN, hint="Every partner comes to stand at rest (R)")
         hold.float(x=12, y=-12, width=HOLD_WIDTH)
         self.freeze.on_click(lambda _: self._toggle_freeze())
         self.rest.on_click(lambda _: self._toggle_rest())

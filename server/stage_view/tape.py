@@ -48,9 +48,8 @@ class Tape:
 
     @property
     def handles(self) -> list[Any]:
-        rows = self.takes.rows if self.takes is not None else []
         scrubber = self.scrubber.slider if self.scrubber is not None else None
-        return [handle for handle in (self.record, self.play, scrubber, *rows) if handle is not None]
+        return [handle for handle in (self.record, self.play, scrubber) if handle is not None]
 
     def update(self, stats: Mapping[str, Any]) -> None:
         """Raises KeyError, TypeError, ValueError or AttributeError for statistics that say something else."""
