@@ -73,12 +73,12 @@ def _of_dancers(figures: Mapping[str, Any]) -> Iterable[Metric]:
     counts = {(name,): dancer["counts"] for name, dancer in dancers.items()}
     frames = {name: each.get("frames", 0) for name, each in counts.items()}
     ages = {(name,): dancer["age_ms"] for name, dancer in dancers.items() if dancer["age_ms"] is not None}
+    rates = {(name,): fps for name, fps in figures["fps_in"].items()}
+    live = {(name,): dancer["state"] == "live" for name, dancer in dancers.items()}
     yield _counter("frames_in_total", "whole frames of a dancer", frames, label)
-    yield _gauge("frames_per_second", "of a dancer", {(name,): fps for name, fps in figures["fps_in"].items()}, label)
-    yield _gauge("age_seconds", "of a dancer's newest frame", {k: ms / 1e3 for k, ms in ages.items()}, label)
-    yield _gauge(
-        "live", "1 while a dancer's frames come", {(n,): d["state"] == "live" for n, d in dancers.items()}, label
-    )
+    yield _gauge("dancer_frames_per_second", "of the last two seconds", rates, label)
+    yield _gauge("dancer_age_seconds", "of a dancer's newest frame", {k: ms / 1e3 for k, ms in ages.items()}, label)
+    yield _gauge("dancer_live", "1 while a dancer's frames come", live, label)
     yield _counts("dancer_events", "what a dancer's packets and frames came to", label, counts)
 
 
