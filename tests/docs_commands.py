@@ -150,6 +150,9 @@ RULES: dict[str, How] = {
         "--no-results", (("KIND", "duet_window"),)
     ),
     r"torchrun .*": by_test("test_torchrun::test_two_processes_have_the_losses_of_one_with_twice_the_batch"),
+    r"(python -m training.quickstart|python run_server.py runs/quickstart/).*": by_test(
+        "test_quickstart::test_two_recordings_become_a_partner_and_a_stopped_run_goes_on"
+    ),
     r"python -m training.sweep .*": by_test(
         "test_sweep::test_a_sweep_leaves_the_best_config_and_goes_on_with_more_trials"
     ),
@@ -201,7 +204,7 @@ RULES: dict[str, How] = {
     # Speed.
     r"python -m benchmarks.drmm": Run("--threads 1 --steps 1 --warm-up 1 --answers 1"),
     r"python -m benchmarks.latency( --against presets/\w+.yaml)?": Run("--seconds 0.5 --rounds 1"),
-    r"python -m benchmarks.gpu --json gpu.json": by_test(
+    r"python -m benchmarks.gpu( --json gpu.json)?": by_test(
         "test_benchmark_gpu::test_without_a_card_it_says_so_and_that_is_no_fault"
     ),
     r"python -m benchmarks.fuzz --inputs 1000000": Run(so=(("1000000", "100"),)),
