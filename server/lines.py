@@ -22,6 +22,7 @@ from server.stages.ladder import Ladder
 from server.stages.sample import Sample
 from server.stages.understudy import Understudy
 from server.stages.upsample import Upsample
+from server.stages.walk import Walk
 from server.timeline import FrameTimer
 
 PartnerState = Literal["waiting", "dancing", "holding"]
@@ -138,7 +139,7 @@ class PartnerLine:
         self._last: PoseFrame | None = None
         self._understudy = Understudy()
 
-    def step(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> PoseFrame | None:
+    def walk(self, frame: PoseFrame, dt: float, params: Knobs, frozen: bool) -> Walk[PoseFrame | None]:
         """The partner's pose for this frame of the dancer; None while there has been none yet."""
         if frozen and self._last is not None:
             return self.hold(frame)
@@ -146,7 +147,10 @@ class PartnerLine:
         try:
             pose = frame
             for stage in self.stages:
-                pose = stage.step(pose, dt, params)
+                if stage is self.ladder:  # within it are the models
+                    pose = yield from self.ladder.walk(pose, dt, params)
+                else:
+                    pose = stage.step(pose, dt, params)
         except Exception as error:  # a stage may raise anything; the audience sees the last good pose
             self._fail(error)
             return self.hold(frame)

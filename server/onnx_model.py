@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class OnnxModel:
         self._output_names = [port.name for port in self.manifest.outputs]
         self._feeds = {port.name: port.feeds for port in self.manifest.outputs if port.role == "state"}
         self.inputs = self._inputs(0.0, 1)
+        ports = (*self._session.get_inputs(), *self._session.get_outputs())
+        self._any_batch = all(node.shape and not isinstance(node.shape[0], int) for node in ports)
         self.warm_up()
         if device != "cpu":
             self._move(device)
@@ -69,6 +71,11 @@ class OnnxModel:
         for name, feeds in self._feeds.items():
             self.inputs[feeds] = results.pop(name)
         return results
+
+    @property
+    def company(self) -> object:
+        """What models have in common that may be run as one (`step_together`); nobody else has it where none may."""
+        return self if self._bound is not None or not self._any_batch else self._session
 
     def reset(self) -> None:
         """Back to the state of a first frame."""
@@ -131,6 +138,21 @@ class OnnxModel:
             found = f"{cpu:.2f} ms on the CPU, {card:.2f} ms on the card{graph}"
             _say(logging.INFO, f"{self.path.name}: {found}; it runs on the {'card' if _on_card[key] else 'CPU'}")
         return _on_card[key]
+
+
+def step_together(models: Sequence[OnnxModel]) -> list[dict[str, Values]]:
+    """A step of each of some models of one `company`, in one run: as `step` of each, to the last bits of a float."""
+    if len(models) == 1:
+        return [models[0].step()]
+    names, feeds = models[0]._output_names, models[0]._feeds
+    inputs = {name: np.concatenate([model.inputs[name] for model in models]) for name in models[0].inputs}
+    made = dict(zip(names, models[0]._session.run(names, inputs), strict=True))
+    answers, begin = [], 0
+    for model in models:
+        rows = slice(begin, begin := begin + model.batch)
+        model.inputs |= {feeds[name]: made[name][rows] for name in feeds}
+        answers.append({name: values[rows] for name, values in made.items() if name not in feeds})
+    return answers
 
 
 def measured(*steps: Callable[[], object]) -> list[float]:

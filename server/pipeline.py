@@ -19,6 +19,7 @@ from server.stages.blend import Blend
 from server.stages.effort import EffortMeter
 from server.stages.sample_wishes import PLACE
 from server.stages.turns import eased
+from server.stages.walk import Walk, at_once, together
 
 
 class _Crossing:
@@ -81,16 +82,35 @@ class Pipeline:
         """A frame of a dancer that will be danced at the beats after it."""
         self.dancers[dancer].key(frame)
 
+    def step_together(self, arrivals: Sequence[tuple[str, PoseFrame]]) -> Iterator[PoseFrame]:
+        """Frames of several dancers at one moment: as `step` of each, but partners of one model have one run of it."""
+        if len(arrivals) == 1 or self._crossing is not None:
+            for dancer, frame in arrivals:
+                yield from self.step(dancer, frame)
+            return
+        seen = [(dancer, frame, self.dancers[dancer].step(frame, {})) for dancer, frame in arrivals]
+        asked = [(dancer, line, frame, at) for dancer, frame, at in seen for line in self._partners_of(dancer)]
+        poses = together([self._answer(line, frame, at) for _, line, frame, at in asked])
+        for dancer, _, at in seen:
+            yield from (pose for (whose, *_), pose in zip(asked, poses, strict=True) if whose == dancer and pose)
+            yield from self._own(dancer, at)
+        for dancer, _ in arrivals:
+            self._rest(dancer)
+
     def step(self, dancer: str, frame: PoseFrame) -> Iterator[PoseFrame]:
         """One frame of one dancer: yields each partner's pose as soon as it is there, then the dancer's own."""
-        line = self.dancers[dancer]
-        seen = line.step(frame, {})
+        seen = self.dancers[dancer].step(frame, {})
         yield from self._poses(dancer, frame, seen)
+        yield from self._own(dancer, seen)
+        self._rest(dancer)
+
+    def _own(self, dancer: str, seen: Seen) -> Iterator[PoseFrame]:
+        """The dancer's pose."""
+        meter = self.dancers[dancer].meter
         if seen is not None:
             yield seen[0]
-            if line.meter is not None:
-                line.meter.see(*seen)
-        self._rest(dancer)
+            if meter is not None:
+                meter.see(*seen)
 
     def _rest(self, dancer: str) -> None:
         """Everybody's pose has left."""
@@ -133,19 +153,26 @@ class Pipeline:
 
     def _answers(self, dancer: str, frame: PoseFrame, seen: Seen) -> Iterator[PoseFrame]:
         """The dancer's partners."""
-        for line in [line for line in self.partners.values() if line.dancer == dancer]:
-            if seen is None:
-                pose = line.hold(frame)
-            else:
-                self.params.advance(seen[1], line.name)
-                knobs = self.params.of(line.name)
-                if line.follow is not None:
-                    knobs = line.follow.knobs(knobs, self.dancers[dancer].reading, seen[1])
-                pose = line.step(seen[0], seen[1], knobs, self.frozen)
-                if pose is not None and line.meter is not None:
-                    line.meter.see(pose, seen[1])
+        for line in self._partners_of(dancer):
+            pose = at_once(self._answer(line, frame, seen))
             if pose is not None:
                 yield pose
+
+    def _answer(self, line: PartnerLine, frame: PoseFrame, seen: Seen) -> Walk[PoseFrame | None]:
+        """One partner's."""
+        if seen is None:
+            return line.hold(frame)
+        self.params.advance(seen[1], line.name)
+        knobs = self.params.of(line.name)
+        if line.follow is not None:
+            knobs = line.follow.knobs(knobs, self.dancers[line.dancer].reading, seen[1])
+        pose = yield from line.walk(seen[0], seen[1], knobs, self.frozen)
+        if pose is not None and line.meter is not None:
+            line.meter.see(pose, seen[1])
+        return pose
+
+    def _partners_of(self, dancer: str) -> list[PartnerLine]:
+        return [line for line in self.partners.values() if line.dancer == dancer]
 
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""

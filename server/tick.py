@@ -140,7 +140,7 @@ class Tick:
         """One tick: control changes, the pipeline, the outputs, the figures."""
         self._obey()
         try:
-            thinking = sum(self._dance(dancer, frame) for dancer, frame in arrivals)
+            thinking = self._dance(arrivals)
         finally:
             self._busy_since = None
         with self._sending:
@@ -149,9 +149,9 @@ class Tick:
         self.stats.rate_out.tick(self.clock.now())
         self.stats.counts["ticks"] += 1
 
-    def _dance(self, dancer: str, frame: PoseFrame) -> float:
-        """A dancer's frame and all answers to it leave. Returns the seconds that the pipeline took."""
-        thinking, poses = 0.0, self.pipeline.step(dancer, frame)
+    def _dance(self, arrivals: Sequence[tuple[str, PoseFrame]]) -> float:
+        """Dancers' frames and all answers to them leave. Returns the seconds that the pipeline took."""
+        thinking, poses = 0.0, self.pipeline.step_together(arrivals)
         while True:
             self._busy_since = started = self.clock.now()
             pose = next(poses, None)

@@ -17,6 +17,7 @@ from motion.manifest import Param
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
 from server.stages import Stage
+from server.stages.walk import Walk, at_once, walk
 
 LONGEST_ECHO = 2.0  # seconds
 FASTEST = 0.5  # seconds a second: the partner dances at half speed to fall behind, at one and a half to catch up
@@ -65,12 +66,15 @@ class Anticipation:
         self.partner.reset()
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        return at_once(self.walk(frame, dt, params))
+
+    def walk(self, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]:
         wanted = params["anticipation"]
         if wanted != self._place or self._speed != 0.0:
             self._move(wanted, dt)
         if self._lead is not None:
             params = {**params, LEAD: self._lead.default + max(self._place, 0.0)}
-        pose = self.partner.step(frame, dt, params)
+        pose = yield from walk(self.partner, frame, dt, params)
         if self._place < 0.0 or self._danced:
             pose = self._echo(pose, dt)
         else:

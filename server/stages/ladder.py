@@ -25,6 +25,7 @@ from server.stages import Stage
 from server.stages.blend import Blend
 from server.stages.stillness import standing
 from server.stages.turns import eased
+from server.stages.walk import Walk, at_once, walk
 
 FULL, LIGHT, FOLLOW, STILL = RUNGS = ("full", "light", "follow", "still")
 AUTO, LATE = "auto", "late"
@@ -95,30 +96,34 @@ class Ladder:
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         """Raises what the model raises while nobody has danced yet."""
+        return at_once(self.walk(frame, dt, params))
+
+    def walk(self, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]:
+        """As `step`."""
         self._now += dt
         self.last_fault = ""
         for simple in self._simple.values():
             simple.see(frame, dt)
-        pose = self._dance(self.rung, frame, dt, params)
+        pose = yield from self._dance(self.rung, frame, dt, params)
         self.holds = pose is None
         if pose is None:
             assert self._shown is not None
             pose = self._shown.at_the_time_of(frame)
         if self.rung != FULL and self._left != FULL and not self.forced and self._now >= self._next_try:
-            self._try_out(frame, dt, params)
-        self._shown = self._faded(pose, frame, dt, params)
+            yield from self._try_out(frame, dt, params)
+        self._shown = yield from self._faded(pose, frame, dt, params)
         return self._shown
 
     @property
     def _is_trying(self) -> bool:
         return self._well > 0.0
 
-    def _dance(self, rung: str, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame | None:
+    def _dance(self, rung: str, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame | None]:
         """A rung's pose; None for a model's that failed, which starts over."""
         if rung in self._simple:
             return self._simple[rung].pose(frame)
         try:
-            pose = self._models[rung].step(frame, dt, params)
+            pose = yield from walk(self._models[rung], frame, dt, params)
             if not math.isfinite(float(pose.rotations.sum() + pose.root_position.sum())):
                 raise ArithmeticError(f"non-finite pose in frame {frame.number}")
         except Exception as error:  # a model may raise anything
@@ -150,10 +155,10 @@ class Ladder:
         self._falls += 1
         self._go(self.rungs[self.rungs.index(self.rung) + 1], why, self._shown)
 
-    def _try_out(self, frame: PoseFrame, dt: float, params: Knobs) -> None:
+    def _try_out(self, frame: PoseFrame, dt: float, params: Knobs) -> Walk[None]:
         """The full model dances unseen, and comes back when it has danced well."""
         self._well += dt
-        if self._dance(FULL, frame, dt, params) is None:
+        if (yield from self._dance(FULL, frame, dt, params)) is None:
             self._give_up(self.why)
         elif self._well >= PROVES:
             self._climbed = self._now
@@ -169,13 +174,13 @@ class Ladder:
         if self._shown is not None and rung in self._simple:
             self._simple[rung].begin(self._shown)
 
-    def _faded(self, pose: PoseFrame, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+    def _faded(self, pose: PoseFrame, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]:
         """The pose on its way from what has left the stage."""
         left = self._left
         if left is None or self._shown is None:
             return pose
         self._fade += dt / (UP_SECONDS if self.rung == FULL else DOWN_SECONDS)
-        before = self._dance(left, frame, dt, params) if isinstance(left, str) else left
+        before = (yield from self._dance(left, frame, dt, params)) if isinstance(left, str) else left
         if before is None:
             self._left = before = self._shown
         if self._fade >= 1.0:

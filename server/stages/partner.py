@@ -17,6 +17,7 @@ from server.onnx_model import ModelError, OnnxModel
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
 from server.stages.duet_ports import HELD_SECONDS, duet_ports
+from server.stages.walk import Walk, at_once
 
 _EARLY = 1e-6  # of a move: a step of 1/30 s may be a little longer than a thirtieth
 
@@ -51,6 +52,9 @@ class Partner:
         self._random = np.random.default_rng(self._seed)
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
+        return at_once(self.walk(frame, dt, params))
+
+    def walk(self, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]:
         inputs, ports = self.model.inputs, self._ports
         dancer = features.encode(ports.dancer.layout, frame.skeleton, frame.root_position, frame.rotations)
         self._still_seconds = self._still_seconds + dt if np.array_equal(dancer, self._dancer_pose) else 0.0
@@ -68,7 +72,7 @@ class Partner:
                     inputs[name].fill(0.0)
                 else:
                     self._random.standard_normal(out=inputs[name], dtype=np.float32)
-            made = self.model.step()
+            made = yield self.model
         pose = made[ports.partner.name][0]
         root_position, rotations = features.decode(ports.partner.layout, len(HUMANOID), pose)
         return PoseFrame(
