@@ -13,6 +13,8 @@ from made_up_takes import made_up_clip
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from server import preset
+from server.dry_run import dry_run
+from server.show import build_pipeline
 from training import quickstart, train, two_recordings
 
 SECONDS = 24.0
@@ -63,7 +65,8 @@ def test_two_recordings_become_a_partner_and_a_stopped_run_goes_on(
     assert "metres from where the follower was" in said
     show = out / "partner/live.yaml"
     assert f"python run_server.py {show}" in said
-    preset.load(show)
+    tried = dry_run(build_pipeline(preset.load(show), show), 60.0, seconds=0.3)
+    assert tried.faults == ()
     scorecard = json.loads((out / "judged/scorecard.json").read_text())
     assert scorecard["model"]["takes_seen"] == 0
     assert scorecard["ridge"]["root_ade_m"] is not None  # it learned from the part that the model learned from
