@@ -112,6 +112,22 @@ def test_who_goes_too_far_comes_back(made: Labelled, file: Path) -> None:
     assert np.linalg.norm(path, axis=1).max() < 6.0
 
 
+def test_who_is_sent_to_the_other_side_goes_round_the_dancer(file: Path) -> None:
+    model = OnnxModel(file)
+    noise = np.random.default_rng(3)
+    model.inputs["dancer"][0] = STANDING.reshape(-1)
+    model.inputs["dt"][:] = 1.0 / 30.0
+    model.inputs["variety"][:] = 1.0
+    path = []
+    for number in range(1800):
+        model.inputs["distance"][:] = 1.5 if number < 300 else -1.5
+        noise.standard_normal(out=model.inputs["noise"], dtype=np.float32)
+        path.append(model.step()["partner"][0, 0:3:2].copy())
+    away = np.linalg.norm(path, axis=1)
+    assert away.min() > 0.35
+    assert path[-1][0] < 0.0
+
+
 def test_labels_are_knobs_with_names(file: Path) -> None:
     knobs = {param.name: param for param in OnnxModel(file).manifest.params}
     assert knobs["label/time"].names == ("low", "medium", "high")
@@ -121,8 +137,7 @@ def test_labels_are_knobs_with_names(file: Path) -> None:
 
 
 def test_a_dial_between_two_labels_is_so_much_of_each(made: Labelled) -> None:
-    step = LabelledStep(made)
-    y = step.between((torch.tensor([[0.25], [1.0]]), torch.tensor([[0.75], [0.0]])), torch.zeros(2, 1))
+    y = made.between((torch.tensor([0.25, 1.0]), torch.tensor([0.75, 0.0])))
     assert y.tolist() == [[0.75, 0.25, 0.0, 0.5, 0.5], [0.0, 1.0, 1.0, 0.0, 0.0]]
 
 

@@ -14,7 +14,10 @@ from motion.load import load_humanoid
 from motion.manifest import Param
 from motion.skeleton import HUMANOID
 from server import preset, render
+from server.onnx_model import OnnxModel
+from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
+from server.stages.partner import Partner
 from training import evaluate_judge, labels_proxy
 from training.results.sequences import at_rate
 
@@ -62,6 +65,37 @@ def test_its_dial_goes_from_sustained_to_sudden(dancer: Path, tmp_path: Path) ->
     assert made[1] < 0.9 * made[2]
 
 
+LIMBS = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Hand", "Foot", "Toes")]
+RECORDED = 170.0  # m/s²: hands and feet of the recordings it was trained on are above it once in a thousand frames
+
+
+@pytest.mark.parametrize("switched", [False, True])
+def test_no_window_of_its_begins_with_a_jolt(dancer: Path, switched: bool) -> None:
+    stage = Partner(OnnxModel(MODEL), seed=1)
+    knobs = {param.name: param.default for param in stage.params}
+    clip = read_bvh(dancer, scale=1.0)[0][::2]
+    joints, numbers, dial = [], [], 0.5
+    for number in range(1800):  # a minute without a break
+        pose = (clip.root_positions[number % len(clip)], clip.rotations[number % len(clip)])
+        if switched:
+            wanted = (0.0, 1.0)[number // 45 % 2]
+            dial = wanted + (dial - wanted) * 0.5 ** (1.0 / 30.0 / 0.25)
+        made = stage.step(
+            PoseFrame(HUMANOID, *pose, 0.0, 0.0, number, "dancer1"), 1.0 / 30.0, knobs | {"label/time": dial}
+        )
+        joints.append(kinematics.global_positions(HUMANOID, made.root_position[None], made.rotations[None])[0, LIMBS])
+        numbers.append(int(stage.model.inputs["clock"][0, 1]))
+    bends = np.linalg.norm(np.diff(joints, n=2, axis=0), axis=-1)[80:] * 30.0**2
+    # What is shown is a move late, and the clock has the number of the next: frame i shows move numbers[i] - 2.
+    place = (np.array(numbers[1:-1])[80:] - 2) % 40
+    assert set(place) == set(range(40))
+    begins, middle = bends[(place < 4) | (place == 39)], bends[(place >= 10) & (place < 30)]
+    assert np.quantile(begins, 0.999) < RECORDED
+    assert np.quantile(begins, 0.999) < 1.2 * np.quantile(middle, 0.999)
+    assert begins.mean() < 1.2 * middle.mean()
+    assert np.quantile(bends, 0.999) < 1.2 * RECORDED
+
+
 def test_it_stays_near_its_place(dancer: Path, tmp_path: Path) -> None:
     clip = _danced(dancer, tmp_path / "partner.bvh", 0.5, 3)
     lead = read_bvh(dancer, scale=1.0)[0]
@@ -83,5 +117,7 @@ def test_its_figures_lie_beside_it() -> None:
     assert figures["requested_tertile_percent"] > 70.0
     assert figures["same_z_order_percent"] > 85.0
     assert figures["label_change_step_ratio"] <= 1.0
+    assert figures["seam_acceleration_ratio"] < 1.0
+    assert figures["seam_acceleration_most_ratio"] < 1.0
     assert figures["reconstruction_mm"] < 35.0
     assert 0.6 < figures["multimodality_ratio"] < 1.4

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from motion.metrics import distributions
+from motion.skeleton import HUMANOID
 from training import labels_proxy
 from training.evaluate_judge import Judge
 from training.labels import NONE
@@ -25,9 +26,13 @@ from training.models.labelled_takes import FPS, Labelling, Take
 
 Array = NDArray[np.float64]
 Row = dict[str, float]
-DRAWN = 600  # windows made from the prior
+DRAWN, DANCED = 600, 4  # windows made from the prior, and how many are danced for each
 PAIRS, SAME_PAIRS = 200, 70  # as PirouNet has them: of any labels, and of each label
 CHANGES, SECONDS_AFTER = 48, 1.0  # changes of a label on stage, and how long after each steps are watched
+WATCHED, SEAM, RARE = 8, 4, 0.999  # windows that are watched on stage; frames of their beginning; what is rare
+LOW = 0.05  # metres
+TOES = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+ENDS = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Hand", "Foot", "Toes")]
 TILES = ((0.1, 3, 0.80), (0.2, 3, 0.75), (0.4, 1, 0.75))  # PirouNet's: size, windows more than, share of the label
 
 
@@ -62,7 +67,7 @@ def figures(model: Labelled, judge: Judge, real: Real, seed: int) -> Row:
     row = reading(model, real) | ceiling(judge, real) | recognised(model, judge, drawn)
     row |= {f"tile_{key}": value for key, value in recognised(model, judge, tiles(model, real, random)).items()}
     row |= spread(judge, real, drawn) | same_z(model, random)
-    return row | {"label_change_step_ratio": label_change(model, real, random)}
+    return row | on_stage(model, real, random)
 
 
 # ---- what is read of recordings
@@ -75,8 +80,13 @@ def reading(model: Labelled, real: Real) -> Row:
     predicted = classified(model, real.moves)
     mu, logvar = model.encode(real.moves, predicted)
     made, _ = model.generate(mu, predicted)
-    off = (pose.positions(made) - pose.positions(real.moves)).norm(dim=-1)
-    row = {"kl_nats": losses.divergence(mu, logvar).mean().item(), "reconstruction_mm": 1000.0 * off.mean().item()}
+    seen, truth = pose.positions(made), pose.positions(real.moves)
+    off = pose.on_stage(made, seen, FPS) - pose.on_stage(real.moves, truth, FPS)
+    row = {
+        "kl_nats": losses.divergence(mu, logvar).mean().item(),
+        "reconstruction_mm": 1000.0 * (seen - truth).norm(dim=-1).mean().item(),
+        "reconstruction_world_mm": 1000.0 * off.norm(dim=-1).mean().item(),
+    }
     scores = [_scores(predicted[:, column], real.labels[:, column]) for column in range(real.labels.shape[1])]
     return row | {key: float(np.mean([score[key] for score in scores])) for key in (scores[0] if scores else ())}
 
@@ -122,20 +132,36 @@ def ceiling(judge: Judge, real: Real) -> Row:
 
 @dataclass(frozen=True)
 class Drawn:
-    """Windows that were made up, moves (N, T, WIDTH), and the labels (N, sets) that were asked for."""
+    """Windows that were made up, moves (N, T, WIDTH), and the labels (N, sets) that were asked for. They are cut out of
+    dances without a break, wherever a window of the model happens to begin in them.
+    """
 
     moves: Tensor
     labels: Tensor
 
 
 def draw(model: Labelled, random: torch.Generator, count: int = DRAWN) -> Drawn:
-    """From the prior: z ~ N(0, 1), as many windows of every label; half of them go on where another ended."""
+    """From the prior: z ~ N(0, 1), as many windows of every label, all after a window of any label."""
     labels = model.choices[torch.arange(count) % len(model.choices)]
-    first, second = (torch.randn(count, model.config.latent, generator=random) for _ in range(2))
     before = model.choices[torch.randint(len(model.choices), (count,), generator=random)]
-    _, state = model.generate(first, before)
-    state = torch.where((torch.arange(count) // len(model.choices) % 2 == 0)[:, None], torch.zeros_like(state), state)
-    return Drawn(model.generate(second, labels, state)[0], labels)
+    z = torch.randn(DANCED, count, model.config.latent, generator=random)
+    return Drawn(cut(dance(model, z, [before, *[labels] * (DANCED - 1)]), random), labels)
+
+
+def dance(model: Labelled, z: Tensor, labels: Sequence[Tensor]) -> Tensor:
+    """Moves (N, W · T, WIDTH) of a dance without a break, of z (W, N, latent) and labels (N, sets) of each window."""
+    moves, state = [], None
+    for one, known in zip(z, labels, strict=True):
+        moved, state = model.generate(one, known, state)
+        moves.append(moved)
+    return torch.cat(moves, dim=1)
+
+
+def cut(moves: Tensor, random: torch.Generator) -> Tensor:
+    """A window (N, T, WIDTH) of each dance (N, DANCED · T, WIDTH): it begins somewhere in the last window but one."""
+    window = moves.shape[1] // DANCED
+    begin = (DANCED - 2) * window + torch.randint(window + 1, (len(moves), 1), generator=random)
+    return moves[torch.arange(len(moves))[:, None], begin + torch.arange(window)]
 
 
 def tiles(model: Labelled, real: Real, random: torch.Generator, each: int = 100) -> Drawn:
@@ -239,42 +265,69 @@ def same_z(model: Labelled, random: torch.Generator, count: int = 200) -> Row:
     orders = []
     for column, (name, of_set) in enumerate(model.config.label_sets):
         if name in model.config.thresholds:
-            z = torch.randn(count, model.config.latent, generator=random)
+            z = torch.randn(DANCED, count, model.config.latent, generator=random)
             labels = model.choices[torch.randint(len(model.choices), (count,), generator=random)].clone()
-            risen = []
+            begin, risen = random.get_state(), []
             for label in range(len(of_set)):
                 labels[:, column] = label
-                risen.append(_figure(name, model.generate(z, labels)[0]))
+                random.set_state(begin)  # the same cut of all
+                risen.append(_figure(name, cut(dance(model, z, [labels] * DANCED), random)))
             orders.append((np.diff(np.stack(risen), axis=0) > 0.0).all(axis=0).mean())
     return {"same_z_order_percent": 100.0 * float(np.mean(orders)) if orders else float("nan")}
 
 
 @torch.no_grad()
-def label_change(model: Labelled, real: Real, random: torch.Generator, half_life: float = 0.25) -> float:
-    """The largest step of a joint in the second after labels change on stage, over the largest of recordings."""
-    if len(model.choices) < 2:
-        return float("nan")
-    frames, decoder = model.config.window, model.decoder
-    z = torch.randn(3, CHANGES, model.config.latent, generator=random)
-    chosen = torch.randint(len(model.choices), (2, CHANGES), generator=random)
-    old, new = (model.onehot(model.choices[each]) for each in chosen)
-    at = torch.randint(frames, (CHANGES,), generator=random)  # in the second window
-    on, state = torch.zeros(CHANGES, model.config.latent), torch.zeros(CHANGES, decoder.size)
-    moves, y = [], old
-    keep = 0.5 ** (1.0 / (FPS * half_life))
-    for step in range(3 * frames):
-        y = torch.where((step - frames >= at)[:, None], new + (y - new) * keep, y)
-        move, on, state = decoder.step(z[step // frames], y, torch.full((CHANGES, 1), float(step % frames)), on, state)
+def on_stage(model: Labelled, real: Real, random: torch.Generator, half_life: float = 0.25) -> Row:
+    """What a dance looks like in which labels change as dials on stage do, each to another one: the largest step of a
+    joint in the second after a change, over the largest of recordings; and the acceleration of hands and feet that one
+    in a thousand is above, where windows of the model begin, and anywhere else, over that of recordings.
+    """
+    frames, decoder, sizes = model.config.window, model.decoder, torch.tensor(model.config.sizes)
+    old = torch.stack([torch.randint(int(size), (CHANGES,), generator=random) for size in sizes], dim=1)
+    other = torch.stack([torch.randint(1, max(int(size), 2), (CHANGES,), generator=random) for size in sizes], dim=1)
+    far = (sizes - 1).clamp(min=1)
+    dials, wanted = old / far, (old + other) % sizes / far
+    at = torch.randint(frames, (CHANGES, 1), generator=random)  # in the second window
+    on, state = torch.zeros(CHANGES, decoder.on_size), torch.zeros(CHANGES, decoder.size)
+    moves, keep = [], 0.5 ** (1.0 / (FPS * half_life))
+    z = torch.randn(WATCHED, CHANGES, model.config.latent, generator=random)
+    for step in range(WATCHED * frames):
+        dials = torch.where(step - frames >= at, wanted + (dials - wanted) * keep, dials)
+        number = torch.full((CHANGES, 1), float(step % frames))
+        move, on, state = decoder.step(z[step // frames], model.between(dials.unbind(1)), number, on, state)
         moves.append(move)
-    steps = _steps(torch.stack(moves, dim=1))  # (CHANGES, 3 · frames - 1)
-    since = torch.arange(3 * frames - 1)[None] - (frames + at[:, None])
+    world, recorded = (pose.on_stage(each, pose.positions(each), FPS) for each in (torch.stack(moves, 1), real.moves))
+    steps = _steps(world)
+    since = torch.arange(steps.shape[1]) - (frames + at)
     watched = steps[(since >= -1) & (since < SECONDS_AFTER * FPS)]
-    return (watched.max() / _steps(real.moves).max()).item()
+    bends, usual = (_bends(each) for each in (world[:, frames - 2 :], recorded))
+    bends = bends[:, : bends.shape[1] // frames * frames].unflatten(1, (-1, frames))
+    seam, rest, rare = (np.quantile(each.numpy(), RARE) for each in (bends[:, :, :SEAM], bends[:, :, SEAM:], usual))
+    return {
+        "label_change_step_ratio": (watched.max() / _steps(recorded).max()).item(),
+        "seam_acceleration_ratio": float(seam / rare),
+        "dance_acceleration_ratio": float(rest / rare),
+        "seam_acceleration_most_ratio": (bends[:, :, :SEAM].max() / usual.max()).item(),
+        "slide_mps": _slide(world),
+        "recorded_slide_mps": _slide(recorded),
+    }
 
 
-def _steps(moves: Tensor) -> Tensor:
+def _steps(world: Tensor) -> Tensor:
     """The largest step of a joint, frame by frame (N, T - 1), in metres."""
-    return pose.on_stage(moves, pose.positions(moves), FPS).diff(dim=1).norm(dim=-1).amax(dim=-1)
+    return world.diff(dim=1).norm(dim=-1).amax(dim=-1)
+
+
+def _slide(world: Tensor) -> float:
+    """How fast toes are that are below LOW, in m/s along the floor."""
+    toes = world[:, :, TOES]
+    down = (toes[:, 1:, :, 1] < LOW) & (toes[:, :-1, :, 1] < LOW)
+    return float(toes[..., 0::2].diff(dim=1).norm(dim=-1)[down].mean()) * FPS
+
+
+def _bends(world: Tensor) -> Tensor:
+    """Accelerations (N, T - 2, 6) of hands and feet, in m/s²: the first is about the second frame."""
+    return world[:, :, ENDS].diff(n=2, dim=1).norm(dim=-1) * FPS**2
 
 
 def _figure(name: str, moves: Tensor) -> Array:

@@ -22,7 +22,7 @@ from motion import rotations as rot
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
-from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures, loggers
+from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures, labels, loggers
 from training.evaluate_judge import Judge
 from training.evaluate_labelled import Drawn, Real, Row
 from training.models import labelled_pose as pose
@@ -34,9 +34,10 @@ STRIDE, TAUGHT_STRIDE = 5, 2  # frames between windows that are judged, and that
 BLIND = 30  # clips for people
 SHOWN = (
     *("label_recognised_percent", "requested_tertile_percent", "classifier_ceiling_percent", "same_z_order_percent"),
-    *("label_change_step_ratio", "macro_f1", "majority_f1", "diversity_ratio", "multimodality_ratio", "kl_nats"),
-    *("reconstruction_mm", "accuracy_percent", "fid", "fid_floor", "tile_label_recognised_percent"),
-    *("tile_requested_tertile_percent", "human_recognised_percent"),
+    *("label_change_step_ratio", "seam_acceleration_ratio", "dance_acceleration_ratio", "seam_acceleration_most_ratio"),
+    *("slide_mps", "recorded_slide_mps", "macro_f1", "majority_f1", "diversity_ratio", "multimodality_ratio"),
+    *("kl_nats", "reconstruction_mm", "reconstruction_world_mm", "accuracy_percent", "fid", "fid_floor"),
+    *("tile_label_recognised_percent", "tile_requested_tertile_percent", "human_recognised_percent"),
 )
 
 
@@ -66,6 +67,7 @@ def run(options: argparse.Namespace) -> str:
         f"{options.checkpoint.name}: {len(judged)} takes are judged, {len(real.moves)} windows; {len(seen)} were seen",
         *([] if judged else ["EVERY TAKE WAS TRAINED ON: these figures prove nothing about other dancers"]),
         judged_by,
+        *_left_out(takes, labelling),
         f"{options.seeds} seeds; ± is half of what lies between them",
     ]
     random = torch.Generator().manual_seed(options.seed)
@@ -76,6 +78,14 @@ def run(options: argparse.Namespace) -> str:
     if options.logger == "wandb":
         loggers.evaluated(out, stored["about"], _names(stored), row, sorted([*out.glob("*.gif"), *out.glob("*.png")]))
     return told
+
+
+def _left_out(takes: Sequence[Take], labelling: Labelling) -> list[str]:
+    """What is told about labels of recordings that the model does not know."""
+    known = {(name, label) for name, of_set in labelling.sets for label in of_set}
+    given = {(each.label_set, each.label) for take in takes for dancer in take.dancers for each in dancer.labels}
+    odd = ", ".join(f"{name} {label}" for name, label in sorted(given - known))
+    return [f"labels that the model was not trained with are left out: {odd}"] if odd else []
 
 
 def data_of(stored: dict[str, Any], path: Path) -> Config:
@@ -110,9 +120,9 @@ def blind(folder: Path, model: Labelled, drawn: Drawn) -> None:
         clip = Clip(HUMANOID, FPS, root[place].double().numpy(), rot.from_6d(sixd[place].double().numpy()))
         name = f"{number:03}.bvh"
         write_bvh(folder / name, clip)
-        for column, (of_set, labels) in enumerate(model.config.label_sets):
+        for column, (of_set, choices) in enumerate(model.config.label_sets):
             lines.append((name, of_set, ""))
-            key.append((name, of_set, labels[int(drawn.labels[place, column])]))
+            key.append((name, of_set, choices[int(drawn.labels[place, column])]))
     for file, table in (("blind.csv", lines), ("key.csv", key)):
         with open(folder / file, "w", newline="", encoding="utf-8") as text:
             csv.writer(text).writerows([("clip", "label set", "label"), *table])
@@ -122,13 +132,20 @@ def agreement(returned: Path, key: Path) -> float:
     """How many percent of the clips somebody has labelled as they were meant. Raises ValueError for other files."""
     said, meant = (_read(path) for path in (returned, key))
     known = {clip: label for clip, label in said.items() if label}
+    choices: dict[str, set[str]] = {}
+    for (_, of_set), label in meant.items():
+        choices.setdefault(of_set, set()).add(label)
     if unknown := sorted(set(known) - set(meant)):
         raise ValueError(f"{returned}: {unknown[0][0]} ({unknown[0][1]}) is not in {key}")
+    if odd := [(*clip, label) for clip, label in known.items() if label not in choices[clip[1]]]:
+        name, of_set, label = odd[0]
+        known_labels = ", ".join(sorted(choices[of_set]))
+        raise ValueError(f"{returned}: {name} has the {of_set} {label!r}; it is one of {known_labels}")
     return 100.0 * float(np.mean([meant[clip] == label for clip, label in known.items()])) if known else math.nan
 
 
 def _read(path: Path) -> dict[tuple[str, str], str]:
-    with open(path, newline="", encoding="utf-8-sig") as text:
+    with labels.opened(path) as text:
         try:
             return {(line["clip"], line["label set"]): line["label"].strip() for line in csv.DictReader(text)}
         except KeyError as error:

@@ -188,7 +188,7 @@ def recording_of(line: Line) -> str:
 
 
 def _table(path: Path) -> tuple[tuple[str, ...], list[Line]]:
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with labels.opened(path) as file:
         reader = csv.DictReader(file, restval="")
         columns = tuple(name.strip() for name in reader.fieldnames or ())
         reader.fieldnames = list(columns)

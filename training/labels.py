@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +49,7 @@ class Label:
 def read(path: str | Path) -> list[Label]:
     """The labels of a file. Raises ValueError with a line for every fault, OSError when there is no file."""
     path = Path(path)
-    with open(path, newline="", encoding="utf-8-sig") as file:
+    with opened(path) as file:
         lines = csv.DictReader(file)
         given = [name.strip() for name in lines.fieldnames or ()]
         if missing := [name for name in COLUMNS if name not in given]:
@@ -63,6 +65,16 @@ def read(path: str | Path) -> list[Label]:
     if faults or (faults := contradictions(labels)):
         raise ValueError("\n".join(faults))
     return labels
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[TextIO]:
+    """A CSV file to be read. Raises ValueError naming one that is not UTF-8, and OSError."""
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        try:
+            yield file
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path} is not UTF-8 (byte {error.start}): save it as `CSV UTF-8`") from None
 
 
 def write(path: str | Path, labels: Sequence[Label]) -> Path:
@@ -123,11 +135,16 @@ def sets_of(labels: Sequence[Label], orders: Mapping[str, Sequence[str]]) -> Lab
 
 
 def of_frames(labels: Sequence[Label], begin: float, count: int, fps: float, sets: LabelSets) -> Places:
-    """The labels' numbers (count, sets) of a take's frames, the first of which is at `begin` seconds of the file."""
+    """The labels' numbers (count, sets) of a take's frames, the first of which is at `begin` seconds of the file.
+
+    Labels that are in none of the sets are left out.
+    """
     made = np.full((count, len(sets)), NONE, dtype=np.int64)
-    names = [name for name, _ in sets]
+    places = {(name, label): place for place, (name, of_set) in enumerate(sets) for label in of_set}
     for each in labels:
-        column = names.index(each.label_set)
+        if (each.label_set, each.label) not in places:
+            continue
+        column = places[each.label_set, each.label]
         first, last = (round((seconds - begin) * fps) for seconds in (each.start, each.end))
         made[max(first, 0) : max(last, 0), column] = sets[column][1].index(each.label)
     return made

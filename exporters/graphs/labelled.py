@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from exporters.graphs import ports
 from motion.manifest import Manifest, Param
@@ -24,6 +23,7 @@ from training.models.labelled_takes import FPS
 ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 1.0  # metres beyond that at which they come back as fast as they go
 APART = 1.5  # metres between dancer and partner
+CLEAR, YIELDS = 0.6, 0.3  # metres from the dancer's hips that partners keep, and over which they come to yield
 HALF_LIFE = 0.25  # seconds of a label's way
 
 
@@ -57,12 +57,13 @@ class LabelledStep(nn.Module):
         )
         latent = self.config.latent
         inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
-        states = {"clock": (3,), "z": (latent,), "on": (latent,), "mind": (self.model.decoder.size,), "place": (3,)}
+        decoder = self.model.decoder
+        states = {"clock": (3,), "z": (latent,), "on": (decoder.on_size,), "mind": (decoder.size,), "place": (3,)}
         return replace(ports.frame_by_frame(name, self.skeleton, (inputs, states), params), fps_out=FPS)
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         dials, (variety, distance, clock, z, on, mind, place) = rest[: len(self.config.sizes)], rest[-7:]
-        y = self.between(dials, noise)
+        y = self.model.between([dial[:, 0] for dial in dials]) if dials else noise[:, :0]
         home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # from under the dancer's hips
 
         # 1. Is it time for a move? The first frame makes one, too.
@@ -86,11 +87,16 @@ class LabelledStep(nn.Module):
         led, turn = ((moves > 1.5).to(led) * each for each in (led, last[:, -1:] / FPS))
         at, yaw = torch.where(due, at + pose.turned(led, yaw), at), torch.where(due, yaw + turn, yaw)
 
-        # 3. Whoever goes too far comes back, by the steps that are made anyway: nobody who stands is dragged.
+        # 3. Whoever goes too far comes back, and not through the dancer, by the steps that are made anyway: nobody who
+        # stands is dragged.
         away = home - at
         far = away.norm(dim=1, keepdim=True).clamp(min=1e-6)
         speed = led.norm(dim=1, keepdim=True) * FPS
         at = at + away / far * ((far - ROOM) / PULL).clamp(0.0, 1.0) * speed * dt
+        beside = at - dancer[:, 0:3:2]
+        near = beside.norm(dim=1, keepdim=True).clamp(min=1e-6)
+        clear = distance.abs().clamp(max=CLEAR)  # whoever is wished nearer may be
+        at = at + beside / near * ((clear - near) / YIELDS).clamp(0.0, 1.0) * 3.0 * speed * dt
 
         # 4. What is shown lies on the way from the last move but one.
         shown_yaw, back = yaw + (elapsed - 1.0) * turn, (elapsed - 1.0) * led
@@ -102,10 +108,3 @@ class LabelledStep(nn.Module):
         partner = torch.cat([shown_at[:, :1], height, shown_at[:, 1:], hips, shown[:, 6 : -pose.CARRIAGE]], dim=1)
         clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
         return partner, clock, z, on, mind, place
-
-    def between(self, dials: tuple[Tensor, ...], like: Tensor) -> Tensor:
-        """Labels as the networks are given them (B, Y): where a dial stands between two, so much of each."""
-        parts = [like[:, :0]]
-        for dial, size in zip(dials, self.config.sizes, strict=True):
-            parts.append(F.relu(1.0 - (dial * (size - 1) - torch.arange(size, dtype=like.dtype)).abs()))
-        return torch.cat(parts, dim=1)

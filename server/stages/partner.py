@@ -25,8 +25,9 @@ _EARLY = 1e-6  # of a move: a step of 1/30 s may be a little longer than a thirt
 class Partner:
     """Dancer's frame in, partner's frame out, on HUMANOID.
 
-    rests: beside a dancer who has fallen silent there is no noise, and a model comes to rest. Raises ModelError when
-    the model is no duet or is made for another skeleton.
+    rests: beside a dancer who has fallen silent there is no noise, and a model comes to rest; not one that moves at a
+    rate of its own, which dances by itself. Raises ModelError when the model is no duet or is made for another
+    skeleton.
     """
 
     def __init__(self, model: OnnxModel, seed: int | tuple[int, ...], rests: bool = True) -> None:
@@ -41,7 +42,7 @@ class Partner:
         self.params = manifest.params
         self._ports = ports
         self._moves = manifest.fps_out or 0.0  # a second, 0: one a frame
-        self._seed, self._rests = seed, rests
+        self._seed, self._rests = seed, rests and manifest.fps_out is None
         self._random = np.random.default_rng(seed)
         self._dancer_pose = np.zeros(0, dtype=np.float32)
         self._still_seconds = 0.0

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from training.run import Run
 
 WATCHED_STRIDE = 8  # frames
+GOES_ON = 0.8  # of the pieces from the prior go on where others ended: on stage nearly all do
+WHOLE, GROUNDED = 12.0, 8.0  # times the weight of other qualities: how much is accelerated, and feet
+UNEVEN = 4.0  # times the weight of qualities
 CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
 SCALES = {"positions": 0.08, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
 
@@ -112,6 +115,7 @@ class Labelled(nn.Module):
             self.register_buffer(f"quality_mean_{number}", torch.zeros(size, count))
             self.register_buffer(f"quality_spread_{number}", torch.ones(size, count))
         self.beta = config.beta
+        self.danced: Tensor | None = None  # states in which pieces from the prior ended: they are gone on with
 
     def start_batch(self, share: float) -> None:
         """The divergence comes to count little by little; share: of the run that there has been, with this batch."""
@@ -205,23 +209,32 @@ class Labelled(nn.Module):
         labels[1] = torch.where(stays, labels[0], labels[1])
         z = torch.randn(SEGMENTS, count, c.latent, device=device)
         made, state = [], torch.zeros(count, self.decoder.size, device=device)
+        if self.danced is not None and len(self.danced) == count:
+            goes_on = torch.rand(count, 1, device=device) < GOES_ON
+            state = torch.where(goes_on, self.danced, state)
         for segment in range(SEGMENTS):
             moved, state = self.decoder(z[segment], self.onehot(labels[segment]), state)
             made.append(moved)
+        self.danced = state.detach()
         whole, half = torch.cat(made, dim=1), self.config.window // 2
         seam, same = whole[:, half:-half], (labels[0] == labels[1]).all(dim=1)
         x = torch.cat([*made, seam[same]])  # what is danced where two windows meet counts, too
         wanted = torch.cat([*labels, labels[0][same]])
         seen = pose.positions(x)
         moved = pose.qualities(x, pose.on_stage(x, seen, FPS), FPS)
+        weights = moved.new_ones(pose.QUALITIES)
+        weights[pose.ACCELERATION], weights[pose.FEET_FROM :] = WHOLE, GROUNDED
         unlike = [
-            losses.unlike(moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")))
+            losses.unlike(
+                moved, known, *(getattr(self, f"quality_{part}_{number}") for part in ("mean", "spread")), weights
+            )
             for number, known in enumerate(wanted.unbind(1))
         ]
         still = {name: value.detach() for name, value in self.classifier.named_parameters()}
         said = functional_call(self.classifier, still, (x, seen))
         missed = [F.nll_loss(log_q, known) for log_q, known in zip(said, wanted.unbind(1), strict=True)]
-        return torch.stack(unlike).mean(), torch.stack(missed).mean()
+        uneven = losses.uneven(pose.on_stage(whole, pose.positions(whole), FPS))
+        return torch.stack(unlike).mean() + UNEVEN * uneven, torch.stack(missed).mean()
 
     @torch.no_grad()
     def fit_statistics(self, batch: dict[str, Tensor]) -> None:
@@ -229,8 +242,13 @@ class Labelled(nn.Module):
         window = self.config.window
         x, seen = (batch[name].unflatten(1, (SEGMENTS, window)).flatten(0, 1) for name in ("moves", "positions"))
         labels = batch["labels"].flatten(0, 1)
-        self.decoder.fit(x, labels, self.config.sizes)
+        self.decoder.basis.fit(x)
         self.classifier.fit(x, seen)
+        if "known_labels" in batch:
+            own = _first_of_each(batch["known_moves"])
+            x, seen = torch.cat([x, batch["known_moves"][own]]), torch.cat([seen, batch["known_positions"][own]])
+            labels = torch.cat([labels, batch["known_labels"][own]])
+        self.decoder.fit(x, labels, self.config.sizes)
         moved = pose.qualities(x, pose.on_stage(x, seen, FPS), FPS)
         for number, known in enumerate(labels.unbind(1)):
             counts = torch.bincount(known[known != NONE], minlength=self.config.sizes[number]).float()
@@ -269,6 +287,14 @@ class Labelled(nn.Module):
         parts = [F.one_hot(labels[:, number], size) for number, size in enumerate(self.config.sizes)]
         return torch.cat(parts, dim=1).float() if parts else torch.zeros(len(labels), 0, device=labels.device)
 
+    def between(self, dials: Sequence[Tensor]) -> Tensor:
+        """The same (N, Y) of dials from 0 to 1, (N,) a set: where one stands between two labels, so much of each."""
+        parts = [
+            F.relu(1.0 - (dial[:, None] * (size - 1) - torch.arange(size, dtype=dial.dtype)).abs())
+            for dial, size in zip(dials, self.config.sizes, strict=True)
+        ]
+        return torch.cat(parts, dim=1)
+
     @torch.no_grad()
     def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """mu and logvar (N, latent) of windows' moves (N, T, WIDTH) with labels (N, sets)."""
@@ -280,6 +306,13 @@ class Labelled(nn.Module):
         """Moves (N, T, WIDTH) of a window danced as z (N, latent) and labels (N, sets) say, and the state after it."""
         begun = torch.zeros(len(z), self.decoder.size) if state is None else state
         return self.decoder(z, self.onehot(labels), begun)
+
+
+def _first_of_each(moves: Tensor) -> Tensor:
+    """Where windows (N, T, WIDTH) stand that came up no earlier: of few labelled ones there are many of each."""
+    _, which = torch.unique(moves[:, 0], dim=0, return_inverse=True)
+    order = torch.arange(len(which), device=which.device)
+    return order.new_full((int(which.max()) + 1,), len(which)).scatter_reduce(0, which, order, "amin")
 
 
 # ---- the kind

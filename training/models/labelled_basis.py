@@ -69,13 +69,11 @@ class Basis(nn.Module):
         """What one of each number makes of a step, (count, WIDTH)."""
         return self.waves[step][:, None] * self.shapes
 
-    def going_on(self, begins: Tensor, speed: Tensor, last: Tensor, before: Tensor) -> Tensor:
-        """What to add to the numbers (N, count) of a window for it to go on after moves `before` and `last` (N, WIDTH).
-
-        begins, speed (N, WIDTH): of the window's first move, as it would be by itself, and of what it does then.
+    def going_on(self, place: Tensor, pace: Tensor) -> Tensor:
+        """What to add to the numbers (N, count) of a window whose first move is off by `place` (N, WIDTH), and slower
+        by `pace`, a frame, than it should be to go on from the window before.
         """
-        moved = last - before
-        return torch.cat([last + moved - begins, moved - speed], dim=1) @ self.gain
+        return torch.cat([place, pace], dim=1) @ self.gain
 
 
 def metres_per_unit() -> Tensor:

@@ -67,15 +67,25 @@ def classification(
     return torch.stack(losses).mean() if losses else labels.new_zeros((), dtype=torch.float32)
 
 
-def unlike(made: Tensor, labels: Tensor, mean: Tensor, spread: Tensor) -> Tensor:
+def unlike(made: Tensor, labels: Tensor, mean: Tensor, spread: Tensor, weights: Tensor | float = 1.0) -> Tensor:
     """How far what is made is from what was recorded under the same label, in mean and spread of its qualities.
 
-    made (N, F), labels (N,); mean, spread (K, F): of what was recorded. Labels with fewer than four are left out.
+    made (N, F), labels (N,); mean, spread (K, F): of what was recorded. weights (F,): of qualities. Labels with fewer
+    than four are left out.
     """
     losses = []
     for label in range(len(mean)):
         own = made[labels == label]
         if len(own) >= 4:
             off = ((own - mean[label]) / spread[label]).clamp(-8.0, 8.0)
-            losses.append(off.mean(dim=0).square().mean() + (off.std(dim=0) - 1.0).square().mean())
+            losses.append(((off.mean(dim=0).square() + (off.std(dim=0) - 1.0).square()) * weights).mean())
     return torch.stack(losses).mean() if losses else made.new_zeros(())
+
+
+def uneven(world: Tensor) -> Tensor:
+    """How much more is accelerated at some times than at others, in joints (N, T, J, 3) of dances of which no time is
+    special: the variance over frames of every joint's mean acceleration, over that of all frames squared.
+    """
+    bends = (world.diff(n=2, dim=1).square().sum(-1) + 1e-12).sqrt()  # (N, T - 2, J)
+    usual = bends.mean(dim=0)
+    return (usual / usual.mean(dim=0)).var(dim=0).mean()

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 HARMONICS = 6  # of where in a window a step is
 SURE = 0.3  # deviation of a z that encoding begins with
 PRIOR_WINDOWS = 40.0  # windows like any other that every label is thought to have, beside its own
+EASED = 16  # frames in which a window comes to dance as it would by itself, at most
+ENTERS = 8  # frames in which the network comes in when a window begins, and goes out when it ends
 
 
 class Encoder(nn.Module):
@@ -51,7 +53,9 @@ class Decoder(nn.Module):
     """[z, y] at every step → moves: what the basis makes of z in the way of y, and what a recurrent network adds.
 
     A step also knows where in its window it is. A state (N, size) is the network's, the last two moves, and whether
-    there were any: zeros are a beginning.
+    there were any: zeros are a beginning. A window goes on exactly where another ended and as fast: the basis's numbers
+    are drawn so that it nearly does, what is left is added to its moves, the less the later, and the network has no
+    part in the first and the last of them.
     """
 
     def __init__(self, config: Config) -> None:
@@ -59,6 +63,8 @@ class Decoder(nn.Module):
         labels = sum(config.sizes)
         self.window, self.inner = config.window, config.state
         self.size = config.state + 2 * pose.WIDTH + 1
+        self.parts_on = [config.latent, pose.WIDTH, pose.WIDTH]
+        self.on_size = sum(self.parts_on)
         self.basis = Basis(config.window, config.latent)
         self.scale = nn.Parameter(torch.zeros(labels, config.latent))  # logarithms
         self.shift = nn.Parameter(torch.zeros(labels, config.latent))
@@ -70,6 +76,8 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("spread", torch.ones(pose.WIDTH))
+        self.register_buffer("share", entering(config.window), persistent=False)  # of the network, (T,)
+        self.register_buffer("eased", easing(config.window), persistent=False)  # (T, 2)
 
     def style(self, y: Tensor) -> Style:
         """What labels y (N, Y) do to the basis's numbers; between two labels, what lies between."""
@@ -82,22 +90,26 @@ class Decoder(nn.Module):
         given = torch.cat([self.code(z), y], dim=1)[:, None].expand(-1, self.window, -1)
         given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
         passed, after = self.cell(given, inner[None].contiguous())
-        more, numbers = self.head(passed, given), self.numbers(z, y)
-        made = self.basis.write(numbers + self.going_on(numbers, more[:, 0], last, before, alive)) + more
+        more, numbers = self.share[:, None] * self.head(passed, given), self.numbers(z, y)
+        on, place, pace = self.going_on(numbers, last, before, alive).split(self.parts_on, dim=1)
+        eased = self.eased[:, :1] * place[:, None] + self.eased[:, 1:] * pace[:, None]
+        made = self.basis.write(numbers + on) + eased + more
         return made, torch.cat([after[0], made[:, -1], made[:, -2], torch.ones_like(alive)], dim=1)
 
     def step(self, z: Tensor, y: Tensor, number: Tensor, on: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """One move (N, WIDTH), the `number`th (N, 1) of its window; `on` and the state after it.
 
-        on (N, latent): of `going_on`, found at a window's first move and kept throughout it.
+        on (N, on_size): of `going_on`, found at a window's first move and kept throughout it.
         """
         inner, last, before, alive = self.parts(state)
         given = torch.cat([self.code(z), y, clock(number[:, 0], self.window)], dim=1)
-        after = self._next(given, inner)
-        more, numbers = self.head(after, given), self.numbers(z, y)
-        on = torch.where(number < 0.5, self.going_on(numbers, more, last, before, alive), on)
-        waves = self.basis.waves[number[:, 0].long()]
-        move = self.basis.mean + ((numbers + on) * waves) @ self.basis.shapes + more
+        after, at = self._next(given, inner), number[:, 0].long()
+        numbers = self.numbers(z, y)
+        on = torch.where(number < 0.5, self.going_on(numbers, last, before, alive), on)
+        lacks, place, pace = on.split(self.parts_on, dim=1)
+        eased, share = self.eased[at], self.share[at][:, None]
+        move = self.basis.mean + ((numbers + lacks) * self.basis.waves[at]) @ self.basis.shapes
+        move = move + eased[:, :1] * place + eased[:, 1:] * pace + share * self.head(after, given)
         return move, on, torch.cat([after, move, torch.where(alive > 0.5, last, move), torch.ones_like(alive)], dim=1)
 
     def _next(self, given: Tensor, inner: Tensor) -> Tensor:
@@ -110,11 +122,15 @@ class Decoder(nn.Module):
         new = torch.tanh(new + reset * new_own)
         return new + keep * (inner - new)
 
-    def going_on(self, numbers: Tensor, more: Tensor, last: Tensor, before: Tensor, alive: Tensor) -> Tensor:
-        """What a window's numbers (N, latent) lack to go on; more: what the network adds to its first move."""
-        first = self.basis.at(0)
-        begins, speed = self.basis.mean + numbers @ first + more, numbers @ (self.basis.at(1) - first)
-        return alive * self.basis.going_on(begins, speed, last, before)
+    def going_on(self, numbers: Tensor, last: Tensor, before: Tensor, alive: Tensor) -> Tensor:
+        """What a window's numbers (N, latent) lack to go on, and how far off its first move is even so and how much it
+        is too slow, a frame, (N, on_size).
+        """
+        first, second = self.basis.at(0), self.basis.at(1)
+        moved, begins = last - before, self.basis.mean + numbers @ first
+        place, pace = last + moved - begins, moved - numbers @ (second - first)
+        on = self.basis.going_on(place, pace)
+        return alive * torch.cat([on, place - on @ first, pace - on @ (second - first)], dim=1)
 
     def numbers(self, z: Tensor, y: Tensor) -> Tensor:
         """z in the way of y."""
@@ -131,8 +147,7 @@ class Decoder(nn.Module):
 
     @torch.no_grad()
     def fit(self, x: Tensor, labels: Tensor, sizes: Sequence[int]) -> None:
-        """The basis from all windows; how labels scale it from those (N, sets) that are known."""
-        self.basis.fit(x)
+        """How much is added, and how labels scale the basis, which is fitted, from those (N, sets) that are known."""
         self.spread.copy_((x - self.basis.mean).std(dim=(0, 1)))
         numbers, row = self.basis.read(x), 0
         for known, size in zip(labels.unbind(1), sizes, strict=True):
@@ -203,3 +218,20 @@ def clock(steps: Tensor, window: int) -> Tensor:
     """Where in their window steps (...) are, (..., 2 · HARMONICS)."""
     angle = steps[..., None] / window * math.pi * torch.arange(1, HARMONICS + 1, device=steps.device, dtype=steps.dtype)
     return torch.cat([angle.sin(), angle.cos()], dim=-1)
+
+
+def entering(window: int) -> Tensor:
+    """How much of the network there is in each step of a window (T,): none in the first two and the last two."""
+    steps = torch.arange(window, dtype=torch.float32)
+    s = ((torch.minimum(steps, window - 1 - steps) - 1.0) / min(ENTERS, window / 3)).clamp(0.0, 1.0)
+    return s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
+
+
+def easing(window: int) -> Tensor:
+    """What is left at each step of a window of a miss of 1 and of a speed of 1 a frame that it began with, (T, 2):
+    the quintics that end at rest.
+    """
+    frames = min(EASED, window - 2)
+    s = (torch.arange(window) / frames).clamp(max=1.0)
+    place = 1.0 - s**3 * (10.0 - 15.0 * s + 6.0 * s**2)
+    return torch.stack([place, frames * (s - 6.0 * s**3 + 8.0 * s**4 - 3.0 * s**5)], dim=1)

@@ -24,6 +24,7 @@ from motion import rotations as rot
 from motion.ground_frames import GroundFrame, facing
 from motion.skeleton import HUMANOID, Array, Skeleton
 from training import kinematics
+from training.labels_proxy import ENDS
 from training.mirror import opposite_joints
 
 CARRIAGE = 4
@@ -34,8 +35,10 @@ LEGS = [0, *(HUMANOID.index(side + part) for part in ("UpperLeg", "LowerLeg", "F
 LEAST = 0.005  # metres that what stands is above the floor
 MOST = 3.0  # of a speed to the power of two thirds: 5.2 m/s
 LOWER = 0.03  # metres that a foot is higher which stands less, by a factor of e
-QUALITIES = 5 * JOINTS + 5
-ACCELERATION = 2 * JOINTS + 1  # where the whole body's is among qualities
+QUALITIES = 6 * JOINTS + 8
+ACCELERATION = 2 * JOINTS + 1  # where that of hips, hands and feet is among qualities
+FEET_FROM = QUALITIES - 5  # where feet begin there
+TOES, DOWN = FEET[1::2], 0.05  # metres that toes are below which are down
 
 
 def moves(root: Array, rotations: Array, fps: float) -> Tensor:
@@ -179,17 +182,26 @@ def facing_their_way(given: Tensor, yaw: Tensor) -> Tensor:
 
 def qualities(given: Tensor, world: Tensor, fps: float) -> Tensor:
     """How moves (B, T, WIDTH), joints (B, T, J, 3) in the world, are danced, (B, QUALITIES): logarithms of every
-    joint's mean speed, acceleration and jerk, and of their means over the body; logarithms of joints' largest speeds;
-    how high joints are; logarithms of how much the height of what stands varies, and of how fast it slides.
+    joint's mean speed, acceleration and jerk, and of the means of hips, hands and feet; logarithms of joints' largest
+    speeds and accelerations; how high joints are; logarithms of how much the height of what stands varies, of how fast
+    it slides, of how fast toes do that are down, and of how much the height of each foot's toes varies.
     """
     parts, moved = [], world
     for power, least in enumerate((0.05, 0.5, 10.0), start=1):
         moved = moved.diff(dim=1)
         size = _lengths(moved).mean(dim=1) * fps**power  # (B, J)
-        parts += [(size + least).log(), (size.mean(dim=1, keepdim=True) + least).log()]
-    most = _lengths(world.diff(dim=1)).amax(dim=1) * fps
-    feet = torch.stack([given[..., -CARRIAGE].std(dim=1), _lengths(slides(given)).mean(dim=1)], dim=1)
-    return torch.cat([*parts, (most + 0.05).log(), world[..., 1].mean(dim=1), (feet + 0.05).log()], dim=1)
+        parts += [(size + least).log(), (size[:, ENDS].mean(dim=1, keepdim=True) + least).log()]
+    most = [
+        (_lengths(world.diff(n=power, dim=1)).amax(dim=1) * fps**power + least).log()
+        for power, least in ((1, 0.05), (2, 0.5))
+    ]
+    toes = world[:, :, TOES]
+    down = ((DOWN - toes[..., 1]) / 0.01).sigmoid()  # (B, T, 2)
+    down = down[:, 1:] * down[:, :-1]
+    dragged = (down * _lengths(toes[..., 0::2].diff(dim=1))).sum((1, 2)) * fps / (down.sum((1, 2)) + 1.0)
+    feet = torch.stack([given[..., -CARRIAGE].std(dim=1), _lengths(slides(given)).mean(dim=1), dragged], dim=1)
+    feet = torch.cat([feet, toes[..., 1].std(dim=1)], dim=1)
+    return torch.cat([*parts, *most, world[..., 1].mean(dim=1), (feet + 0.05).log()], dim=1)
 
 
 def _lengths(vectors: Tensor) -> Tensor:

@@ -135,7 +135,12 @@ class Labelling:
 
     @classmethod
     def of(cls, config: Config, trained: Sequence[Take], window: int) -> Labelling:
-        """Fitted to the takes that are trained on. Without any labels to be used there are no sets."""
+        """Fitted to the takes that are trained on. Without any labels to be used there are no sets.
+
+        Raises ValueError for a spread with which a window could have two labels.
+        """
+        if 2 * config.spread >= window:
+            raise ValueError(f"spread {config.spread} must be less than half of a window, which has {window} frames")
         if config.share == 0.0:
             return cls((), {}, window, config.spread, config.fill)
         positions = [dancer.positions() for take in trained for dancer in take.dancers] if config.proxies else []
