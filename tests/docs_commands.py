@@ -214,6 +214,7 @@ RULES: dict[str, How] = {
     ),
     r"python -m benchmarks.latency --all --seconds 20": Run(so=(("20", "1"),), slow=True),
     r"python -m benchmarks.restart": Run("--times 1"),
+    r"python -m benchmarks.dancers": Run("--pairs 1 --seconds 2"),
     r"python -m benchmarks.profile PRESET": Elsewhere("py-spy draws it, which may not look at processes everywhere"),
     r"python -m benchmarks.training": by_test("test_benchmark_training::test_a_side_runs"),
     r"python docs/make_wire_reference.py": by_test("test_docs::test_the_wire_reference_is_what_the_code_says"),
