@@ -144,7 +144,6 @@ def test_a_preset_that_is_not_there_is_refused(write: Callable[..., Path], start
         assert why in text
 
 
-@pytest.mark.skipif(shutil.which("oscsend") is None, reason="liblo's oscsend is not installed")
 def test_no_message_names_a_folder(
     write: Callable[..., Path], started: Callable[[Path], Peer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +156,7 @@ def test_no_message_names_a_folder(
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.skipif(shutil.which("oscsend") is None, reason="liblo's oscsend is not installed")
 def test_a_program_of_another_house_gives_a_cue(write: Callable[..., Path], started: Callable[[Path], Peer]) -> None:
     peer = started(write("act1", cues=[{"name": "calm", "still": True}, {"name": "end", "freeze": True}]))
     where = ["oscsend", "127.0.0.1", str(peer.steering.control.port)]
