@@ -161,6 +161,7 @@ def test_wandb_is_given_names_figures_and_films(
         ({"proxies": ["tiem"]}, "no proxy 'tiem'; there are: time, space"),
         ({"labels": "time.csv", "proxies": ["time"]}, "'time' is a label set of time.csv and a proxy"),
         ({"share": 1.5}, "share 1.5 must be from 0 to 1"),
+        ({"proxies": ["time"], "spread": 8}, "spread 8 must be less than half of a window, which has 16 frames"),
     ],
 )
 def test_labels_that_make_no_sense_are_told(
@@ -201,6 +202,20 @@ def test_a_set_may_have_any_number_of_labels(recordings: Path, tmp_path: Path) -
         "one_z_part.gif",
         "one_z_space.gif",
     }
+
+
+def test_labels_that_came_later_are_left_out_of_an_evaluation(
+    recordings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, out = recordings / "grows.csv", tmp_path / "mine"
+    given = labels.read(recordings / "labels.csv")
+    labels.write(file, given)
+    assert _train(_plan(tmp_path, labels="grows.csv"), recordings, out, "--epochs", "1") == 0
+    later = [Label("a", 5.5, 6.0, "mood", "odd"), Label("a", 5.0, 5.5, "flow", "free")]
+    labels.write(file, [*given, *later])
+    arguments = ["labelled", str(out / "last.ckpt"), "--data", str(recordings), "--judge-steps", "2", "--seeds", "1"]
+    assert evaluate.main([*arguments, "--no-pictures"]) == 0
+    assert "not trained with are left out: flow free, mood odd" in capsys.readouterr().out
 
 
 def test_of_few_labels_every_batch_has_some(recordings: Path) -> None:
@@ -254,6 +269,10 @@ def test_clips_for_people_are_what_was_drawn(tmp_path: Path) -> None:
     assert len(key) == 12
     assert len(list(tmp_path.glob("*.bvh"))) == 6
     assert evaluate_report.agreement(tmp_path / "key.csv", tmp_path / "key.csv") == 100.0
+    typed = tmp_path / "typed.csv"
+    typed.write_text("clip,label set,label\n000.bvh,time,hihg\n")
+    with pytest.raises(ValueError, match=r"000\.bvh has the time 'hihg'; it is one of high, low, medium"):
+        evaluate_report.agreement(typed, tmp_path / "key.csv")
 
 
 def test_windows_of_recordings_are_those_of_their_frames(recordings: Path) -> None:

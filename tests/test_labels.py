@@ -49,6 +49,13 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(tmp_path: Path, text: s
         labels.read(_file(tmp_path, text))
 
 
+def test_a_file_in_another_encoding_is_told_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "old.csv"
+    path.write_bytes("take,start,end,label set,label\na.bvh,0,1,Qualität,x\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=r"old\.csv is not UTF-8 \(byte \d+\): save it as `CSV UTF-8`"):
+        labels.read(path)
+
+
 def test_a_long_label_contradicts_all_it_covers() -> None:
     given = [_label(0.0, 9.0), _label(1.0, 2.0), _label(5.0, 6.0, "high"), _label(5.0, 6.0, "x", label_set="space")]
     assert len(labels.contradictions(given)) == 1
