@@ -1,6 +1,7 @@
-"""Makes the README's pictures, docs/stage.png and docs/duet.gif, from a real show on the real stage page.
+"""Makes the pictures of the docs, those of STILLS and docs/duet.gif, from a real show on the real stage page.
 
     python docs/make_pictures.py                 # needs Chromium or Chrome; about three minutes without a GPU
+    python docs/make_pictures.py --stills        # without the film
 
 The server dances the demo for a few seconds while its messages are kept. Then the page gets the same messages at the
 pace at which the browser can draw them, so that the film runs evenly even where the machine draws two frames a second.
@@ -38,6 +39,11 @@ FILM_SECONDS, FILM_FPS, SERVER_FPS = 5.0, 15, 60
 PANEL_WIDTH = 340
 CLOSER = "?initialCameraPosition=1.8,1.45,3.5&initialCameraLookAt=0,0.9,0"
 WIDE, FILM = (1280, 720), (640, 420)
+STILLS = {  # the screen, and the tab of the panel that is open
+    "stage.png": (WIDE, "Show"),
+    "stage_dials.png": ((1280, 800), "Dials"),
+    "stage_tablet.png": ((800, 1280), "View"),
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Sound, sync and updates off: a browser that only draws, in software where there is no GPU.
 SWITCHES = [
@@ -47,6 +53,8 @@ SWITCHES = [
 ]
 DRAWN = """new Promise(done => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() =>
     requestAnimationFrame(() => setTimeout(done, 30)))), 120))"""
+TAB = """(area => [area.x + area.width / 2, area.y + area.height / 2])([...document.querySelectorAll('[role=tab]')]
+    .find(tab => tab.textContent.trim() === '{}').getBoundingClientRect())"""
 TIDY = "document.querySelectorAll('.mantine-Notification-closeButton').forEach(button => button.click())"
 
 
@@ -56,10 +64,19 @@ def main() -> int:
     poses, stats = record(options.preset, options.skip)
     film, frames = poses[:: SERVER_FPS // FILM_FPS], []
     with page() as (show, address), browser(options.chromium, address) as screen:
-        show(film[len(film) // 2], stats)
-        screen.size(*WIDE)
+        for message in film[: len(film) // 2]:  # so that there are trails and marks
+            show(message, stats)
+            time.sleep(1.0 / FILM_FPS)
         screen.settle()
-        screen.picture(*WIDE).save(options.out / "stage.png", optimize=True)
+        for name, (size, tab) in STILLS.items():
+            screen.size(*size)
+            screen.click(*screen.run(TAB.format(tab)))
+            screen.settle()
+            still = screen.picture(*size).quantize(256, kmeans=3, dither=Image.Dither.NONE)
+            still.save(options.out / name, optimize=True)
+            print(f"{options.out / name}  {(options.out / name).stat().st_size / 1000:.0f} kB", flush=True)
+        if options.stills:
+            return 0
         screen.size(FILM[0] + PANEL_WIDTH, FILM[1])
         screen.call("Page.navigate", url=address + CLOSER)
         show(film[0], stats)
@@ -70,9 +87,7 @@ def main() -> int:
             frames.append(screen.picture(*FILM))
             print(f"\rfilming {number}/{len(film)}", end="", flush=True)
     _save_film(frames, options.out / "duet.gif")
-    print()
-    for name in ("stage.png", "duet.gif"):
-        print(f"{options.out / name}  {(options.out / name).stat().st_size / 1000:.0f} kB")
+    print(f"\n{options.out / 'duet.gif'}  {(options.out / 'duet.gif').stat().st_size / 1000:.0f} kB")
     return 0
 
 
@@ -92,7 +107,8 @@ def record(preset: Path, skip: float) -> tuple[list[bytes], bytes]:
                     raise SystemExit("the server sends nothing")
                 message = listener.recv()
                 if message.startswith(packed.STATS_TOPIC):
-                    stats = message
+                    told = packed.decode_stats(message)["dancers"].values()
+                    stats = message if all(dancer["state"] == "live" for dancer in told) else stats or message
                 elif len(packed.decode(message)[0]) > 1:
                     poses.append(message)
             server.terminate()
@@ -154,6 +170,10 @@ class Screen:
     def size(self, width: int, height: int) -> None:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
+    def click(self, x: float, y: float) -> None:
+        for event in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=event, x=x, y=y, button="left", clickCount=1)
+
     def settle(self) -> None:
         """Waits for the page to have loaded and faded in, and closes its remark on drawing without a GPU."""
         for _ in range(12):
@@ -213,9 +233,10 @@ def _save_film(frames: list[Image.Image], path: Path) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Makes docs/stage.png and docs/duet.gif.")
+    parser = argparse.ArgumentParser(description="Makes the pictures of the docs.")
     parser.add_argument("--preset", type=Path, default=ROOT / "presets/demo.yaml")
     parser.add_argument("--skip", type=float, default=4.0, help="seconds of the show before the film begins")
+    parser.add_argument("--stills", action="store_true", help="without the film")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     parser.add_argument("--chromium", help="the browser's program")
     return parser

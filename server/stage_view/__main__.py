@@ -27,6 +27,7 @@ from server.stage_view.panel import Panel
 from server.stage_view.scene import Scene
 
 FPS = 30.0
+NICENESS = 10  # however many look on: a core that the show wants is the show's
 _LONGEST_GLIDE = 0.2  # a page that slept does not leap
 
 
@@ -37,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     secrets = PageSecrets.received()
     if (options.key is None) != (options.server_key is None):
         parser.error("--key and --server-key go together")
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

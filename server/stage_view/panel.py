@@ -21,7 +21,7 @@ from server.stage_view.pins import Pins
 from server.stage_view.scene import Scene
 
 REST_SECONDS = 1.5  # for coming to rest, and back
-WIDTH, HOLD_WIDTH = 340, 200
+WIDTH, HOLD_WIDTH = 340, 224
 REFUSED_SECONDS = 6.0
 
 
