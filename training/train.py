@@ -46,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def live_command(show: Path) -> str:
     """What runs a show from here: a checkout's script, or the command of an installed project."""
-    return f"python run_server.py {show}" if Path("run_server.py").is_file() else f"pas-de-deux {show}"
+    program = "python run_server.py" if Path("run_server.py").is_file() else "pas-de-deux"
+    return f'{program} "{show}"' if " " in str(show) else f"{program} {show}"
 
 
 def run(options: argparse.Namespace) -> Path | None:
