@@ -26,8 +26,9 @@ from training import loop
 from training.labels import NONE, LabelSets
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
-from training.models.labelled_networks import Classifier, Decoder, Encoder
+from training.models.labelled_networks import Classifier, Decoder, Encoder, felt
 from training.models.labelled_takes import FPS, Labelling, Take
+from training.models.labelled_teacher import Teacher, agreement
 from training.models.labelled_windows import SEGMENTS, Windows
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Config:
     divergence, after `warm_up` (share of the run). free_bits: nats a number. *_loss: weights in
     nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it where everything is
     labelled, and as much less as less is: what a label explains of a window in hundreds of nats would shout down the
-    few that are labelled. quality_loss and recognised_loss are of what is made from the prior.
+    few that are labelled. agree: of alpha, how much windows without a label are to have the one that a teacher gives
+    them, which warms up, too. quality_loss and recognised_loss are of what is made from the prior.
     """
 
     label_sets: LabelSets = ()
@@ -71,6 +73,7 @@ class Config:
     free_bits: float = 0.02
     alpha: float = 100.0
     pull: float = 0.025
+    agree: float = 0.5
     smoothing: float = 0.05
     quality_loss: float = 300.0
     recognised_loss: float = 15.0
@@ -114,12 +117,18 @@ class Labelled(nn.Module):
             self.register_buffer(f"balance_{number}", torch.ones(size))
             self.register_buffer(f"quality_mean_{number}", torch.zeros(size, count))
             self.register_buffer(f"quality_spread_{number}", torch.ones(size, count))
-        self.beta = config.beta
+        self.warm = 1.0
+        self.teacher = Teacher()
         self.danced: Tensor | None = None  # states in which pieces from the prior ended: they are gone on with
 
     def start_batch(self, share: float) -> None:
-        """The divergence comes to count little by little; share: of the run that there has been, with this batch."""
-        self.beta = self.config.beta * min(share / max(self.config.warm_up, 1e-6), 1.0)
+        """Divergence and teacher come to count little by little; share: of the run that has been, with this batch."""
+        self.warm = min(share / max(self.config.warm_up, 1e-6), 1.0)
+
+    @property
+    def beta(self) -> float:
+        """Of the divergence, by now."""
+        return self.config.beta * self.warm
 
     # ---- training
 
@@ -128,28 +137,39 @@ class Labelled(nn.Module):
         c, window = self.config, self.config.window
         x, seen = (batch[name].unflatten(1, (SEGMENTS, window)) for name in ("moves", "positions"))
         labels = batch["labels"]
-        classified = self._classified(batch, x, seen)
-        sums = {"classification": losses.classification(*classified, self._balance(), c.smoothing)}
+        known, said_of, taught = self._classified(batch, x, seen)
+        sums = {"classification": losses.classification(known, said_of, self._balance(), c.smoothing)}
         state = x.new_zeros(len(x), self.decoder.size)
         for segment in range(SEGMENTS):
-            said = [each[segment : SEGMENTS * len(x) : SEGMENTS] for each in classified[1]]
+            said = [each[segment : SEGMENTS * len(x) : SEGMENTS] for each in said_of]
             state, parts = self._window(x[:, segment], seen[:, segment], labels[:, segment], said, state)
             sums = sums | {name: sums.get(name, 0.0) + value / SEGMENTS for name, value in parts.items()}
         total = sums.pop("total") + c.alpha * sums["classification"]
+        if taught:
+            own = [each[: SEGMENTS * len(x)] for each in said_of]
+            sums["agreement"] = agreement(labels.flatten(0, 1), own, taught)
+            total = total + self.warm * c.agree * c.alpha * sums["agreement"]
         if c.label_sets and (c.quality_loss or c.recognised_loss):
             sums["quality"], sums["recognised"] = self._from_prior(max(len(x) // 2, 1))
             total = total + c.quality_loss * sums["quality"] + c.recognised_loss * sums["recognised"]
         return total, sums
 
-    def _classified(self, batch: dict[str, Tensor], x: Tensor, seen: Tensor) -> tuple[Tensor, list[Tensor]]:
+    def _classified(
+        self, batch: dict[str, Tensor], x: Tensor, seen: Tensor
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Labels, and what the classifier says, of all windows (B, SEGMENTS, T, ...), piece by piece, and of those
-        that the batch has for their labels.
+        that the batch has for their labels; and what the teacher says of the pieces' while there is training.
         """
         labels, x, seen = batch["labels"].flatten(0, 1), x.flatten(0, 1), seen.flatten(0, 1)
         if "known_labels" in batch:
             labels = torch.cat([labels, batch["known_labels"]])
             x, seen = torch.cat([x, batch["known_moves"]]), torch.cat([seen, batch["known_positions"]])
-        return labels, self.classifier(x, seen)
+        if not self.config.sizes:
+            return labels, [], []
+        given = felt(x, seen)
+        learns = self.training and self.config.agree > 0.0
+        taught = self.teacher.labels(self.classifier, given[: batch["labels"].shape[:2].numel()]) if learns else []
+        return labels, self.classifier.judged(given), taught
 
     def _window(
         self, x: Tensor, seen: Tensor, labels: Tensor, said: list[Tensor], state: Tensor
