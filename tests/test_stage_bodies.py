@@ -1,12 +1,15 @@
 """Poses as bodies with volume: shapes stand where the joints are."""
 
+import json
+import struct
+
 import numpy as np
 import pytest
 
 from motion import rotations as rot
 from motion.kinematics import global_positions
 from motion.skeleton import HUMANOID
-from server.stage_view import bodies
+from server.stage_view import bodies, floor
 
 STANDING = (HUMANOID.offsets[0], np.tile(rot.IDENTITY, (len(HUMANOID), 1)))
 
@@ -57,3 +60,18 @@ def test_meshes_face_outwards(mesh: bodies.Mesh) -> None:
     outwards = (a + b + c) / 3 - (0.0, 0.5 if vertices[:, 1].min() == 0 else 0.0, 0.0) + (0.0, 1e-6, 0.0)
     big = np.linalg.norm(normals, axis=1) > 1e-4  # not the slivers at the poles
     assert (np.einsum("fk,fk->f", normals[big], outwards[big]) > 0).all() or (normals[:, 1] > 0).all()
+
+
+def test_the_floor_is_read_back_as_a_disc_that_faces_up() -> None:
+    data = floor.floor_glb()
+    magic, version, size, length, kind = struct.unpack("<4sIIII", data[:20])
+    assert (magic, version, size, kind) == (b"glTF", 2, len(data), 0x4E4F534A)
+    told = json.loads(data[20 : 20 + length])
+    binary = data[28 + length :]
+    assert len(binary) == told["buffers"][0]["byteLength"]
+    views = [binary[view["byteOffset"] :][: view["byteLength"]] for view in told["bufferViews"]]
+    vertices, faces = np.frombuffer(views[0], "<f4").reshape(-1, 3), np.frombuffer(views[2], "<u4").reshape(-1, 3)
+    assert len(np.frombuffer(views[1], "<f4")) == vertices.size
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    assert (np.cross(b - a, c - a)[:, 1] >= 0).all()
+    assert np.linalg.norm(vertices, axis=1).max() == pytest.approx(40.0)

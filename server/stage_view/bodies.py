@@ -50,7 +50,7 @@ _ELLIPSOIDS = (
     ("{}Foot", (0.0, -0.022, 0.040), (0.043, 0.036, 0.108), _SHELL),
     ("{}Toes", (0.0, -0.001, 0.016), (0.045, 0.021, 0.056), _SHELL),
 )
-SHADOW_RINGS = 9  # discs on top of each other that make one soft shadow
+SHADOW_RINGS = 4  # discs on top of each other that make one soft shadow
 _FOOT_SHADOW, _BODY_SHADOW = (0.115, 0.20), (0.42, 0.42)  # half a width, half a length
 _SHADOW_HEIGHT = 0.30  # a foot this far up throws no contact shadow
 _LABEL_OFFSET = np.array([0.0, 0.32, 0.0])  # from the head joint
@@ -110,7 +110,7 @@ def _shadows(positions: Array) -> tuple[Floats, Floats, Floats]:
     return where.reshape(-1, 3).astype(np.float32), wxyzs, scales.reshape(-1, 3).astype(np.float32)
 
 
-def limb_mesh(rings: int = 14, around: int = 16) -> Mesh:
+def limb_mesh(rings: int = 11, around: int = 12) -> Mesh:
     """A limb along y from 0 to 1 with round ends, thickest (radius 1) in its upper third as calves and forearms are."""
     y = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, rings))  # denser where the ends bend
     fullness = 0.66 + 0.34 * np.sin(np.pi * np.clip((y + 0.22) / 1.12, 0.0, 1.0)) - 0.20 * y
@@ -119,7 +119,7 @@ def limb_mesh(rings: int = 14, around: int = 16) -> Mesh:
     return _revolve(np.maximum(radius / radius.max(), 1e-4), y, around)
 
 
-def sphere_mesh(rings: int = 16, around: int = 22) -> Mesh:
+def sphere_mesh(rings: int = 11, around: int = 16) -> Mesh:
     """The unit sphere about the origin."""
     polar = np.linspace(np.pi, 0.0, rings)
     return _revolve(np.maximum(np.sin(polar), 1e-4), np.cos(polar), around)

@@ -19,6 +19,7 @@ from motion.skeleton import Array
 from server.protocols.frames import PoseFrame
 from server.stage_view import bodies as shapes
 from server.stage_view.bodies import Floats, Placement
+from server.stage_view.floor import floor_glb
 from server.stage_view.traces import MARK_SIZE, Marks, Trails
 
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
@@ -27,7 +28,7 @@ PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
 FLOOR, GRID, SECTION = (33, 35, 43), (96, 102, 118), (120, 127, 145)
 FOG = (2, 2, 2)  # linear light; on the screen it is (20, 20, 20), the background of viser in the dark
 FOLLOW_HALF_LIFE = 0.6  # seconds
-SHADOW_OPACITY = 0.05  # of one ring
+SHADOW_OPACITY = 0.12  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 LANE = 3.0  # metres from one lane to the next, side by side
 TRAIL_THICKNESS = 0.012  # metres
@@ -138,7 +139,7 @@ class _People:
         )
         self._shadows = add(
             "/stage/shadows",
-            *shapes.disc_mesh(),
+            *shapes.disc_mesh(24),
             _all(body.shadow_wxyzs for body in bodies),
             _all(body.shadow_positions for body in bodies),
             batched_scales=_all(body.shadow_scales for body in bodies),
@@ -155,7 +156,7 @@ class _People:
         )
         self._spots = add(
             "/stage/marks",
-            *shapes.disc_mesh(20),
+            *shapes.disc_mesh(16),
             self._marks.wxyzs,
             self._marks.positions,
             batched_scales=np.tile(np.array(MARK_SIZE, dtype=np.float32), (len(self._marks.opacities), 1)),
@@ -226,24 +227,13 @@ def _set(server: viser.ViserServer) -> None:
     scene.set_up_direction("+y")
     scene.world_axes.visible = False
     scene.configure_default_lights(enabled=False)
-    scene.configure_environment_map("studio", environment_intensity=0.22)
-    scene.add_light_directional(
-        "/light/key", color=(255, 243, 228), intensity=1.3, cast_shadow=True, position=(1.6, 4.0, 2.4)
-    )
+    # No environment map and no shadow maps: without a GPU they cost more than all the rest together.
+    scene.configure_environment_map(None)
+    scene.add_light_directional("/light/key", color=(255, 243, 228), intensity=2.4, position=(1.6, 4.0, 2.4))
     scene.add_light_directional("/light/rim", color=(170, 195, 255), intensity=1.4, position=(-2.5, 2.2, -3.5))
-    scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=0.55)
-    scene.add_light_spot(
-        "/light/pool",
-        intensity=150.0,
-        angle=0.5,
-        penumbra=1.0,
-        color=(214, 226, 255),
-        position=(0.0, 6.0, 0.0),
-        direction=(0.0, -1.0, 0.0),
-    )
+    scene.add_light_hemisphere("/light/sky", sky_color=(200, 215, 255), ground_color=(60, 56, 52), intensity=1.1)
     # The floor is opaque and fades by fog. A translucent one would now and then be drawn after the shadows on it.
-    vertices, faces = shapes.disc_mesh()
-    scene.add_mesh_simple("/floor", vertices * np.float32(40.0), faces, color=FLOOR, cast_shadow=False, position=_BELOW)
+    scene.add_glb("/floor", floor_glb(), cast_shadow=False, receive_shadow=False, position=_BELOW)
     scene.configure_fog(7.0, 22.0, color=FOG)
     scene.add_grid(
         "/stage/grid",
