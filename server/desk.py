@@ -210,17 +210,7 @@ class Desk:
     def _become(self, actor: str, arguments: Arguments, seconds: float = 0.0) -> None:
         """Shares of identities: those that are not named have none."""
         shares = _manner(self._pipeline().params, actor)
-        asked: dict[str, float] = {}
-        last = ""
-        for argument in arguments:
-            if isinstance(argument, str):
-                if argument not in shares:
-                    raise ValueError(f"{argument[:40]!r} is none of {', '.join(shares)}")
-                last, asked[argument] = argument, 1.0
-            elif not last:
-                raise ValueError(f"takes names and shares, such as {next(iter(shares))} 1, not {argument!r}"[:120])
-            else:
-                (asked[last],) = _numbers((argument,), "a share after each name")
+        asked = {who: 1.0 if share is None else share for who, share in _named(arguments, shares).items()}
         for who in shares:
             self._change(f"{actor}/identity/{who}", (asked.get(who, 0.0),), seconds)
 
@@ -231,10 +221,15 @@ class Desk:
         actor, _, knob = name.partition("/")
         if knob != IDENTITY:
             self._set(name, tuple(asked), seconds)
-        elif asked:
-            self._become(actor, tuple(asked), _time(seconds))
-        else:
+        elif not asked:
             raise ValueError("takes names and shares, and then seconds")
+        else:
+            *others, last = _named(asked, _manner(self._pipeline().params, actor)).values()
+            if last is None and any(share is not None for share in others):
+                raise ValueError(
+                    f"the seconds are missing, or a share of {asked[-1]}: after {asked[-1]} there is {seconds:g} alone"
+                )
+            self._become(actor, tuple(asked), _time(seconds))
 
     def _freeze(self, arguments: Arguments) -> Arguments:
         value = (*_numbers(arguments, "1 or 0"), 1.0)[0]
@@ -290,6 +285,27 @@ def _manner(params: Params, actor: str) -> dict[str, str]:
     if not shares:
         raise ValueError("nobody here dances in a manner; give a partner `manner: models/manner.onnx`")
     return shares
+
+
+def _named(arguments: Sequence[Any], known: Mapping[str, str]) -> dict[str, float | None]:
+    """Names with the share after each, None where there is none. Raises ValueError in words."""
+    takes = f"takes names, each once and with one share at most, such as {next(iter(known))} 1"
+    asked: dict[str, float | None] = {}
+    for before, argument in zip((None, *arguments), arguments, strict=False):
+        if isinstance(argument, str):
+            if argument not in known:
+                raise ValueError(f"{argument[:40]!r} is none of {', '.join(known)}")
+            if argument in asked:
+                raise ValueError(f"{takes}, not {argument} again")
+            asked[argument] = None
+        elif not isinstance(before, str):
+            raise ValueError(f"{takes}, not {str(argument)[:40]}{'' if before is None else f' after {before}'}")
+        else:
+            (share,) = _numbers((argument,), "a share after each name")
+            if not 0.0 <= share <= 1.0:
+                raise ValueError(f"{before} {share:g}; a share is 0 to 1")
+            asked[before] = share
+    return asked
 
 
 def _read(pipeline: Pipeline, what: str) -> tuple[float, ...]:

@@ -161,7 +161,7 @@ def _clamped(param: Param, value: Setting) -> float | Array:
         value = param.named(value)
     numbers = np.atleast_1d(np.asarray(value, dtype=np.float64))
     if numbers.shape not in ((1,), (param.size,)):
-        raise ValueError(f"param {param.name!r} takes {_count(param.size)}, not {numbers.size}")
+        raise ValueError(f"param {param.name!r} takes {_count(param.size)}, got {numbers.size or 'none'}")
     if not np.isfinite(numbers).all():
         raise ValueError(f"param {param.name!r} cannot be {value}")
     if param.size == 1:

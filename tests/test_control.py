@@ -199,7 +199,7 @@ def test_a_param_without_a_number_is_a_question(peer: Peer) -> None:
         ("/partner1/varieti", (0.5,), "no param 'partner1/varieti'; there are: partner1/variety"),
         ("/partner1/variety", ("much",), "takes a number, not 'much'"),
         ("/partner1/variety", (float("nan"),), "takes a number, not nan"),
-        ("/partner1/variety", (0.1, 0.2), "takes one number, not 2"),
+        ("/partner1/variety", (0.1, 0.2), "takes one number, got 2"),
         ("/*/colour", (0.5,), "no param '*/colour'"),
         ("/fade/partner1/variety", (1.0, -1.0), "-1 seconds; it takes 0 to 600"),
         ("/show/freez", (1,), "there are: /show/freeze, /show/record, /show/reset, /show/still"),

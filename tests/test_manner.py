@@ -10,6 +10,7 @@ import yaml
 from made_up_takes import made_up_clip
 from manner_models import differing, written
 from motion import kinematics
+from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from server import preset as presets
 from server.cues import changes
@@ -84,6 +85,23 @@ def test_as_it_was_danced_is_as_it_was_danced(file: Path) -> None:
         assert np.array_equal(made.root_position, frame(number).root_position)
 
 
+def test_a_blend_takes_the_short_way_again_after_it_was_whole_and_after_a_reset(file: Path) -> None:
+    stage = Manner(OnnxModel(file), 1, over=True)
+
+    def farthest(turn: float, mix: float = 0.5) -> float:
+        """Radians that a joint is from the dancer's, whose joints have all turned so far."""
+        rotations = rot.multiply(CLIP.rotations[0], rot.from_vector(np.array([turn, 0.0, 0.0])))
+        seen = PoseFrame(HUMANOID, CLIP.root_positions[0], rotations, 0.0, 0.0, 0, "dancer1")
+        made = stage.step(seen, 1.0 / FPS, knobs(stage, manner__mix=mix, identity__a=1.0))
+        return float(rot.angle(rotations, made.rotations).max())
+
+    for whole in (lambda: farthest(2.0 * np.pi, mix=1.0), stage.reset):
+        long = [farthest(turn) for turn in np.linspace(0.0, 2.0 * np.pi, 90)][-1]
+        assert long > 0.5 * np.pi + 0.1  # half of the way that goes round
+        whole()
+        assert farthest(2.0 * np.pi) < 0.5 * np.pi + 1e-6
+
+
 def test_a_partner_by_itself_stands_beside_the_dancer(file: Path) -> None:
     over, beside = Manner(OnnxModel(file), 1, over=True), Manner(OnnxModel(file), 1)
     away = danced(beside, 40, identity__a=1.0)[10:] - danced(over, 40, identity__a=1.0)[10:]
@@ -141,6 +159,8 @@ def test_shares_are_told_and_asked_by_name(file: Path) -> None:
     [
         ((), "names and shares, and then seconds"),
         (("a", 0.5, "b"), "a number, and seconds"),
+        (("a", 0.7, "b", 0.3), "the seconds are missing, or a share of b: after b there is 0.3 alone"),
+        (("a", 0.5, "a", 0.5, 3.0), "each once .*, not a again"),
         (("a", 0.5, -1.0), "it takes 0 to 600"),
         (("ann", 1.0, 2.0), "'ann' is none of a, b, c"),
     ],
@@ -156,7 +176,11 @@ def test_a_fade_to_nobody_is_refused_in_words(file: Path, arguments: tuple[Any, 
     ("arguments", "why"),
     [
         (("ann", 1.0), "'ann' is none of a, b, c"),
-        ((0.5,), "takes names and shares"),
+        ((0.5,), "takes names, .* such as a 1, not 0.5"),
+        (("a", 0.5, "a", 0.2), "takes names, each once .*, not a again"),
+        (("a", 0.5, 0.2), "one share at most, such as a 1, not 0.2 after 0.5"),
+        (("a", 1.5), "a 1.5; a share is 0 to 1"),
+        (("b", 0.5, "a", -0.1), "a -0.1; a share is 0 to 1"),
         (("a", float("nan")), "a share after each name"),
         (("a", b"1"), "a share after each name"),
     ],
@@ -166,6 +190,12 @@ def test_what_is_no_identity_is_refused_in_words(file: Path, arguments: tuple[An
     with pytest.raises(ValueError, match=why):
         asked(at, "/manner/identity", *arguments)
     assert not list(at.changes.take())
+
+
+@pytest.mark.parametrize("address", ["/manner/mix", "/fade/manner/mix"])
+def test_a_knob_of_everybodys_without_a_number_is_refused_in_words(file: Path, address: str) -> None:
+    with pytest.raises(ValueError, match="takes one number, got none"):
+        asked(desk(show(file, {})), address, *([3.0] if "fade" in address else []))
 
 
 def test_where_nobody_has_a_manner_it_is_said_so() -> None:

@@ -60,6 +60,7 @@ class Manner:
         """The model starts over."""
         self._partner.reset()
         self._stop, self._feet = Stop(), StandingFeet()
+        self._blend.forget()
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:
         asked = params[IMPROVISE]
@@ -70,12 +71,13 @@ class Manner:
             (frame.root_position, frame.rotations), (made.root_position, made.rotations), dt, alone > 0.5
         )
         share = params[MIX]
+        if share in (0.0, 1.0):
+            self._blend.forget()
         if share == 1.0:
             return made
         if distance := knobs[DISTANCE]:
             frame = replace(frame, root_position=frame.root_position + np.array([distance, 0.0, 0.0]))
         if share == 0.0:
-            self._blend.forget()
             return frame
         return self._blend.between(frame, made.root_position, made.rotations, float(eased(share)))
 
