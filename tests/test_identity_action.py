@@ -9,9 +9,9 @@ from torch import Tensor
 from identity_models import IDENTITIES, batch, moves, small_model
 from motion.skeleton import HUMANOID
 from training.models import identity_pose as pose
-from training.models.identity_action import PARTS
+from training.models.identity_action import PARTS, IdentityAction
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
-from training.models.identity_action_parts import Anneal, Blended, divergence
+from training.models.identity_action_parts import Anneal, Blended, divergence, spread
 
 
 def _numbers(model: torch.nn.Module, part: str) -> Tensor:
@@ -190,3 +190,50 @@ def test_a_posterior_step_is_the_posterior_of_a_sequence() -> None:
 def test_a_config_that_makes_no_sense_is_refused(wrong: dict, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Config(**wrong)
+
+
+def _older(model: IdentityAction) -> dict[str, Tensor]:
+    """Weights from before there was a tempo, or d forgot anything."""
+    return {
+        name: weight.clone()
+        for name, weight in model.state_dict().items()
+        if not name.startswith("tempo.") and name not in ("dynamics.centre", "dynamics.kept")
+    }
+
+
+def test_older_weights_have_no_tempo_and_forget_nothing() -> None:
+    model = small_model()
+    weights, x = _older(model), moves(2)
+    model.tempo.who.fill_(1.0)
+    model.dynamics.forget(torch.randn(20, 16, 6), torch.arange(20) % 2)
+    model.load_state_dict(weights)
+    d = model.dynamics(model.read(x)[1])[0]
+    torch.testing.assert_close(d, small_model().codes(x)[1])
+    assert model.tempo.known(*torch.tensor([[0], [1], [0]])) == 1.0
+
+
+def test_a_posterior_of_older_weights_says_what_it_said() -> None:
+    """Its layer said the mean; what was followed was not added."""
+    model = small_model()
+    weights = _older(model)
+    model.load_state_dict(weights)
+    e, d, z = torch.randn(2, 6), torch.randn(2, 4), torch.randn(2, 6)
+    h, c = (state.transpose(0, 1).flatten(1) for state in model.posterior.states(d))
+    (mu, sd), h, _ = model.posterior.step(e, d, z, h, c)
+    heard = torch.cat([h.chunk(2, dim=1)[1], d, e, torch.ones(2, 1)], dim=1)
+    said = heard @ weights["posterior.now.weight"].T + weights["posterior.now.bias"]
+    torch.testing.assert_close(mu, said[:, :6] + 0.5 * torch.tanh(model.posterior.before(z)))
+    torch.testing.assert_close(sd, spread(said[:, 6:]))
+
+
+def test_weights_of_today_are_taken_as_they_are() -> None:
+    model, weights = small_model(), small_model().state_dict()
+    model.load_state_dict(weights)
+    assert all(torch.equal(weight, weights[name]) for name, weight in model.state_dict().items())
+
+
+def test_weights_that_lack_anything_else_are_refused_by_name() -> None:
+    model = small_model()
+    weights = {name: weight for name, weight in _older(model).items() if not name.startswith("prior.on")}
+    with pytest.raises(ValueError, match=r"they lack prior\.on\.weight, prior\.on\.bias$"):
+        model.load_state_dict(weights)

@@ -11,7 +11,8 @@ import yaml
 
 from identity_models import SMALL, recordings
 from training import train
-from training.models import load_checkpoint, read_checkpoint
+from training.identity_checkpoints import opened
+from training.models import identity_takes, load_checkpoint, read_checkpoint
 from training.results import identity_action as results
 
 PLAN = {"epochs": 1, "windows": 8, "batch_size": 4}
@@ -84,6 +85,31 @@ def test_a_first_stage_of_other_people_is_refused_by_name(own: Path, trained: Pa
         path.rename(path.with_name(path.name.replace("bob", "eve")))
     with pytest.raises(ValueError, match="knows the identities ada, bob; the recordings have ada, eve"):
         _fit(own, stage1=str(trained / "run" / "stage1" / "last.ckpt"))
+
+
+def _without_tempo(path: Path) -> str:
+    """A checkpoint from before there was a tempo."""
+    stored = torch.load(path, weights_only=True)
+    weights = {name: weight for name, weight in stored["weights"].items() if not name.startswith("tempo.")}
+    torch.save({**stored, "weights": weights}, path)
+    return str(path)
+
+
+def test_an_older_first_stage_is_refused_as_one_and_serves_where_there_is_no_tempo(own: Path) -> None:
+    first = _without_tempo((own / "run").rename(own / "elsewhere") / "stage1" / "last.ckpt")
+    with pytest.raises(ValueError, match="is a stage 1 from before swaps had a tempo: train it again"):
+        _fit(own, stage1=first)
+    load_checkpoint(_fit(own, stage1=first, model={"action_loss": 0.0}))
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused_by_its_name(own: Path) -> None:
+    path = own / "run" / "last.ckpt"
+    opened(Path(_without_tempo(path)), {"identity_action": identity_takes.Config})
+    stored = torch.load(path, weights_only=True)
+    del stored["weights"]["usual.weight"]
+    torch.save(stored, path)
+    with pytest.raises(ValueError, match=r"last\.ckpt: .* they lack usual\.weight$"):
+        opened(path, {"identity_action": identity_takes.Config})
 
 
 def test_what_a_model_makes_of_recordings_can_be_seen(trained: Path, tmp_path: Path) -> None:

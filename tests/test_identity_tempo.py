@@ -105,6 +105,14 @@ def test_a_swap_is_as_quick_as_whoever_is_shown() -> None:
     torch.testing.assert_close(quick.reconstruct(x), model.reconstruct(x))
 
 
+def test_where_nothing_tells_what_is_done_a_swap_keeps_its_tempo() -> None:
+    """With no `action_loss`, nothing has taught the layer that says what is done."""
+    model, x = small_model(action_loss=0.0), moves(2)
+    plain = model.swap(x, x.flip(0))
+    model.tempo.who.copy_(torch.tensor([-1.0, 1.0]))
+    torch.testing.assert_close(model.swap(x, x.flip(0)), plain)
+
+
 def test_tempo_is_half_of_the_logarithm_of_speed() -> None:
     slow, quick = (tempo(_swinging(period)) for period in (40.0, 20.0))
     torch.testing.assert_close(quick - slow, torch.tensor([0.5 * math.log(2.0)]), atol=0.02, rtol=0.0)

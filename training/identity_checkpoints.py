@@ -39,4 +39,8 @@ def opened(path: Path, configs: Mapping[str, type]) -> Trained:
     if faults:
         raise ValueError("\n".join(faults))
     files: Sequence[Mapping[str, str]] = about.get("takes", ())
-    return Trained(kind, rebuild(stored), data, frozenset(file["sha256"] for file in files))
+    try:
+        model = rebuild(stored)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return Trained(kind, model, data, frozenset(file["sha256"] for file in files))

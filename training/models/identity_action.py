@@ -10,12 +10,16 @@ Shapes: B sequences, T frames, E experts, Z numbers of a frame, D of a sequence'
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
 from motion.skeleton import Skeleton
 from training.labels import NONE
 from training.models import identity_action_images as images
+from training.models import identity_action_older as older
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_action_frames import MotionFrames
 from training.models.identity_action_judges import Critic, Judges, SequenceCritic, known_cross_entropy
@@ -71,10 +75,9 @@ class IdentityAction(nn.Module):
         """Whether swaps are looked at while training."""
         return any(self.config.recognised_loss) and getattr(self.frames, "views", 0) > 0
 
-    @property
-    def timed(self) -> bool:
-        """Whether tempo is part of who somebody is: where experts are told whose they are. Films keep theirs."""
-        return self.config.images is None and self.config.identity_loss > 0.0
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
+        """Older weights, too. Raises ValueError naming what is missing."""
+        return super().load_state_dict(older.brought_up(state_dict, self.state_dict()), strict, assign)
 
     def train(self, mode: bool = True) -> IdentityAction:
         """What stage 2 keeps still says in training what it says in use."""
@@ -92,7 +95,7 @@ class IdentityAction(nn.Module):
             self.frames.fit(batch["x"])
             if self.judge is not None:
                 self.judge.fit(self.frames.view(batch["x"]))
-            if self.timed:
+            if self.config.timed:
                 self.tempo.fit(batch["x"], batch["identity"], batch["action"])
 
     def loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
@@ -136,7 +139,7 @@ class IdentityAction(nn.Module):
         x, who, what = batch["x"], batch["identity"], batch["action"]
         learned = self.judge.loss(self.frames.view(x), who, what)
         other = torch.randperm(len(s), device=s.device)
-        if self.timed:
+        if self.config.timed:
             z = self.now_of(self.frames.encode(at_rate(x, self.tempo.known(who, who[other], what))), s)[0]
         made = self.frames.view(self.frames.decode(z, s[other].detach()))
         return learned, self.judge.loss(made, who[other], what, still=True)
@@ -263,7 +266,7 @@ class IdentityAction(nn.Module):
         if frame_by_frame:
             return self.danced(e, asked)
         d = self.dynamics(e)[0]
-        if self.timed:
+        if self.config.timed:
             now, then = (s @ self.owners.T for s in (own, asked))
             rate = self.tempo(now, then, self.action(d).softmax(dim=1))
             e = self.now_of(self.frames.encode(at_rate(content, rate)), own)[0]

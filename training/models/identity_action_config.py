@@ -64,6 +64,13 @@ class Config:
     apart_loss: float = 1e-3
     followed: float = 0.5
 
+    @property
+    def timed(self) -> bool:
+        """Whether tempo is part of who somebody is: where experts are told whose they are, and what is done is learned
+        from labels. Films keep theirs.
+        """
+        return self.images is None and self.identity_loss > 0.0 and self.action_loss > 0.0
+
     def __post_init__(self) -> None:
         for name in (
             "window",

@@ -95,7 +95,7 @@ def train(run: Run) -> Path:
         _require(first, known)
     print_once(run, f"stage 2 begins from {first}")
     out = run.out / loop.LAST
-    training = replace(run.training.stage2, init_from={part: str(first) for part in PARTS[FRAMES]})
+    training = replace(run.training.stage2, init_from={part: str(first) for part in _parts(known)})
     run = replace(run, training=training, resume=run.resume and out.exists())
     last = _stage(run, replace(known, stage=SEQUENCES))
     if run.fabric.is_global_zero and known.images is None:
@@ -141,12 +141,21 @@ def _stage(run: Run, config: Config) -> Path:
     return loop.by_gradient(replace(run, model=config, kind=replace(run.kind, build=build, windows=windows)))
 
 
+def _parts(known: Config) -> list[str]:
+    """What stage 2 has from stage 1."""
+    return [part for part in PARTS[FRAMES] if known.timed or part != "tempo"]
+
+
 def _require(path: Path, known: Config) -> None:
     """Raises ValueError unless a checkpoint is a stage 1 of the same identities."""
     stored = checkpoint.read(path)
-    if missing := [
-        part for part in PARTS[FRAMES] if not any(name.startswith(f"{part}.") for name in stored["weights"])
-    ]:
+    there = {name.partition(".")[0] for name in stored["weights"]}
+    missing = [part for part in _parts(known) if part not in there]
+    if missing == ["tempo"]:
+        raise ValueError(
+            f"{path} is a stage 1 from before swaps had a tempo: train it again, or leave training.stage1 out"
+        )
+    if missing:
         raise ValueError(f"{path}, a {stored['kind']!r}, is no stage 1: it has no {', '.join(missing)}")
     before = tuple(stored["config"]["identities"])
     if before != known.identities:
