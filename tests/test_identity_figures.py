@@ -39,7 +39,7 @@ class Knows:
     def reconstruct(self, x: Tensor) -> Tensor:
         return x
 
-    def swap(self, content: Tensor, identity_from: Tensor) -> Tensor:
+    def swap(self, content: Tensor, identity_from: Tensor, frame_by_frame: bool = False) -> Tensor:
         who, _ = self._read(identity_from)
         return content.sum(dim=2, keepdim=True) * torch.eye(3)[who][:, None, :, None, None]
 
@@ -51,7 +51,7 @@ class Knows:
 class Copies(Knows):
     """Gives back what it is given, whoever it is to be, and makes up only one thing."""
 
-    def swap(self, content: Tensor, identity_from: Tensor) -> Tensor:
+    def swap(self, content: Tensor, identity_from: Tensor, frame_by_frame: bool = False) -> Tensor:
         return content
 
     def codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -97,6 +97,19 @@ def test_who_copies_is_found_out(judge: Judge) -> None:
     assert row["leak_action_from_s"] == row["leak_identity_from_d"] == 1.0
     assert row["inter_entropy_share"] < 0.5
     assert row["inter_entropy_share"] == min(row["inter_entropy_identity_share"], row["inter_entropy_action_share"])
+
+
+class OnlySequences(Knows):
+    """Knows whose each sequence is to be, and nothing of single frames."""
+
+    def swap(self, content: Tensor, identity_from: Tensor, frame_by_frame: bool = False) -> Tensor:
+        return content if frame_by_frame else super().swap(content, identity_from)
+
+
+def test_a_swap_frame_by_frame_has_figures_of_its_own(judge: Judge) -> None:
+    row = _rows(OnlySequences(), judge)["model"]
+    assert row["swap_frames_identity"] < 0.1 < 0.9 < row["swap_identity"]
+    assert min(row["swap_frames_action"], row["swap_action"]) > 0.9
 
 
 def test_pictures_have_errors_in_pixels_and_none_in_millimetres(judge: Judge) -> None:

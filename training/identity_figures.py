@@ -102,14 +102,19 @@ def figures(
     main = trials(real, unseen, TRIALS, random) if unseen else trials(real, seen, TRIALS, random)
     known = trials(real, seen, max(TRIALS // 4, 1), random)
     means = _means(taught)
+
+    def swap(asked: Trials, frame_by_frame: bool = False) -> Tensor:
+        return model.swap(real.x[asked.content], real.x[asked.donor], frame_by_frame)
+
     ways: dict[str, Callable[[Trials], Tensor]] = {
-        "model": lambda asked: model.swap(real.x[asked.content], real.x[asked.donor]),
+        "model": swap,
         "copy_source": lambda asked: real.x[asked.content],
         "copy_donor": lambda asked: real.x[asked.donor],
         "mean_shift": lambda asked: _shifted(means, real, asked),
     }
     rows = {name: _recognised(judge, way, main, "swap") for name, way in ways.items()}
     row |= rows["model"] | _recognised(judge, ways["model"], known, "seen_swap")
+    row |= _recognised(judge, lambda asked: swap(asked, frame_by_frame=True), main, "swap_frames")
     for key in ("identity", "action"):
         row[f"swap_{key}_ratio"] = row[f"swap_{key}"] / row[f"acc_real_{key}"] if row[f"acc_real_{key}"] else nan
         row |= {f"{name}_{key}": rows[name][f"swap_{key}"] for name in ("copy_source", "copy_donor")}

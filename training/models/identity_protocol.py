@@ -18,8 +18,10 @@ class Disentangled(Protocol):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Sequences as they come back, (B, T, ...)."""
 
-    def swap(self, content: Tensor, identity_from: Tensor) -> Tensor:
-        """What is done in content (B, T, ...), by whom identity_from (B, T', ...) shows."""
+    def swap(self, content: Tensor, identity_from: Tensor, frame_by_frame: bool = False) -> Tensor:
+        """What is done in content (B, T, ...), by whom identity_from (B, T', ...) shows; frame_by_frame: as each frame
+        says, which is all that a stage has.
+        """
 
     def codes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """s (B, S), what the decoder is told of who it is, and d (B, D), what it is told of what is done."""

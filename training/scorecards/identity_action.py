@@ -34,8 +34,9 @@ KEYS = (
     *("inter_entropy", "pendulum_period_error_percent", "reconstruction_mm"),
 )
 MORE = (
-    *("swap_identity_ratio", "swap_action_ratio", "seen_swap_identity", "seen_swap_action"),
-    *("copy_donor_identity", "copy_donor_action", "leak_identity_from_s", "leak_action_from_d", "inter_entropy_share"),
+    *("swap_identity_ratio", "swap_action_ratio", "swap_frames_identity", "swap_frames_action"),
+    *("seen_swap_identity", "seen_swap_action", "copy_donor_identity", "copy_donor_action"),
+    *("leak_identity_from_s", "leak_action_from_d", "inter_entropy_share"),
     *("inter_entropy_identity", "inter_entropy_action", "intra_entropy_identity", "intra_entropy_identity_real"),
     *("intra_entropy_action", "intra_entropy_action_real", "consistent_identity", "consistent_action"),
     *("fid", "fid_floor", "reconstruction_pixel"),
