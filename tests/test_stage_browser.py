@@ -4,6 +4,8 @@ Chromium draws in software, without a window, on a screen of 800 x 1280 that is 
 are skipped: `apt-get install chromium`, or `playwright install chromium`.
 """
 
+from __future__ import annotations
+
 import io
 import shutil
 import threading
@@ -11,13 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import viser
 import yaml
 from PIL import Image
-from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 
 from motion.bvh_write import write_bvh
 from motion.kinematics import global_positions
@@ -31,6 +33,11 @@ from server.stage_view.__main__ import run
 from server.stage_view.feed import Feed, Remote
 from server.stage_view.opening import Stage
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Locator, Page
+
+sync_api = pytest.importorskip("playwright.sync_api")
+
 ROOT = Path(__file__).resolve().parents[1]
 SCREEN = {"width": 800, "height": 1280}
 FINENESS = 0.5  # pixels that are drawn for one of the screen's, each way: they are dear without a GPU
@@ -40,6 +47,7 @@ PATIENCE = 40.0  # seconds, on a machine that has much else to do
 SOLID = ("Hips", "Chest", "Head", "LeftLowerLeg", "RightLowerLeg")  # joints inside of something with volume
 FLESH = 0.2  # metres: no part of a body reaches further from its nearest joint
 AROUND = FLESH * np.vstack([np.eye(3), -np.eye(3)])
+FLOW = 5  # pictures in a second, with other work beside it
 REMARK = ".mantine-Notification-root"  # on drawing without a GPU: it has a stripe of the partner's colour
 CLIP_SECONDS = 20
 GRIP = 1.7 / 7 * pins.SIZE  # of viser's handles: from the middle to a square's middle, along both axes
@@ -48,11 +56,11 @@ FLOATING = 220  # pixels from below that have the buttons in them
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
+    with sync_api.sync_playwright() as playwright:
         program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         try:
             opened = playwright.chromium.launch(executable_path=program, args=SWITCHES)
-        except Error as error:
+        except sync_api.Error as error:
             pytest.skip(f"no Chromium here: {str(error).splitlines()[0]}")
         yield opened
         opened.close()
@@ -213,13 +221,18 @@ def test_another_model_dances_beside_the_first_and_leaves(theatre: Theatre) -> N
 
 
 def test_frames_come_to_the_screen(theatre: Theatre) -> None:
-    """How many is printed and not judged: this machine has other things to do."""
-    script = """seconds => new Promise(done => { let n = 0; const end = performance.now() + 1000 * seconds;
+    """In the best second of a while, for this machine has other things to do; how many is printed."""
+    script = """() => new Promise(done => { let n = 0; const end = performance.now() + 1000;
         const count = now => now > end ? done(n) : (n++, requestAnimationFrame(count));
         requestAnimationFrame(count) })"""
-    frames = theatre.page.evaluate(script, 3)
-    print(f"\n{frames / 3:.0f} pictures a second")
-    assert frames >= 1
+    seconds: list[int] = []
+
+    def flows() -> bool:
+        seconds.append(theatre.page.evaluate(script))
+        return seconds[-1] >= FLOW
+
+    until(flows, f"pictures in each second: {seconds}")
+    print(f"\n{seconds} pictures a second")
 
 
 def test_freeze_freezes_and_rest_rests(theatre: Theatre) -> None:
