@@ -20,6 +20,7 @@ from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 from server.show import build_pipeline
 from server.stages.partner import Partner
+from server.stages.walk import Walk
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 EFFORT = PRESETS / "effort.yaml"
@@ -99,13 +100,13 @@ def clip() -> Clip:
 def dials(show: Pipeline, clip: Clip, monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Where the partner's dial stands at every frame."""
     heard: list[float] = []
-    step = Partner.step
+    walk = Partner.walk
 
-    def noted(stage: Partner, frame: PoseFrame, dt: float, params: Any) -> PoseFrame:
+    def noted(stage: Partner, frame: PoseFrame, dt: float, params: Any) -> Walk[PoseFrame]:
         heard.append(params["label/time"])
-        return step(stage, frame, dt, params)
+        return walk(stage, frame, dt, params)
 
-    monkeypatch.setattr(Partner, "step", noted)
+    monkeypatch.setattr(Partner, "walk", noted)
     for frame in frames(clip):
         assert len(list(show.step("dancer1", frame))) == 2
         list(show.readings())

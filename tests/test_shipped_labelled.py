@@ -121,3 +121,30 @@ def test_its_figures_lie_beside_it() -> None:
     assert figures["seam_acceleration_most_ratio"] < 1.0
     assert figures["reconstruction_mm"] < 35.0
     assert 0.6 < figures["multimodality_ratio"] < 1.4
+
+
+def test_it_dances_beside_somebody_who_stands_and_stands_beside_one_whose_frames_repeat() -> None:
+    stage = Partner(OnnxModel(MODEL), seed=1)
+    knobs = {param.name: param.default for param in stage.params}
+    root, turns = np.array([0.0, 0.9, 0.0]), np.tile([0.0, 0.0, 0.0, 1.0], (22, 1))
+
+    def danced(frames: int, breath: float) -> tuple[np.ndarray, np.ndarray]:
+        """A suit on somebody who stands says a little less or more in every frame."""
+        shown = []
+        for number in range(frames):
+            place = root + np.array([0.0, breath * (number % 2), 0.0])
+            shown.append(stage.step(PoseFrame(HUMANOID, place, turns, 0.0, 0.0, 0, "dancer1"), 1.0 / 30.0, knobs))
+        return np.stack([pose.root_position for pose in shown]), np.stack([pose.rotations for pose in shown])
+
+    def steps(poses: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        places = kinematics.global_positions(HUMANOID, *poses)
+        return np.linalg.norm(np.diff(places, axis=0), axis=-1).max(axis=-1)
+
+    before = danced(200, 1e-4)
+    alike = np.abs((before[1][40:] * before[1][:-40]).sum(-1)).clip(max=1.0)  # a window has 40 frames
+    assert np.degrees(2.0 * np.arccos(alike)).mean() > 5.0  # no window comes twice
+    lost = steps(danced(70, 0.0))
+    assert lost[-10:].max() == 0.0  # the last of two seconds and a third
+    again = steps(danced(100, 1e-4))
+    assert again[-10:].min() > 1e-4
+    assert max(lost.max(), again.max()) < 1.5 * steps(before).max()  # neither way by a jump

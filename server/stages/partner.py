@@ -17,17 +17,19 @@ from server.onnx_model import ModelError, OnnxModel
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
 from server.stages.duet_ports import HELD_SECONDS, duet_ports
+from server.stages.stillness import Stillness
 from server.stages.walk import Walk, at_once
 
+REST_SECONDS = 1.5  # to stand, and to dance again
 _EARLY = 1e-6  # of a move: a step of 1/30 s may be a little longer than a thirtieth
 
 
 class Partner:
     """Dancer's frame in, partner's frame out, on HUMANOID.
 
-    rests: beside a dancer who has fallen silent there is no noise, and a model comes to rest; not one that moves at a
-    rate of its own, which dances by itself. Raises ModelError when the model is no duet or is made for another
-    skeleton.
+    rests: beside a dancer who has fallen silent there is no noise, and a model comes to rest; one that moves at a rate
+    of its own, and so dances by itself, is brought to stand. Raises ModelError when the model is no duet or is made
+    for another skeleton.
     """
 
     def __init__(self, model: OnnxModel, seed: int | tuple[int, ...], rests: bool = True) -> None:
@@ -42,10 +44,11 @@ class Partner:
         self.params = manifest.params
         self._ports = ports
         self._moves = manifest.fps_out or 0.0  # a second, 0: one a frame
-        self._seed, self._rests = seed, rests and manifest.fps_out is None
+        self._seed, self._rests = seed, rests
         self._random = np.random.default_rng(seed)
         self._dancer_pose = np.zeros(0, dtype=np.float32)
         self._still_seconds = 0.0
+        self._stillness, self._stands = Stillness(), 0.0  # how much so, 0 to 1
 
     def reset(self) -> None:
         """Starts over, with the same noise as the first time."""
@@ -65,18 +68,18 @@ class Partner:
             inputs[name].fill(dt / runs)
         for name in ports.conditions:
             inputs[name][:] = params[name]
-        held = self._rests and self._still_seconds > HELD_SECONDS
+        silent = self._rests and self._still_seconds > HELD_SECONDS
         for run in range(1, runs + 1):
             inputs[ports.dancer.name][0] = dancer if run == runs else before + (dancer - before) * (run / runs)
             for name in ports.noises:
-                if held:
+                if silent and not self._moves:
                     inputs[name].fill(0.0)
                 else:
                     self._random.standard_normal(out=inputs[name], dtype=np.float32)
             made = yield self.model
         pose = made[ports.partner.name][0]
         root_position, rotations = features.decode(ports.partner.layout, len(HUMANOID), pose)
-        return PoseFrame(
+        partner = PoseFrame(
             skeleton=HUMANOID,
             root_position=root_position,
             rotations=rotations,
@@ -85,3 +88,9 @@ class Partner:
             number=frame.number,
             actor=frame.actor,
         )
+        return self._brought_to_stand(partner, silent, dt) if self._moves else partner
+
+    def _brought_to_stand(self, partner: PoseFrame, silent: bool, dt: float) -> PoseFrame:
+        """The model dances on unseen while its partner stands beside a silent dancer."""
+        self._stands = min(max(self._stands + (dt if silent else -dt) / REST_SECONDS, 0.0), 1.0)
+        return self._stillness.step(partner, dt, {"stillness": self._stands})
