@@ -30,6 +30,7 @@ from server.app import Show
 from server.onnx_model import OnnxModel
 from server.receivers.peers import Peers
 from server.receivers.udp import UdpReceiver
+from server.stages.walk import Walk
 
 FORGOTTEN = 0.1  # seconds after which datagrams that made no frame belong to none
 LEAVES = "send"
@@ -42,7 +43,8 @@ def main() -> None:
     options = parser.parse_args()
     watch = Stopwatch()
     for owner, method, name in ((Peers, "feed", "decode"), (OnnxModel, "step", "model"), *_stages()):
-        setattr(owner, method, watch.around(name, getattr(owner, method)))
+        timed = watch.through if method == "walk" else watch.around
+        setattr(owner, method, timed(name, getattr(owner, method)))
     UdpReceiver.take = watch.of_frames(UdpReceiver.take)
     preset = presets.load(options.preset).model_copy(update={"stage_page": None})
     show = Show(preset, options.preset)
@@ -89,6 +91,26 @@ class Stopwatch:
                     frame.parts = dict(frame.spent)
 
         return timed
+
+    def through(self, name: str, walk: Callable[..., Walk[Any]]) -> Callable[..., Walk[Any]]:
+        """The same walk, timed where it goes, and not where it waits for a model."""
+
+        def walked(*arguments: Any, **more: Any) -> Walk[Any]:
+            going = walk(*arguments, **more)
+            send, throw = self.around(name, going.send), self.around(name, going.throw)
+            try:
+                model = send(None)
+                while True:
+                    try:
+                        answer = yield model
+                    except Exception as error:
+                        model = throw(error)
+                    else:
+                        model = send(answer)
+            except StopIteration as end:
+                return end.value
+
+        return walked
 
     def of_frames(self, take: Callable[..., None]) -> Callable[..., None]:
         """A receiver's `take(self, datagram, source, receive_time)`: the frame's time begins and ends here."""
@@ -140,7 +162,8 @@ def _stages() -> list[tuple[Any, str, str]]:
     for module in pkgutil.iter_modules(server.stages.__path__):
         for kind in vars(importlib.import_module(f"server.stages.{module.name}")).values():
             if isinstance(kind, type) and kind.__module__.endswith(f".{module.name}") and "step" in vars(kind):
-                found.append((kind, "step", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()))
+                name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
+                found += [(kind, method, name) for method in ("step", "walk") if method in vars(kind)]
     return found
 
 

@@ -420,7 +420,7 @@ def test_the_process_serves_the_page_and_ends_on_sigterm(process: tuple[subproce
 def test_the_process_ends_with_the_server_that_started_it(process: tuple[subprocess.Popen, str]) -> None:
     started, _ = process
     started.stdin.close()
-    assert started.wait(timeout=10) == 0
+    assert started.wait(timeout=30) == 0
 
 
 def refused(*arguments: str) -> str:
