@@ -16,6 +16,7 @@ from training.labels import NONE
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
 from training.models.labelled import SCALES
+from training.models.labelled_networks import EXACT, easing
 
 # ---- closed forms
 
@@ -155,6 +156,8 @@ def test_a_mirrored_movement_is_the_mirror_image() -> None:
 
 def test_windows_are_decoded_step_by_step_as_they_are_at_once() -> None:
     model = fitted()
+    for part in (model.decoder.out.weight, model.decoder.usual):
+        torch.nn.init.normal_(part, std=0.1)
     y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
     at_once = step_by_step = torch.zeros(3, model.decoder.size)
     on = torch.zeros(3, model.decoder.on_size)
@@ -170,15 +173,61 @@ def test_windows_are_decoded_step_by_step_as_they_are_at_once() -> None:
 
 @torch.no_grad()
 @pytest.mark.parametrize("latent", [24, 300])
-def test_a_window_goes_on_exactly_where_another_ended_and_as_fast(latent: int) -> None:
+@pytest.mark.parametrize("share", [1.0, EXACT])
+def test_a_window_goes_on_where_another_ended_and_as_fast(latent: int, share: float) -> None:
+    """Exactly, or with what is left of a miss."""
     model = fitted(latent=latent)
     torch.nn.init.normal_(model.decoder.out.weight, std=0.5)  # a network that adds a lot, everywhere
     torch.nn.init.normal_(model.decoder.out.bias)
     y = model.onehot(torch.tensor([[0, 2], [1, 1], [1, 0]]))
     one, state = model.decoder(torch.randn(3, latent), y, torch.zeros(3, model.decoder.size))
-    other, _ = model.decoder(torch.randn(3, latent), y, state)
     foreseen = one[:, -1:] + (one[:, -1:] - one[:, -2:-1]) * torch.tensor([1.0, 2.0])[:, None]
-    torch.testing.assert_close(other[:, :2], foreseen, atol=1e-3, rtol=1e-2)
+    z, begun = torch.randn(3, latent), []
+    for eased in (share, 0.0):
+        model.decoder.eased.copy_(eased * easing(16))
+        begun.append(model.decoder(z, y, state)[0][:, :2])
+    torch.testing.assert_close(begun[0], torch.lerp(begun[1], foreseen, share), atol=1e-3, rtol=1e-2)
+
+
+@torch.no_grad()
+def test_what_the_network_adds_does_not_come_back_with_every_window() -> None:
+    model = fitted()
+    torch.nn.init.normal_(model.decoder.out.weight, std=0.5)
+    torch.nn.init.normal_(model.decoder.out.bias)
+    nothing, y = torch.zeros(400, model.decoder.size), model.onehot(torch.tensor([[0, 2]])).expand(400, -1)
+
+    def added() -> torch.Tensor:
+        z = torch.randn(400, 24)
+        return model.decoder(z, y, nothing)[0] - model.decoder.basis.write(model.decoder.numbers(z, y))
+
+    before = added()
+    model.train()
+    for _ in range(500):
+        added()
+    model.eval()
+    after = added()
+    assert after.mean(dim=0).square().mean() < 0.02 * before.mean(dim=0).square().mean()
+    assert after.std(dim=0).square().mean() > 0.9 * before.std(dim=0).square().mean()  # what differs by z stays
+
+
+def test_labels_shift_only_what_is_still() -> None:
+    decoder = fitted().decoder
+    torch.nn.init.ones_(decoder.shift)
+    shift = decoder.style(torch.ones(1, 5)).shift
+    moved = decoder.basis.write(shift) - decoder.basis.write(torch.zeros_like(shift))
+    assert moved.abs().max() > 0.1
+    assert moved.diff(dim=1).abs().max() < 1e-5
+
+
+def test_lifted_toes_slide_no_less() -> None:
+    batch = small_batch(small_model(), 6)
+    plain = pose.qualities(batch["moves"], pose.on_stage(batch["moves"], batch["positions"], 30.0), 30.0)
+    batch["moves"][..., -pose.CARRIAGE] += 1.0  # e times as high
+    seen = pose.positions(batch["moves"])
+    lifted = pose.qualities(batch["moves"], pose.on_stage(batch["moves"], seen, 30.0), 30.0)
+    slide, middle, most = (pose.FEET_FROM + number for number in (2, 3, 4))
+    torch.testing.assert_close(lifted[:, slide], plain[:, slide], atol=1e-3, rtol=1e-3)
+    assert (lifted[:, [middle, most]] > plain[:, [middle, most]] + 0.1).all()
 
 
 def test_what_is_evenly_accelerated_is_not_uneven() -> None:

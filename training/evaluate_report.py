@@ -34,8 +34,10 @@ STRIDE, TAUGHT_STRIDE = 5, 2  # frames between windows that are judged, and that
 BLIND = 30  # clips for people
 SHOWN = (
     *("label_recognised_percent", "requested_tertile_percent", "classifier_ceiling_percent", "same_z_order_percent"),
-    *("label_change_step_ratio", "seam_acceleration_ratio", "dance_acceleration_ratio", "seam_acceleration_most_ratio"),
-    *("slide_mps", "recorded_slide_mps", "macro_f1", "majority_f1", "diversity_ratio", "multimodality_ratio"),
+    *("label_change_step_ratio", "seam_acceleration_ratio", "dance_acceleration_ratio", "place_acceleration_ratio"),
+    *("recorded_place_acceleration_ratio", "lowest_toe_cm", "recorded_lowest_toe_cm", "lowest_toe_most_cm"),
+    *("recorded_lowest_toe_most_cm", "slide_mps", "recorded_slide_mps", "macro_f1", "majority_f1"),
+    *("majority_accuracy_percent", "diversity_ratio", "multimodality_ratio"),
     *("kl_nats", "reconstruction_mm", "reconstruction_world_mm", "accuracy_percent", "fid", "fid_floor"),
     *("tile_label_recognised_percent", "tile_requested_tertile_percent", "human_recognised_percent"),
 )

@@ -1,10 +1,10 @@
 """The labelled partner as it runs live: it dances on by itself, as labels say, near the dancer.
 
 The model thinks at 30 frames a second. A step of the graph is a frame of any rate: the model moves when it is time, and
-what is shown lies between its last two moves. A run is one move at most: the label's `fps_out` tells whoever has frames
-further apart to run it several times for one. Every window it draws a new z; labels count from the moment on that they
-change. Rotations are of length one within a few percent, as the model makes them; whoever reads 6 numbers as a rotation
-makes it one.
+what is shown lies on a curve through its last two moves, as fast in each of them as the way was that led there. A run
+is one move at most: the label's `fps_out` tells whoever has frames further apart to run it several times for one. Every
+window it draws a new z; labels count from the moment on that they change. Rotations are of length one within a few
+percent, as the model makes them; whoever reads 6 numbers as a rotation makes it one.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 1.0  # metres beyond that at which they come back as fast as they go
 APART = 1.5  # metres between dancer and partner
 CLEAR, YIELDS = 0.6, 0.3  # metres from the dancer's hips that partners keep, and over which they come to yield
+STEP = 4 + pose.WIDTH  # of the way from a move to the next: on the floor, up, turned, and of the move
 HALF_LIFE = 0.25  # seconds of a label's way
 
 
@@ -58,11 +59,12 @@ class LabelledStep(nn.Module):
         latent = self.config.latent
         inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
         decoder = self.model.decoder
-        states = {"clock": (3,), "z": (latent,), "on": (decoder.on_size,), "mind": (decoder.size,), "place": (3,)}
+        states = {"clock": (3,), "z": (latent,), "on": (decoder.on_size,), "mind": (decoder.size,)}
+        states |= {"place": (3,), "ways": (2 * STEP,)}
         return replace(ports.frame_by_frame(name, self.skeleton, (inputs, states), params), fps_out=FPS)
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        dials, (variety, distance, clock, z, on, mind, place) = rest[: len(self.config.sizes)], rest[-7:]
+        dials, (variety, distance, clock, z, on, mind, place, ways) = rest[: len(self.config.sizes)], rest[-8:]
         y = self.model.between([dial[:, 0] for dial in dials]) if dials else noise[:, :0]
         home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # from under the dancer's hips
 
@@ -85,6 +87,9 @@ class LabelledStep(nn.Module):
         _, last, before, _ = self.model.decoder.parts(mind)
         heights, led = pose.carried(before, last, FPS)
         led, turn = ((moves > 1.5).to(led) * each for each in (led, last[:, -1:] / FPS))
+        low, high = heights.split(1, dim=1)
+        way = torch.cat([pose.turned(led, yaw), high - low, turn, last - before], dim=1)
+        ways = torch.where(due, torch.cat([ways[:, STEP:], way], dim=1), ways)
         at, yaw = torch.where(due, at + pose.turned(led, yaw), at), torch.where(due, yaw + turn, yaw)
 
         # 3. Whoever goes too far comes back, and not through the dancer, by the steps that are made anyway: nobody who
@@ -95,16 +100,17 @@ class LabelledStep(nn.Module):
         at = at + away / far * ((far - ROOM) / PULL).clamp(0.0, 1.0) * speed * dt
         beside = at - dancer[:, 0:3:2]
         near = beside.norm(dim=1, keepdim=True).clamp(min=1e-6)
-        clear = distance.abs().clamp(max=CLEAR)  # whoever is wished nearer may be
-        at = at + beside / near * ((clear - near) / YIELDS).clamp(0.0, 1.0) * 3.0 * speed * dt
+        at = at + beside / near * ((CLEAR - near) / YIELDS).clamp(0.0, 1.0) * 3.0 * speed * dt
 
-        # 4. What is shown lies on the way from the last move but one.
-        shown_yaw, back = yaw + (elapsed - 1.0) * turn, (elapsed - 1.0) * led
-        shown_at = at + pose.turned(back, yaw - turn)
-        shown, height = torch.lerp(before, last, elapsed), torch.lerp(*heights.split(1, dim=1), elapsed)
+        # 4. What is shown lies on the way from the last move but one: Hermite's cubic, as fast at either end as the way
+        # that led there.
+        earlier, later = elapsed * (1.0 - elapsed).square(), elapsed.square() * (2.0 - elapsed) - 1.0
+        former, latter = ways.split(STEP, dim=1)
+        floor, up, aside, moved = (earlier * former + later * latter).split([2, 1, 1, pose.WIDTH], dim=1)
+        shown_at, height, shown_yaw, shown = at + floor, high + up, yaw + aside, last + moved
         cos, sin = shown_yaw.cos()[:, None], shown_yaw.sin()[:, None]
         x, y, z_axis = shown[:, :6].unflatten(1, (2, 3)).split(1, dim=2)  # of the hips' two columns
         hips = torch.cat([cos * x + sin * z_axis, y, cos * z_axis - sin * x], dim=2).flatten(1)
         partner = torch.cat([shown_at[:, :1], height, shown_at[:, 1:], hips, shown[:, 6 : -pose.CARRIAGE]], dim=1)
         clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
-        return partner, clock, z, on, mind, place
+        return partner, clock, z, on, mind, place, ways

@@ -22,7 +22,7 @@ from training.models import labelled_pose as pose
 
 CARRIAGE_METRES = (0.12, 0.05, 0.05, 0.1)  # that a unit of height, speeds and turn counts as
 LEGS = 2.0  # times as much as they carry count turns of the legs, which carry the body when they stand
-PLACE, SPEED = 0.01, 0.004  # metres, and metres a frame, to which a window goes on where another ended
+PLACE, SPEED = 0.01, 0.008  # metres, and metres a frame, to which a window goes on where another ended
 
 
 class Basis(nn.Module):
@@ -35,6 +35,7 @@ class Basis(nn.Module):
         self.register_buffer("mean", torch.zeros(pose.WIDTH))
         self.register_buffer("waves", torch.zeros(window, count))  # the cosine of every number
         self.register_buffer("shapes", torch.zeros(count, pose.WIDTH))  # moves that one of each makes
+        self.register_buffer("still", torch.zeros(count))  # 1 for a number whose cosine is the same all the time
         self.register_buffer("reader", torch.zeros(pose.WIDTH, count))
         self.register_buffer("gain", torch.zeros(2 * pose.WIDTH, count))
 
@@ -52,6 +53,7 @@ class Basis(nn.Module):
         deviation = values.flatten()[order].clamp(min=1e-10).sqrt().float()
         component = vectors[frequency, :, column].float()  # (count, W)
         self.waves.copy_(cosines[:, frequency])
+        self.still.copy_(frequency == 0)
         self.shapes.copy_(deviation[:, None] * component / metres)
         self.reader.copy_((metres * component).T / deviation)
         begins = torch.cat([self.at(0) * metres, (self.at(1) - self.at(0)) * metres], dim=1).double()  # (count, 2W)

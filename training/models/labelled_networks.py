@@ -25,7 +25,9 @@ HARMONICS = 6  # of where in a window a step is
 SURE = 0.3  # deviation of a z that encoding begins with
 PRIOR_WINDOWS = 40.0  # windows like any other that every label is thought to have, beside its own
 EASED = 16  # frames in which a window comes to dance as it would by itself, at most
+EXACT = 0.5  # of what a window misses to go on exactly; the rest is what anybody is accelerated by from frame to frame
 ENTERS = 8  # frames in which the network comes in when a window begins, and goes out when it ends
+USUAL = 0.99  # of what the network usually makes, a batch
 
 
 class Encoder(nn.Module):
@@ -54,9 +56,14 @@ class Decoder(nn.Module):
 
     A step also knows where in its window it is. A state (N, size) is the network's, the last two moves, and whether
     there were any: zeros are a beginning. A window goes on exactly where another ended and as fast: the basis's numbers
-    are drawn so that it nearly does, what is left is added to its moves, the less the later, and the network has no
-    part in the first and the last of them.
+    are drawn so that it nearly does, half of what is left is added to its moves, the less the later, and the network
+    has no part in the first and the last of them.
+
+    What would be the same whatever z is, is a gesture that came back with every window: what the network `usual`ly
+    makes under a label, at each step, is taken from what it adds, and labels shift only what is still for a window.
     """
+
+    usual: Tensor
 
     def __init__(self, config: Config) -> None:
         super().__init__()
@@ -76,12 +83,14 @@ class Decoder(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
         self.register_buffer("spread", torch.ones(pose.WIDTH))
+        self.register_buffer("usual", torch.zeros(max(labels, 1), config.window, pose.WIDTH))
         self.register_buffer("share", entering(config.window), persistent=False)  # of the network, (T,)
-        self.register_buffer("eased", easing(config.window), persistent=False)  # (T, 2)
+        self.register_buffer("eased", EXACT * easing(config.window), persistent=False)  # (T, 2)
+        self.sets = max(len(config.sizes), 1)
 
     def style(self, y: Tensor) -> Style:
         """What labels y (N, Y) do to the basis's numbers; between two labels, what lies between."""
-        return Style((y @ self.scale).exp(), y @ self.shift)
+        return Style((y @ self.scale).exp(), (y @ self.shift) * self.basis.still)
 
     def forward(self, z: Tensor, y: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """A window of moves (N, T, WIDTH) from z (N, latent), y (N, Y) and a state; and the state after it."""
@@ -90,7 +99,8 @@ class Decoder(nn.Module):
         given = torch.cat([self.code(z), y], dim=1)[:, None].expand(-1, self.window, -1)
         given = torch.cat([given, clock(steps, self.window).expand(len(z), -1, -1)], dim=2)
         passed, after = self.cell(given, inner[None].contiguous())
-        more, numbers = self.share[:, None] * self.head(passed, given), self.numbers(z, y)
+        more, numbers = self.head(passed, given), self.numbers(z, y)
+        more = self.share[:, None] * (more - self.common(more, y))
         on, place, pace = self.going_on(numbers, last, before, alive).split(self.parts_on, dim=1)
         eased = self.eased[:, :1] * place[:, None] + self.eased[:, 1:] * pace[:, None]
         made = self.basis.write(numbers + on) + eased + more
@@ -109,7 +119,8 @@ class Decoder(nn.Module):
         lacks, place, pace = on.split(self.parts_on, dim=1)
         eased, share = self.eased[at], self.share[at][:, None]
         move = self.basis.mean + ((numbers + lacks) * self.basis.waves[at]) @ self.basis.shapes
-        move = move + eased[:, :1] * place + eased[:, 1:] * pace + share * self.head(after, given)
+        more = share * (self.head(after, given) - self.usually(y, at))
+        move = move + eased[:, :1] * place + eased[:, 1:] * pace + more
         return move, on, torch.cat([after, move, torch.where(alive > 0.5, last, move), torch.ones_like(alive)], dim=1)
 
     def _next(self, given: Tensor, inner: Tensor) -> Tensor:
@@ -140,6 +151,27 @@ class Decoder(nn.Module):
     def parts(self, state: Tensor) -> tuple[Tensor, ...]:
         """The network's state, the last move, the one before, and 1 where there were any."""
         return state.split([self.inner, pose.WIDTH, pose.WIDTH, 1], dim=1)
+
+    def common(self, more: Tensor, y: Tensor) -> Tensor:
+        """What of what the network makes (N, T, WIDTH) under labels y (N, Y) depends on them and on the step alone, the
+        same shape. In training it learns that; gradients see these rows' own mean, and so none is of what is common.
+        """
+        if not self.training:
+            return self.usually(y)
+        y = y if y.shape[1] else y.new_ones(len(y), 1)
+        count = y.sum(dim=0)[:, None, None]
+        mean = torch.einsum("ny,ntw->ytw", y, more) / count.clamp(min=1.0)  # (Y, T, WIDTH)
+        with torch.no_grad():
+            self.usual.lerp_(torch.where(count > 0.0, mean, self.usual), 1.0 - USUAL)
+        usual = self.usual.clone() + mean - mean.detach()
+        return torch.einsum("ny,ytw->ntw", y, usual) / self.sets
+
+    def usually(self, y: Tensor, at: Tensor | None = None) -> Tensor:
+        """What the network usually makes under y (N, Y), (N, T, WIDTH), or at one step each (N,), (N, WIDTH)."""
+        y = y if y.shape[1] else y.new_ones(len(y), 1)
+        if at is None:
+            return torch.einsum("ny,ytw->ntw", y, self.usual) / self.sets
+        return (y[:, None] @ self.usual.transpose(0, 1)[at])[:, 0] / self.sets
 
     def head(self, passed: Tensor, given: Tensor) -> Tensor:
         """What the network adds, of its states and what made them."""

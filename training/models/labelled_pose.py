@@ -35,10 +35,10 @@ LEGS = [0, *(HUMANOID.index(side + part) for part in ("UpperLeg", "LowerLeg", "F
 LEAST = 0.005  # metres that what stands is above the floor
 MOST = 3.0  # of a speed to the power of two thirds: 5.2 m/s
 LOWER = 0.03  # metres that a foot is higher which stands less, by a factor of e
-QUALITIES = 6 * JOINTS + 8
+QUALITIES = 6 * JOINTS + 10
 ACCELERATION = 2 * JOINTS + 1  # where that of hips, hands and feet is among qualities
-FEET_FROM = QUALITIES - 5  # where feet begin there
-TOES, DOWN = FEET[1::2], 0.05  # metres that toes are below which are down
+FEET_FROM = QUALITIES - 7  # where feet begin there
+TOES, LOWEST = FEET[1::2], 0.01  # metres that toes are higher which count less as the lowest, by a factor of e
 
 
 def moves(root: Array, rotations: Array, fps: float) -> Tensor:
@@ -184,7 +184,8 @@ def qualities(given: Tensor, world: Tensor, fps: float) -> Tensor:
     """How moves (B, T, WIDTH), joints (B, T, J, 3) in the world, are danced, (B, QUALITIES): logarithms of every
     joint's mean speed, acceleration and jerk, and of the means of hips, hands and feet; logarithms of joints' largest
     speeds and accelerations; how high joints are; logarithms of how much the height of what stands varies, of how fast
-    it slides, of how fast toes do that are down, and of how much the height of each foot's toes varies.
+    it slides, of how fast the lowest toes do, how high they are in the middle of all frames and at most, and of how
+    much the height of each foot's toes varies.
     """
     parts, moved = [], world
     for power, least in enumerate((0.05, 0.5, 10.0), start=1):
@@ -196,11 +197,11 @@ def qualities(given: Tensor, world: Tensor, fps: float) -> Tensor:
         for power, least in ((1, 0.05), (2, 0.5))
     ]
     toes = world[:, :, TOES]
-    down = ((DOWN - toes[..., 1]) / 0.01).sigmoid()  # (B, T, 2)
-    down = down[:, 1:] * down[:, :-1]
-    dragged = (down * _lengths(toes[..., 0::2].diff(dim=1))).sum((1, 2)) * fps / (down.sum((1, 2)) + 1.0)
+    lowest = (-toes[:, 1:, :, 1] / LOWEST).softmax(dim=2)  # (B, T - 1, 2)
+    dragged = (lowest * _lengths(toes[..., 0::2].diff(dim=1))).sum(2).mean(dim=1) * fps
+    lift = toes[..., 1].amin(dim=2).sort(dim=1).values[:, [toes.shape[1] // 2, -1]]
     feet = torch.stack([given[..., -CARRIAGE].std(dim=1), _lengths(slides(given)).mean(dim=1), dragged], dim=1)
-    feet = torch.cat([feet, toes[..., 1].std(dim=1)], dim=1)
+    feet = torch.cat([feet, lift.clamp(min=0.0), toes[..., 1].std(dim=1)], dim=1)
     return torch.cat([*parts, *most, world[..., 1].mean(dim=1), (feet + 0.05).log()], dim=1)
 
 
