@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import random
 import select
 import signal
 import socket
@@ -32,6 +33,7 @@ from server.protocols.vmc import VmcDecoder
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = "127.0.0.1"
+_UNASKED_PORTS = (20_000, 32_000)
 GRACE_SECONDS = 0.5  # an answer later than this is lost
 AHEAD_SECONDS = 0.0005  # the client stops listening so long before it sends
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -259,11 +261,13 @@ def process(target: Any, *arguments: Any) -> Iterator[multiprocessing.process.Ba
 
 
 def free_ports(count: int) -> list[int]:
-    """UDP and TCP ports that were free a moment ago."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
-    for candidate in sockets:
-        candidate.bind((LOOPBACK, 0))
-    ports = [candidate.getsockname()[1] for candidate in sockets]
-    for candidate in sockets:
-        candidate.close()
+    """UDP ports that were free a moment ago, by chance from a range that no system gives to whoever asks for any port:
+    a test beside this one does not take them meanwhile.
+    """
+    ports: list[int] = []
+    while len(ports) < count:
+        port = random.randrange(*_UNASKED_PORTS)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as candidate, contextlib.suppress(OSError):
+            candidate.bind((LOOPBACK, port))
+            ports += [port] if port not in ports else []
     return ports

@@ -148,7 +148,7 @@ def breakdown(frames: list[dict[str, float]]) -> dict[str, float]:
     if not frames:
         return {}
     totals = np.array([frame["total"] for frame in frames])
-    low, high = np.percentile(totals, (25, 75))
+    low, high = np.percentile(totals, (25, 75), method="nearest")  # some frame's, however few there are
     middle = [frame for frame, total in zip(frames, totals, strict=True) if low <= total <= high]
     names = dict.fromkeys(name for frame in middle for name in frame)
     means = {name: 1e6 * float(np.mean([frame.get(name, 0.0) for frame in middle])) for name in names}

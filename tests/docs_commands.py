@@ -78,6 +78,9 @@ RULES: dict[str, How] = {
     r"pip install -e \.( && python run_server.py)?": _IN_CI,
     r"pip install -e '.\[\w+\]'( && (pytest|mkdocs serve))?": _IN_CI,
     r"pip install 'pas-de-deux\[fbx\]'": _IN_CI,
+    r"python -m build|pas-de-deux (demo|my/show.yaml)": Elsewhere(
+        ".ci/run builds a wheel, installs it elsewhere and runs a show by name"
+    ),
     r"pip install pyzmq numpy": Elsewhere("into another program's environment"),
     r"pip install --target \S+ pyzmq": Elsewhere("into TouchDesigner's Python"),
     r"pip install pre-commit && pre-commit install": Elsewhere("hooks of a person's own clone"),

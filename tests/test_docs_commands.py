@@ -21,6 +21,7 @@ import pytest
 import torch
 import yaml
 
+from benchmarks.live import free_ports
 from docs_commands import RULES, ByTest, Elsewhere, Run, Unit, rule, units
 from labelled_models import fitted
 from training import checkpoint, train
@@ -124,14 +125,11 @@ def _cut(clip: str, out: Path, seconds: int, start: int = 0) -> None:
 
 def _with_free_ports(preset: dict) -> dict:
     """The same show beside any others on this machine: nobody hears its datagrams, nobody has its ports."""
-    with socket.socket(type=socket.SOCK_DGRAM) as nobody:
-        nobody.bind(("127.0.0.1", 0))
-        sink = nobody.getsockname()[1]
-    for number, output in enumerate(preset["outputs"]):
+    for output, nobody in zip(preset["outputs"], free_ports(len(preset["outputs"])), strict=True):
         if output["send"] == "zmq":
             output["bind"] = "tcp://127.0.0.1:*"
         else:
-            output["port"] = sink + number
+            output["port"] = nobody
     for dancer in preset["dancers"].values():
         if dancer["receive"] != "bvh":
             dancer["port"] = 0
