@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from exporters import inspect
-from motion import kinematics
+from motion import features, kinematics
 from motion.bvh import read_bvh, write_bvh
 from motion.clip import Clip
 from motion.load import load_humanoid
@@ -71,12 +71,27 @@ RECORDED = 170.0  # m/s²: hands and feet of the recordings it was trained on ar
 
 @pytest.mark.parametrize("switched", [False, True])
 def test_no_window_of_its_begins_with_a_jolt(dancer: Path, switched: bool) -> None:
-    stage = Partner(OnnxModel(MODEL), seed=1)
-    knobs = {param.name: param.default for param in stage.params}
     clip = read_bvh(dancer, scale=1.0)[0][::2]
+    danced = [_minute(clip, switched, seed) for seed in (1, 2, 3)]
+    bends, place = (np.concatenate(parts) for parts in zip(*danced, strict=True))
+    assert set(place) == set(range(40))
+    begins, middle = bends[(place < 4) | (place == 39)], bends[(place >= 10) & (place < 30)]
+    assert np.quantile(begins, 0.999) < RECORDED
+    assert np.quantile(begins, 0.999) < 1.2 * np.quantile(middle, 0.999)
+    assert begins.mean() < 1.2 * middle.mean()
+    assert np.quantile(bends, 0.999) < 1.2 * RECORDED
+
+
+def _minute(clip: Clip, switched: bool, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Accelerations (N, 6) of hands and feet in a minute without a break, beside a dancer who goes to and fro through
+    the clip, and which move of its window each is about.
+    """
+    stage = Partner(OnnxModel(MODEL), seed=seed)
+    knobs = {param.name: param.default for param in stage.params}
     joints, numbers, dial = [], [], 0.5
-    for number in range(1800):  # a minute without a break
-        pose = (clip.root_positions[number % len(clip)], clip.rotations[number % len(clip)])
+    for number in range(1800):
+        at = min(number % (2 * len(clip)), 2 * len(clip) - 1 - number % (2 * len(clip)))
+        pose = (clip.root_positions[at], clip.rotations[at])
         if switched:
             wanted = (0.0, 1.0)[number // 45 % 2]
             dial = wanted + (dial - wanted) * 0.5 ** (1.0 / 30.0 / 0.25)
@@ -87,13 +102,52 @@ def test_no_window_of_its_begins_with_a_jolt(dancer: Path, switched: bool) -> No
         numbers.append(int(stage.model.inputs["clock"][0, 1]))
     bends = np.linalg.norm(np.diff(joints, n=2, axis=0), axis=-1)[80:] * 30.0**2
     # What is shown is a move late, and the clock has the number of the next: frame i shows move numbers[i] - 2.
-    place = (np.array(numbers[1:-1])[80:] - 2) % 40
-    assert set(place) == set(range(40))
-    begins, middle = bends[(place < 4) | (place == 39)], bends[(place >= 10) & (place < 30)]
-    assert np.quantile(begins, 0.999) < RECORDED
-    assert np.quantile(begins, 0.999) < 1.2 * np.quantile(middle, 0.999)
-    assert begins.mean() < 1.2 * middle.mean()
-    assert np.quantile(bends, 0.999) < 1.2 * RECORDED
+    return bends, (np.array(numbers[1:-1])[80:] - 2) % 40
+
+
+def _beside(fps: float, count: int, dial: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where hands and feet are (count, 6, 3) beside somebody who stands, and which move of its window each frame shows,
+    at 30 frames a second.
+    """
+    model, random = OnnxModel(MODEL), np.random.default_rng(seed)
+    model.inputs["dancer"][0] = (HUMANOID.rest_positions + np.array([0.0, 0.9, 0.0])).reshape(-1)
+    for name, value in {"dt": 1.0 / fps, "variety": 1.0, "distance": 1.5, "label/time": dial}.items():
+        model.inputs[name][:] = value
+    made, numbers = [], []
+    for _ in range(count):
+        random.standard_normal(out=model.inputs["noise"], dtype=np.float32)
+        made.append(model.step()["partner"][0].copy())
+        numbers.append(int(model.inputs["clock"][0, 1]))
+    root, rotations = features.decode(("root_position", "rotations_6d"), len(HUMANOID), np.array(made))
+    joints = kinematics.global_positions(HUMANOID, root, rotations)[:, LIMBS]
+    return joints, (np.array(numbers) - 2) % 40
+
+
+def test_no_place_in_its_windows_is_danced_sharper_than_others() -> None:
+    """Two minutes of each label; recordings cut at random places give 1.04."""
+    sums, counts = np.zeros((3, 40)), np.zeros(40)
+    for label, dial in enumerate((0.0, 0.5, 1.0)):
+        joints, place = _beside(30.0, 3600, dial, 1)
+        bends = np.linalg.norm(np.diff(joints, n=2, axis=0), axis=-1).mean(axis=1)[80:]
+        np.add.at(sums[label], place[1:-1][80:], bends)
+        np.add.at(counts, place[1:-1][80:], 1.0)
+    of_places = (sums / sums.mean(axis=1, keepdims=True)).mean(axis=0)
+    assert counts.min() > 200
+    assert of_places.max() < 1.25
+    assert of_places.min() > 0.7
+
+
+def test_at_sixty_frames_no_frame_is_sharper_than_the_next() -> None:
+    """Between moves it goes on a curve: on straight lines all acceleration would be in every other frame."""
+    bends = np.linalg.norm(np.diff(_beside(60.0, 2400, 0.5, 1)[0], n=2, axis=0), axis=-1)[160:].mean(axis=1)
+    of_one, of_other = bends[::2].mean(), bends[1::2].mean()
+    assert max(of_one, of_other) < 1.3 * min(of_one, of_other)
+
+
+def test_its_feet_are_as_near_to_the_floor_as_recorded() -> None:
+    lower = np.concatenate([_beside(30.0, 1800, dial, 2)[0][80:, [2, 5], 1].min(axis=1) for dial in (0.0, 0.5, 1.0)])
+    assert 0.02 < np.median(lower) < 0.045  # recorded: 0.031 to 0.033
+    assert np.quantile(lower, 0.99) < 0.29
 
 
 def test_it_stays_near_its_place(dancer: Path, tmp_path: Path) -> None:
@@ -116,9 +170,10 @@ def test_its_figures_lie_beside_it() -> None:
     assert figures["label_recognised_percent"] > 75.0
     assert figures["requested_tertile_percent"] > 70.0
     assert figures["same_z_order_percent"] > 85.0
-    assert figures["label_change_step_ratio"] <= 1.0
-    assert figures["seam_acceleration_ratio"] < 1.0
-    assert figures["seam_acceleration_most_ratio"] < 1.0
+    assert figures["label_change_step_ratio_high"] <= 1.0
+    assert figures["seam_acceleration_ratio_high"] < 1.0  # of every training
+    assert figures["place_acceleration_ratio_high"] < 1.25
+    assert figures["lowest_toe_cm_high"] < 1.3 * figures["recorded_lowest_toe_cm_low"]
     assert figures["reconstruction_mm"] < 35.0
     assert 0.6 < figures["multimodality_ratio"] < 1.4
 

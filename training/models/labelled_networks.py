@@ -25,8 +25,9 @@ HARMONICS = 6  # of where in a window a step is
 SURE = 0.3  # deviation of a z that encoding begins with
 PRIOR_WINDOWS = 40.0  # windows like any other that every label is thought to have, beside its own
 EASED = 16  # frames in which a window comes to dance as it would by itself, at most
-EXACT = 0.5  # of what a window misses to go on exactly; the rest is what anybody is accelerated by from frame to frame
+EXACT = 0.6  # of what a window misses to go on exactly; the rest is what anybody is accelerated by from frame to frame
 ENTERS = 8  # frames in which the network comes in when a window begins, and goes out when it ends
+LEAN, UNCLEAR = 0.6, 0.35  # how much of its mean a second column gets, and how far from the first it is unclear
 USUAL = 0.99  # of what the network usually makes, a batch
 
 
@@ -56,7 +57,7 @@ class Decoder(nn.Module):
 
     A step also knows where in its window it is. A state (N, size) is the network's, the last two moves, and whether
     there were any: zeros are a beginning. A window goes on exactly where another ended and as fast: the basis's numbers
-    are drawn so that it nearly does, half of what is left is added to its moves, the less the later, and the network
+    are drawn so that it nearly does, most of what is left is added to its moves, the less the later, and the network
     has no part in the first and the last of them.
 
     What would be the same whatever z is, is a gesture that came back with every window: what the network `usual`ly
@@ -103,7 +104,7 @@ class Decoder(nn.Module):
         more = self.share[:, None] * (more - self.common(more, y))
         on, place, pace = self.going_on(numbers, last, before, alive).split(self.parts_on, dim=1)
         eased = self.eased[:, :1] * place[:, None] + self.eased[:, 1:] * pace[:, None]
-        made = self.basis.write(numbers + on) + eased + more
+        made = self.clear(self.basis.write(numbers + on) + eased + more)
         return made, torch.cat([after[0], made[:, -1], made[:, -2], torch.ones_like(alive)], dim=1)
 
     def step(self, z: Tensor, y: Tensor, number: Tensor, on: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,7 +121,7 @@ class Decoder(nn.Module):
         eased, share = self.eased[at], self.share[at][:, None]
         move = self.basis.mean + ((numbers + lacks) * self.basis.waves[at]) @ self.basis.shapes
         more = share * (self.head(after, given) - self.usually(y, at))
-        move = move + eased[:, :1] * place + eased[:, 1:] * pace + more
+        move = self.clear(move + eased[:, :1] * place + eased[:, 1:] * pace + more)
         return move, on, torch.cat([after, move, torch.where(alive > 0.5, last, move), torch.ones_like(alive)], dim=1)
 
     def _next(self, given: Tensor, inner: Tensor) -> Tensor:
@@ -151,6 +152,17 @@ class Decoder(nn.Module):
     def parts(self, state: Tensor) -> tuple[Tensor, ...]:
         """The network's state, the last move, the one before, and 1 where there were any."""
         return state.split([self.inner, pose.WIDTH, pose.WIDTH, 1], dim=1)
+
+    def clear(self, moves: Tensor) -> Tensor:
+        """Moves (..., WIDTH) whose rotations are told clearly. Where a rotation's two columns are nearly parallel, the
+        joint would spin about the first from one move to the next: the second leans to where it usually is.
+        """
+        x, y = moves[..., : -pose.CARRIAGE].unflatten(-1, (pose.JOINTS, 2, 3)).unbind(-2)
+        usual = self.basis.mean[: -pose.CARRIAGE].reshape(pose.JOINTS, 2, 3)[:, 1]
+        along = x * (x.square().sum(-1, keepdim=True) + 1e-12).rsqrt()
+        apart, leans = (each - (along * each).sum(-1, keepdim=True) * along for each in (y, usual))
+        y = y + LEAN * (-apart.square().sum(-1, keepdim=True) / UNCLEAR**2).exp() * leans
+        return torch.cat([torch.stack([x, y], dim=-2).flatten(-3), moves[..., -pose.CARRIAGE :]], dim=-1)
 
     def common(self, more: Tensor, y: Tensor) -> Tensor:
         """What of what the network makes (N, T, WIDTH) under labels y (N, Y) depends on them and on the step alone, the
