@@ -180,10 +180,12 @@ class Decoder(nn.Module):
 
     def usually(self, y: Tensor, at: Tensor | None = None) -> Tensor:
         """What the network usually makes under y (N, Y), (N, T, WIDTH), or at one step each (N,), (N, WIDTH)."""
-        y = y if y.shape[1] else y.new_ones(len(y), 1)
+        of_step = self.usual if at is None else self.usual.transpose(0, 1)[at]  # (N, Y, WIDTH)
+        if not y.shape[1]:
+            return of_step[:1] if at is None else of_step[:, 0]
         if at is None:
-            return torch.einsum("ny,ytw->ntw", y, self.usual) / self.sets
-        return (y[:, None] @ self.usual.transpose(0, 1)[at])[:, 0] / self.sets
+            return torch.einsum("ny,ytw->ntw", y, of_step) / self.sets
+        return (y[:, None] @ of_step)[:, 0] / self.sets
 
     def head(self, passed: Tensor, given: Tensor) -> Tensor:
         """What the network adds, of its states and what made them."""
