@@ -16,6 +16,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -96,12 +97,17 @@ class OscQuery:
                 task = self._loop.create_task(self._serve(connection, source[0]))
                 served.add(task)
                 task.add_done_callback(served.discard)
-                task.add_done_callback(lambda _: self._room.release())
+                task.add_done_callback(partial(self._part, connection))
             await asyncio.sleep(PAUSE_SECONDS)
+
+    def _part(self, connection: socket.socket, task: asyncio.Task[None]) -> None:
+        """The connection is done with, also where the server was closed before it was served at all."""
+        connection.close()
+        self._room.release()
 
     async def _serve(self, connection: socket.socket, source: str) -> None:
         connection.setblocking(False)
-        with connection, contextlib.suppress(OSError, TimeoutError):
+        with contextlib.suppress(OSError, TimeoutError):
             waiting, again = b"", source in self._allowed
             if not again:
                 self.counts["dropped_source"] += 1

@@ -1,6 +1,7 @@
 """OSCQuery over real HTTP: the tree as others read it, the answers of the specification, and what it shrugs off."""
 
 import contextlib
+import gc
 import json
 import socket
 import time
@@ -231,3 +232,16 @@ def test_one_address_is_answered_so_many_times_a_second(query: OscQuery) -> None
             answers += data
     assert answers.count(b"HTTP/1.1 200") == 2
     assert query.counts == {"http_200": 2, "dropped_rate": 1}
+
+
+def test_who_has_just_come_when_it_closes_is_let_go(desk: Desk) -> None:
+    for _ in range(20):
+        query = OscQuery("127.0.0.1", 0, desk, host_info("Pas de Deux demo", "127.0.0.1", 9002))
+        query._loop.call_soon(query._loop.stop)  # the next turn of the loop is the last
+        with socket.create_connection(("127.0.0.1", query.port), timeout=5.0) as peer:
+            query.start()
+            query._thread.join()
+            query.close()
+            with contextlib.suppress(ConnectionResetError):
+                assert peer.recv(1) == b""
+    gc.collect()  # a socket that nobody has closed is a warning here, which is an error
