@@ -215,7 +215,7 @@ RULES: dict[str, How] = {
     r"python -m benchmarks.soak --minutes 3 --switch PRESET": Run(
         so=(("minutes 3", "minutes 2"), ("PRESET", "presets/deepfake.yaml")), slow=True
     ),
-    r"python -m benchmarks.latency --all --seconds 20": Run(so=(("20", "1"),), slow=True),
+    r"python -m benchmarks.latency --all( --seconds 20)?( --stages)?": Run("--seconds 1", slow=True),
     r"python -m benchmarks.restart": Run("--times 1"),
     r"python -m benchmarks.dancers": Run("--pairs 1 --seconds 2"),
     r"python -m benchmarks.profile PRESET": Elsewhere("py-spy draws it, which may not look at processes everywhere"),
