@@ -20,8 +20,8 @@ from server.params import Changes
 from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.show import build_pipeline
+from server.stages.footing import FeetOverSteps
 from server.stages.manner import LEAST, Manner, Stop, identities
-from server.stages.manner_feet import StandingFeet
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 DEMO = PRESETS / "demo.yaml"
@@ -280,7 +280,7 @@ def test_the_same_seed_improvises_the_same(file: Path) -> None:
 
 
 def test_a_foot_that_stands_stays_where_it_came_down() -> None:
-    feet, toe = StandingFeet(), HUMANOID.index("LeftToes")
+    feet, toe = FeetOverSteps(), HUMANOID.index("LeftToes")
     rest = np.tile([0.0, 0.0, 0.0, 1.0], (22, 1))
     places = []
     for number in range(60):

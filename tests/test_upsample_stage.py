@@ -25,7 +25,7 @@ from server.preset import PresetError
 from server.protocols.frames import PoseFrame
 from server.render import render
 from server.show import build_pipeline
-from server.stages.footing import Footing
+from server.stages.footing import FeetBetweenKeys
 from server.stages.forecast import Forecast
 from server.stages.keys import BEYOND_SECONDS, Keys
 from server.stages.retarget import Retarget
@@ -214,7 +214,7 @@ def test_a_model_that_raises_costs_its_answer_only(file, dance, monkeypatch):
 
 def test_planted_feet_stay_whatever_is_made_between_keys(dance):
     standing = dance.rotations[0]
-    keys, footing = Keys(), Footing()
+    keys, footing = Keys(), FeetBetweenKeys()
     root = dance.root_positions[0]
     for n in range(2):
         keys.add(PoseFrame(HUMANOID, root, standing, n / 30, 50.0 + n / 30, n))
@@ -241,7 +241,7 @@ def test_a_senders_clock_is_laid_on_ours_by_its_quickest_keys():
 
 
 def test_one_bad_key_under_the_floor_lets_no_foot_go(dance):
-    keys, footing, root = Keys(), Footing(), dance.root_positions[0]
+    keys, footing, root = Keys(), FeetBetweenKeys(), dance.root_positions[0]
     slid, off = root + np.array([0.015, 0.0, 0.01]), []
     there = joints(PoseFrame(HUMANOID, root, dance.rotations[0], 0.0, 0.0, 0))[TOES]
     for n in range(90):
@@ -254,7 +254,7 @@ def test_one_bad_key_under_the_floor_lets_no_foot_go(dance):
 
 
 def test_a_foot_that_goes_too_far_off_is_let_go_slowly(dance):
-    keys, footing, root = Keys(), Footing(), dance.root_positions[0]
+    keys, footing, root = Keys(), FeetBetweenKeys(), dance.root_positions[0]
     for n in range(2):
         keys.add(PoseFrame(HUMANOID, root, dance.rotations[0], n / 30, 50.0 + n / 30, n))
     toes = []

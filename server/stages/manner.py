@@ -17,7 +17,7 @@ from server.onnx_model import ModelError, OnnxModel
 from server.params import Knobs
 from server.protocols.frames import PoseFrame, same_pose
 from server.stages.blend import Blend
-from server.stages.manner_feet import StandingFeet
+from server.stages.footing import FeetOverSteps
 from server.stages.partner import Partner
 from server.stages.turns import eased
 
@@ -54,12 +54,12 @@ class Manner:
         )
         self._fixed = {DISTANCE: 0.0} if over else {}
         self._stop = Stop()
-        self._feet, self._blend = StandingFeet(), Blend()
+        self._feet, self._blend = FeetOverSteps(), Blend()
 
     def reset(self) -> None:
         """The model starts over."""
         self._partner.reset()
-        self._stop, self._feet = Stop(), StandingFeet()
+        self._stop, self._feet = Stop(), FeetOverSteps()
         self._blend.forget()
 
     def step(self, frame: PoseFrame, dt: float, params: Knobs) -> PoseFrame:

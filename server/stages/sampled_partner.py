@@ -2,7 +2,7 @@
 
 The dancer's frames and what was shown of the partner are kept at the model's rate. Every HOP frames a worker is asked
 for a plan (`motion_plan`), which is taken up DUE frames later, however early it was ready, so that a show repeats;
-what differs between two plans melts away (`motion.inertia`), and a foot that stands is held where it stands.
+what differs between two plans melts away (`motion.inertia`), and feet that stand are held (`footing`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,16 @@ from functools import partial
 
 import numpy as np
 
-from motion import kinematics
 from motion import rotations as rot
 from motion.ground_frames import facing
 from motion.inertia import Inertia, Moving
-from motion.limbs import LEGS, bent
 from motion.manifest import Param
 from motion.motion_layout import GROUPS, RATE
 from motion.motion_vectors import Track
 from motion.skeleton import HUMANOID, Array
 from server.params import Knobs
 from server.protocols.frames import PoseFrame
+from server.stages.footing import FeetOfPlans
 from server.stages.motion_plan import Asked, Plan
 from server.stages.sample_wishes import Wishes
 from server.stages.worker import Worker, inline
@@ -34,13 +33,6 @@ from server.stages.worker import Worker, inline
 HOP, DUE = 4, 1  # frames at RATE
 MEMORY = 1 - GROUPS[0][0]  # frames of the past that a question has
 BESIDE = 0.9  # metres in front of a dancer where a partner begins
-SLOW, QUICK, LOW = 0.45, 0.9, 0.05  # m/s at which a foot is held, and let go; metres over the lowest toe
-RISE_HALF_LIFE = 0.1  # seconds, of coming up from under the floor
-CARRY, CARRY_SECONDS = 0.7, 0.05  # share of a standing foot's slide that the body makes up for, and how quickly
-HOLD_SECONDS, LONGEST = 0.1, 0.15  # of taking hold of a foot; metres it is held back
-_FEET = [HUMANOID.index(limb.end) for limb in LEGS]
-_TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
-_FLOOR = float(HUMANOID.rest_positions[_TOES, 1].min() - HUMANOID.rest_positions[0, 1] + HUMANOID.offsets[0, 1])
 _EARLY = 1e-4  # of a frame
 
 
@@ -55,7 +47,7 @@ class SampledPartner:
         self.wishes, self.counts = wishes, Counter[str]()
         self.infeasible: tuple[str, ...] = ()
         self._expert, self._run = expert, worker()
-        self._inertia, self._feet = Inertia(), _Feet()
+        self._inertia, self._feet = Inertia(), FeetOfPlans()
         self._asked: tuple[int, Future[Plan]] | None = None
         self._plan: Plan | None = None
         self._last: PoseFrame | None = None
@@ -151,57 +143,6 @@ class SampledPartner:
             self._inertia.seam(Moving.of(self._shown[0], self._shown[1], dt), coming)
         self._plan, self.infeasible = plan, plan.infeasible
         self._feet.put_down()
-
-
-class _Feet:
-    """Feet that stand are held where they stand, and let go when the dance takes them away."""
-
-    def __init__(self) -> None:
-        self._held, self._places, self._lift = np.zeros(2), np.zeros((2, 3)), 0.0
-        self._carry, self._off = np.zeros(3), np.zeros((2, 3))  # of the body; of the feet from where they are held
-        self._last: Array | None = None
-        self._stands = np.zeros(2, dtype=bool)
-
-    def carried(self, dt: float) -> Array:
-        """How far the body is taken along by the feet that stand, (3,) metres, since the plan took over."""
-        stands = self._held > 0.0
-        if stands.any():
-            pull = (self._held[:, None] * self._off)[stands].mean(axis=0) * [1.0, 0.0, 1.0]
-            self._carry = self._carry + CARRY * min(dt / CARRY_SECONDS, 1.0) * pull
-        return self._carry
-
-    def put_down(self) -> None:
-        """A plan begins where the body is."""
-        self._carry = np.zeros(3)
-
-    def rise(self, root: Array, rotations: Array, dt: float) -> float:
-        """How far the body is lifted so that the lowest toe is not under the floor, metres, eased."""
-        lowest = float(kinematics.global_positions(HUMANOID, root, rotations)[_TOES, 1].min())
-        wanted = max(_FLOOR - lowest, 0.0)
-        self._lift += (1.0 - 0.5 ** (dt / RISE_HALF_LIFE)) * (wanted - self._lift)
-        return self._lift
-
-    def hold(self, root: Array, rotations: Array, dt: float) -> Array:
-        """The rotations with held feet at their places."""
-        body = kinematics.forward(HUMANOID, root, rotations)
-        feet, toes = body[0][_FEET], body[0][_TOES]
-        last, self._last = self._last, feet
-        if last is None or dt <= 0.0:
-            return rotations
-        speed = np.hypot(*(feet - last)[:, [0, 2]].T) / dt
-        high = toes[:, 1] - toes[:, 1].min()
-        far = np.hypot(*(feet - self._places)[:, [0, 2]].T) > LONGEST
-        begins = ~self._stands & (speed < SLOW) & (high < LOW)
-        self._places = np.where(begins[:, None] & (self._held == 0.0)[:, None], feet, self._places)
-        ends = self._stands & ((speed > QUICK) | (high > 2.0 * LOW) | far)
-        self._stands = (self._stands | begins & ((self._held == 0.0) | ~far)) & ~ends
-        self._off = self._places - feet
-        self._held = np.clip(self._held + np.where(self._stands, dt, -dt) / HOLD_SECONDS, 0.0, 1.0)
-        if not self._held.any():
-            return rotations
-        eased = self._held * self._held * (3.0 - 2.0 * self._held)
-        shifts = eased[:, None] * (self._places - feet) * [1.0, 0.0, 1.0]
-        return bent(HUMANOID, body, rotations, LEGS, shifts)
 
 
 def _track(poses: list[tuple[Array, Array]]) -> Track:

@@ -22,7 +22,7 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID, Array
 from server.onnx_model import ModelError, OnnxModel
 from server.protocols.frames import PoseFrame
-from server.stages.footing import Footing
+from server.stages.footing import FeetBetweenKeys
 from server.stages.keys import BEYOND_SECONDS, Keys, beats
 from server.stages.seamless import Known, Seamless
 from server.stages.worker import Worker, inline
@@ -60,7 +60,7 @@ class Upsample:
         self._model, self._run = model, worker()
         self._delay, self._fps = delay, fps
         self.keys = Keys()
-        self._footing = Footing()
+        self._footing = FeetBetweenKeys()
         self._lag: float | None = None
         self._beat: float | None = None
         self._asked: Future[_Answer] | None = None
