@@ -34,7 +34,7 @@ def file(made: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _danced(model: OnnxModel, count: int, fps: float, noise: np.ndarray, **knobs: float) -> np.ndarray:
     """Partner vectors (count, D) of frames beside somebody who stands."""
     model.reset()
-    values = {"label/time": 0.5, "label/space": 0.0, "variety": 1.0, "distance": 1.5} | knobs
+    values = {"label/time": 0.5, "label/space": 0.0, "variety": 1.0, "distance": 1.5, "facing": 0.0} | knobs
     for name, value in values.items():
         model.inputs[name][:] = value
     model.inputs["dancer"][0] = STANDING.reshape(-1)
@@ -127,6 +127,23 @@ def test_who_goes_too_far_comes_back(made: Labelled, file: Path) -> None:
         z[0, made.decoder.basis.shapes[:, -2].abs().argmax()] = 3.0
     path = _danced(OnnxModel(file), 1800, 60.0, z[0].numpy())[:, 0:3:2] - np.array([1.5, 0.0])
     assert np.linalg.norm(path, axis=1).max() < 6.0
+
+
+@pytest.mark.parametrize("distance", [1.5, -1.5])
+def test_who_is_told_to_looks_at_the_dancer(file: Path, distance: float) -> None:
+    """More often than who is not, in a minute, from wherever it is; and from the first frame on."""
+    model, noise = OnnxModel(file), np.random.default_rng(5)
+    seen = {}
+    for wanted in (0.0, 1.0):
+        ahead = []
+        for _ in range(4):
+            vectors = _danced(model, 450, 30.0, noise.standard_normal(120), distance=distance, facing=wanted)
+            looks = vectors[:, 3:6][:, [2, 0]] * [-1.0, 1.0]  # ahead is across from the hips' own left
+            looks /= np.linalg.norm(looks, axis=1, keepdims=True)
+            ahead.append(-(looks * vectors[:, 0:3:2]).sum(axis=1) / np.linalg.norm(vectors[:, 0:3:2], axis=1))
+        seen[wanted] = np.concatenate(ahead)
+    assert seen[1.0][0] > 0.9
+    assert seen[1.0].mean() > seen[0.0].mean() + 0.2
 
 
 def test_labels_are_knobs_with_names(file: Path) -> None:

@@ -23,14 +23,15 @@ from training.models.labelled_takes import FPS
 ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 1.0  # metres beyond that at which they come back as fast as they go
 APART = 1.5  # metres between dancer and partner
+FACES = 1.0  # of turns, and radians for a metre of steps, that bring a partner round to the dancer
 CLEAR, YIELDS = 0.6, 0.3  # metres from the dancer's hips that partners keep, and over which they come to yield
 STEP = 4 + pose.WIDTH  # of the way from a move to the next: on the floor, up, turned, and of the move
 HALF_LIFE = 0.25  # seconds of a label's way
 
 
 class LabelledStep(nn.Module):
-    """dancer (B, 3J), dt (B, 1), noise (B, latent), labels' dials (B, 1) each, variety, distance (B, 1), and states ->
-    partner (B, 3 + 6J) and the states after.
+    """dancer (B, 3J), dt (B, 1), noise (B, latent), labels' dials, variety, distance, facing (B, 1) each, and states ->
+    partner (B, 3 + 6J), and the states after.
     """
 
     def __init__(self, model: Labelled) -> None:
@@ -55,6 +56,7 @@ class LabelledStep(nn.Module):
             *dials,
             Param("variety", 1.0, 0.0, 1.5, 0.3, "how far from the middle of all movements what is danced is drawn"),
             Param("distance", APART, -4.0, 4.0, 0.5, "metres along +X from the dancer to the partner's place"),
+            Param("facing", 1.0, 0.0, 1.0, 0.5, "how much turns are bent so that the partner looks at the dancer"),
         )
         latent = self.config.latent
         inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
@@ -64,13 +66,15 @@ class LabelledStep(nn.Module):
         return replace(ports.frame_by_frame(name, self.skeleton, (inputs, states), params), fps_out=FPS)
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
-        dials, (variety, distance, clock, z, on, mind, place, ways) = rest[: len(self.config.sizes)], rest[-8:]
+        dials, rest = rest[: len(self.config.sizes)], rest[len(self.config.sizes) :]
+        variety, distance, facing, clock, z, on, mind, place, ways = rest
         y = self.model.between([dial[:, 0] for dial in dials]) if dials else noise[:, :0]
         home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # from under the dancer's hips
 
         # 1. Is it time for a move? The first frame makes one, too.
         moves, number, elapsed = clock.split(1, dim=1)  # moves made so far, up to two
-        at, yaw = torch.where(moves > 0.5, place[:, :2], home), place[:, 2:]
+        dances, looks = moves > 0.5, -0.5 * torch.pi * distance.sign() * facing
+        at, yaw = torch.where(dances, place[:, :2], home), torch.where(dances, place[:, 2:], looks)
         elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, 1.0)
 
         # 2. The move, and where it leads.
@@ -85,8 +89,12 @@ class LabelledStep(nn.Module):
         moves = (moves + due.to(moves)).clamp(max=2.0)
         elapsed = torch.where(due, elapsed - 1.0, elapsed).clamp(max=0.999)
         _, last, before, _ = self.model.decoder.parts(mind)
+        pace = ways[:, STEP : STEP + 2].norm(dim=1, keepdim=True) * FPS  # of the move before, in m/s
+        rate = last[:, -1:]
+        rate = rate + FACES * facing * _aside(dancer[:, 0:3:2] - at, yaw) * (rate.abs() + pace)
+        last = torch.cat([last[:, :-1], rate], dim=1)  # so the hips go round what stands
         heights, led = pose.carried(before, last, FPS)
-        led, turn = ((moves > 1.5).to(led) * each for each in (led, last[:, -1:] / FPS))
+        led, turn = ((moves > 1.5).to(led) * each for each in (led, rate / FPS))
         low, high = heights.split(1, dim=1)
         way = torch.cat([pose.turned(led, yaw), high - low, turn, last - before], dim=1)
         ways = torch.where(due, torch.cat([ways[:, STEP:], way], dim=1), ways)
@@ -114,3 +122,10 @@ class LabelledStep(nn.Module):
         partner = torch.cat([shown_at[:, :1], height, shown_at[:, 1:], hips, shown[:, 6 : -pose.CARRIAGE]], dim=1)
         clock, place = torch.cat([moves, number, elapsed], dim=1), torch.cat([at, yaw], dim=1)
         return partner, clock, z, on, mind, place, ways
+
+
+def _aside(towards: Tensor, yaw: Tensor) -> Tensor:
+    """The sine of half the angle (B, 1) to the left from where yaws (B, 1) look, to level directions (B, 2)."""
+    x, z = (towards / towards.norm(dim=1, keepdim=True).clamp(min=1e-6)).split(1, dim=1)
+    left, ahead = x * yaw.cos() - z * yaw.sin(), x * yaw.sin() + z * yaw.cos()
+    return left / (left.abs() + 0.1) * (0.5 * (1.0 - ahead)).clamp(min=1e-6).sqrt()
