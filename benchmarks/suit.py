@@ -95,8 +95,8 @@ def _play(clip: Clip, note: str, send: Send, options: argparse.Namespace) -> Non
     player.close()
     seconds = time.perf_counter() - started
     print(f"{len(lateness)} frames in {seconds:.1f} s, {player.counts['skipped']} skipped")
-    if player.last_error is not None:
-        raise player.last_error
+    if player.first_error is not None:
+        raise player.first_error
     if lateness:
         jitter_ms = 1e3 * (np.array(lateness) - min(lateness))
         print(f"send jitter p50 {np.percentile(jitter_ms, 50):.3f} ms, p99 {np.percentile(jitter_ms, 99):.3f} ms")

@@ -232,11 +232,10 @@ class Show:
                 self._let_go_of_the_past()
                 page_fault = self._page.look() if self._page is not None else ""
                 figures = self.report.figures() | {"page_fault": page_fault}
-                self.tick.notice = packed.encode_stats(figures)
+                self.tick.way_out.notice = packed.encode_stats(figures)
                 self._tell_of_faults()
             except Exception as error:  # figures are never worth a show
-                self.tick.stats.counts["report_faults"] += 1
-                self.tick.last_fault = self.tick.last_fault or f"report: {type(error).__name__}: {error}"
+                self.tick.stats.fault("report_faults", "report", error)
                 continue
             if on_report is not None:
                 try:
@@ -252,8 +251,8 @@ class Show:
     def _tell_of_faults(self) -> None:
         """What was survived is reported, too."""
         if self._crashes is not None:
-            errors = {f"dancers.{name}": getattr(each, "last_error", None) for name, each in self._receivers.items()}
-            self._crashes.look({"tick": self.tick.last_error, **errors})
+            errors = {f"dancers.{name}": getattr(each, "first_error", None) for name, each in self._receivers.items()}
+            self._crashes.look({"tick": self.tick.first_error, **errors})
 
     def stop(self) -> None:
         self._stopping.set()

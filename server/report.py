@@ -113,8 +113,8 @@ class Report:
             "partners": partners,
             "params": params,
             "frozen": pipeline.frozen,
-            "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.all_outputs],
-            "output_fault": self._tick.last_fault,
+            "outputs": [{"to": o.label, "counts": dict(o.sender.counts)} for o in self._tick.way_out.all_outputs],
+            "output_fault": stats.first_fault,
             **(self._steering.figures() if self._steering else Steering.NONE),
             **self._tapes.figures(),
         }
@@ -126,7 +126,7 @@ class Report:
         for name, line in self._tick.pipeline.partners.items():
             behind = _behind(1000.0 * line.latency, 1000.0 * line.ahead)
             lines.append(f"  dances   {name} with {line.dancer}: {line.model} on {line.device}{behind}")
-        lines += [f"  sends    {output.label}" for output in self._tick.all_outputs]
+        lines += [f"  sends    {output.label}" for output in self._tick.way_out.all_outputs]
         if self._steering:
             lines.append(f"  control  {self._steering.describe()}")
         if self._tapes.replay is not None:

@@ -56,6 +56,7 @@ class Stats:
         self.actors: dict[str, Recent] = {}  # an actor's stages, of a partner the model above all
         self.rate_out = Rate()
         self.rates_in: dict[str, Rate] = {}
+        self.first_fault = ""  # of our own or of an output, for people
 
     def spent(self, actor: str, seconds: float) -> None:
         """An actor's pose has taken so long."""
@@ -63,3 +64,8 @@ class Stats:
         if recent is None:
             recent = self.actors[actor] = Recent(512)
         recent.add(seconds)
+
+    def fault(self, kind: str, whose: str, error: Exception) -> None:
+        """Something went wrong that the show survives. kind: what it is counted as."""
+        self.counts[kind] += 1
+        self.first_fault = self.first_fault or f"{whose}: {type(error).__name__}: {error}"

@@ -12,9 +12,7 @@ rest by itself.
 
 from __future__ import annotations
 
-import math
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
@@ -31,11 +29,10 @@ from server.stages.ladder import LATE
 from server.stats import Rate, Stats
 from server.timeline import BRIDGE_SECONDS, Timeline
 from server.turn import Turn, Witness
+from server.way_out import WayOut
 from server.worker import Answers
 
 HELD_FPS = 60.0
-PATIENCE = 0.8  # of a frame's time: after that a pose that does not come is stood in for
-_EARLY = 1e-6  # seconds
 
 
 @dataclass(frozen=True)
@@ -73,31 +70,20 @@ class Tick:
         self.timelines: Mapping[str, Timeline] = {name: Timeline(bridge) for name in pipeline.dancers}
         self.stats.rates_in = {name: Rate() for name in pipeline.dancers}
         self.first_pose = threading.Event()  # set when a partner has left for the first time
-        self.notice: bytes | None = None  # a stats message that waits for the next tick to send it
-        self.all_outputs: list[ActorOutput | Publisher | ReadingOutput] = [*outputs, *publishers, *reading_outputs]
-        self._publishers, self._reading_outputs = publishers, reading_outputs
-        self._outputs: dict[str, list[ActorOutput]] = {}
-        for output in outputs:
-            self._outputs.setdefault(output.actor, []).append(output)
         self.clock = clock
+        self.way_out = WayOut(outputs, publishers, reading_outputs, clock, self.stats, 1.0 / fps)
         self._changes = changes
         self._witnesses, self._answers = witnesses, answers
         self._obeyed: list[ControlChange] = []  # in this turn
         self._danced: list[PoseFrame] = []
         self._successors: SimpleQueue[Successor] = SimpleQueue()
         self._fps, self._follows, self._delay = fps, follow, delay
-        self._rehearsal = Rehearsal(twin, self._outputs) if twin is not None else None
+        self._rehearsal = Rehearsal(twin, self.way_out.by_actor) if twin is not None else None
         self._lateness: dict[str, Lateness] | None = {} if judges else None  # by partner
         self._turn = threading.Lock()
-        self._sending = threading.Lock()  # who has it may send: in a turn the tick, or the watchdog meanwhile
-        self._busy_since: float | None = None  # when the pipeline was asked for the pose that has not come yet
-        self._left: dict[str, float] = {}  # when an actor's pose was sent last
-        self._stood_in: dict[str, float] = {}  # for whom in this turn, and when
         self._turn_ended = threading.Event()
-        self._latest: dict[str, PoseFrame] = {}
         self._running = True
-        self.last_fault = ""  # the first fault of an output, for people
-        self.last_error: Exception | None = None  # the first fault of our own
+        self.first_error: Exception | None = None  # the first fault of our own
 
     def arrive(self, dancer: str, frame: PoseFrame) -> None:
         """A receiver's thread brings a frame; in follow mode it dances it at once."""
@@ -142,9 +128,8 @@ class Tick:
         try:
             thinking = self._dance(arrivals)
         finally:
-            self._busy_since = None
-        with self._sending:
-            self._publish()
+            self.way_out.wait_no_more()
+        self.way_out.publish()
         self.stats.pipeline.add(thinking)
         self.stats.rate_out.tick(self.clock.now())
         self.stats.counts["ticks"] += 1
@@ -153,57 +138,21 @@ class Tick:
         """Dancers' frames and all answers to them leave. Returns the seconds that the pipeline took."""
         thinking, poses = 0.0, self.pipeline.step_together(arrivals)
         while True:
-            self._busy_since = started = self.clock.now()
+            started = self.way_out.wait()
             pose = next(poses, None)
-            with self._sending:
-                self._busy_since, now = None, self.clock.now()
-                if pose is not None:
-                    self._leave(pose, now)
-            thinking += now - started
+            spent = self.way_out.leave(pose) - started
+            thinking += spent
             if pose is None:
                 return thinking
-            self.stats.spent(pose.actor, now - started)
-            self._judge(pose.actor, now - started)
+            self.stats.spent(pose.actor, spent)
+            self._judge(pose.actor, spent)
             self._danced.append(pose)
             if not self.first_pose.is_set() and pose.actor in self.pipeline.partners:
                 self.first_pose.set()
 
-    def _leave(self, pose: PoseFrame, now: float) -> None:
-        """Sends a pose, unless a later one was sent in its stead."""
-        self._left[pose.actor] = now
-        if pose.receive_time > self._stood_in.pop(pose.actor, -math.inf):
-            self._send(pose)
-
-    def _send(self, pose: PoseFrame) -> None:
-        for output in self._outputs.get(pose.actor, ()):
-            self._guarded(output, output.send, pose)
-        self._latest[pose.actor] = pose
-
     def stand_in(self, now: float) -> float:
-        """The watchdog's: where a turn is stuck, whoever has not left for too long is stood in for.
-
-        Returns when to look again. What is sent so is not of the turn: a recording has what was danced.
-        """
-        since, period = self._busy_since, 1.0 / self._fps
-        if since is None:
-            return max(now, max(self._left.values(), default=now) + period) + PATIENCE * period
-        if now < since + PATIENCE * period - _EARLY:
-            return since + PATIENCE * period
-        with self._sending:
-            if self._busy_since != since or self.pipeline.frozen:
-                return now + PATIENCE * period
-            sent = False
-            for name, line in self.pipeline.partners.items():
-                patience = period if name in self._stood_in else (1.0 + PATIENCE) * period
-                pose = line.stand_in(now) if now - self._left.get(name, now) > patience - _EARLY else None
-                if pose is not None:
-                    self._left[name] = self._stood_in[name] = now
-                    self._send(pose)
-                    self.stats.counts["stood_in"] += 1
-                    sent = True
-            if sent:
-                self._publish()
-        return now + period
+        """The watchdog's: see `WayOut.stand_in`."""
+        return self.way_out.stand_in(now, self.pipeline)
 
     def _judge(self, actor: str, spent: float) -> None:
         """A partner whose model is too slow leaves it to the ladder, from the next turn on: a recording has that."""
@@ -244,8 +193,7 @@ class Tick:
                 self.step(silent)
             else:
                 self._obey()
-                with self._sending:
-                    self._give_notice()
+                self.way_out.notify()
             if silent or self._obeyed:
                 self._tell(Turn("hold", tick, now))
 
@@ -263,9 +211,7 @@ class Tick:
 
     def _tell(self, turn: Turn, frame: PoseFrame | None = None) -> None:
         """The turn is over: poses have left, and what is not for them has its time."""
-        for reading in self.pipeline.readings():
-            for output in self._reading_outputs:
-                self._guarded(output, output.send, reading)
+        self.way_out.tell(self.pipeline.readings())
         changes, danced = tuple(self._obeyed), self._danced
         self._obeyed, self._danced = [], []
         answers = self._answers.take() if self._answers is not None else ()
@@ -289,38 +235,14 @@ class Tick:
         self.pipeline = successor.pipeline
         self._obeyed.append(ControlChange("show/preset", successor.name, successor.seconds))
         if successor.twin is not None:
-            self._rehearsal = Rehearsal(successor.twin, self._outputs)
-        for gone in self._latest.keys() - self.pipeline.dancers.keys() - self.pipeline.partners.keys():
-            del self._latest[gone]
-        for publisher in self._publishers:
-            publisher.partners = frozenset(self.pipeline.partners)
+            self._rehearsal = Rehearsal(successor.twin, self.way_out.by_actor)
+        self.way_out.take_over(self.pipeline)
         self.stats.counts["switches"] += 1
-
-    def _publish(self) -> None:
-        poses, sent = list(self._latest.values()), time.time()
-        if poses:
-            for publisher in self._publishers:
-                self._guarded(publisher, publisher.send_poses, poses, self.stats.counts["ticks"], sent)
-        self._give_notice()
-
-    def _give_notice(self) -> None:
-        notice, self.notice = self.notice, None
-        if notice is not None:
-            for publisher in self._publishers:
-                self._guarded(publisher, publisher.send_stats, notice)
 
     def _survive(self, work: Callable[..., None], *what: Any) -> None:
         """Nothing may end this thread while the show runs: a fault of ours is counted, the first one is kept."""
         try:
             work(*what)
         except Exception as error:
-            self.stats.counts["tick_faults"] += 1
-            self.last_fault = self.last_fault or f"tick: {type(error).__name__}: {error}"
-            self.last_error = self.last_error or error
-
-    def _guarded(self, output: ActorOutput | Publisher | ReadingOutput, send: Callable[..., None], *what: Any) -> None:
-        try:
-            send(*what)
-        except Exception as error:  # a fault of one output must not silence the others
-            self.stats.counts["output_faults"] += 1
-            self.last_fault = self.last_fault or f"{output.label}: {type(error).__name__}: {error}"
+            self.stats.fault("tick_faults", "tick", error)
+            self.first_error = self.first_error or error

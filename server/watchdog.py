@@ -32,7 +32,6 @@ class Watchdog:
             try:
                 again = self._tick.stand_in(now)
             except Exception as error:  # it is there for the worst case, and must not be one
-                self._tick.stats.counts["watchdog_faults"] += 1
-                self._tick.last_fault = self._tick.last_fault or f"watchdog: {type(error).__name__}: {error}"
+                self._tick.stats.fault("watchdog_faults", "watchdog", error)
                 again = now + LONGEST
             clock.sleep_until(min(again, now + LONGEST), punctual=False)

@@ -136,14 +136,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
     "server/tick.py": (
         {"server.clock", "server.lateness", "server.outputs", "server.params", "server.pipeline", "server.protocols"}
-        | {
-            "server.rehearsal",
-            "server.stages.ladder",
-            "server.stats",
-            "server.timeline",
-            "server.turn",
-            "server.worker",
-        },
+        | {"server.rehearsal", "server.stages.ladder", "server.stats", "server.timeline", "server.turn"}
+        | {"server.way_out", "server.worker"},
+        set(),
+    ),
+    "server/way_out.py": (
+        {"server.clock", "server.outputs", "server.pipeline", "server.protocols", "server.stats"},
         set(),
     ),
     "server/lateness.py": (set(), set()),

@@ -115,7 +115,7 @@ def test_a_player_survives_its_listener_and_closes_in_the_middle():
     with closing(player):
         player.start()
         assert [arrived.get(timeout=PATIENCE).number for _ in range(3)] == [0, 1, 2]
-    assert str(player.last_error) == "no"
+    assert str(player.first_error) == "no"
 
 
 def played(player: BvhPlayer, frames: int, orders: dict[int, Callable[[], object]]) -> list[PoseFrame]:

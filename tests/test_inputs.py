@@ -74,7 +74,7 @@ def danced_in(protocol: str, dance: list[PoseFrame]) -> np.ndarray:
         for frame in dance:  # one by one: a frame without an end of its own is closed by the next, or a moment later
             send(frame)
             frames += heard(arrived, 1)
-    assert len(frames) == len(dance), (receiver.counts, receiver.last_packet_error, receiver.last_error)
+    assert len(frames) == len(dance), (receiver.counts, receiver.last_packet_error, receiver.first_error)
     assert {frame.actor for frame in frames} == {"dancer1"}
     assert receiver.others == []
     return stand(frames)

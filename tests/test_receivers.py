@@ -205,7 +205,7 @@ def test_a_fault_of_our_own_is_kept_and_the_thread_goes_on():
             stage.sender.send(whole(pose(number)))
         assert [arrived.get(timeout=PATIENCE).number for _ in range(2)] == [1, 2]
     assert stage.receiver.counts["internal_error"] == 1
-    assert str(stage.receiver.last_error) == "the first frame is too much"
+    assert str(stage.receiver.first_error) == "the first frame is too much"
 
 
 @pytest.mark.parametrize("allow", [("127.0.0.1",), ("10.0.0.1", "127.0.0.0/8")])
@@ -311,7 +311,7 @@ def test_an_actor_who_is_not_there_and_garbage_are_counted():
                 sender.send(packed.POSE_TOPIC + b"garbage")
                 sender.send(packed.encode([pose()], 0, 0.0))
                 threading.Event().wait(0.01)
-        assert receiver.last_error is None
+        assert receiver.first_error is None
 
 
 class SlowDancer:

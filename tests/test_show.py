@@ -200,7 +200,7 @@ def test_a_fault_of_a_beat_is_counted_and_the_next_beat_comes(take: Clip, monkey
     monkeypatch.setattr(tick.timelines["dancer1"], "at", at)
     tick.run()
     assert tick.stats.counts["tick_faults"] == len(beats) == 3
-    assert tick.last_fault == "tick: ValueError: no pose"
+    assert tick.stats.first_fault == "tick: ValueError: no pose"
 
 
 def relabelled(path: Path, change: Callable[[dict[str, Any]], None] | None) -> Path:

@@ -84,7 +84,7 @@ class Theatre:
         """What left last, world metres, by actor."""
         return {
             pose.actor: global_positions(HUMANOID, pose.root_position, pose.rotations)
-            for pose in list(self.show.tick._latest.values())
+            for pose in list(self.show.tick.way_out.latest.values())
         }
 
     def tab(self, name: str) -> None:
@@ -144,7 +144,7 @@ def coloured(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def report(show: Show, stopping: threading.Event) -> None:
     """What the main thread of a show does."""
     while not stopping.wait(0.2):
-        show.tick.notice = packed.encode_stats(show.report.figures())
+        show.tick.way_out.notice = packed.encode_stats(show.report.figures())
 
 
 @contextmanager

@@ -265,7 +265,7 @@ def dance(frames: list[PoseFrame], bother: bool) -> tuple[np.ndarray, dict[str, 
         peer.start()
     for frame in frames:
         tick.arrive("dancer1", frame)
-        poses.append(tick._latest["partner1"].rotations)
+        poses.append(tick.way_out.latest["partner1"].rotations)
     done.set()
     for peer in peers:
         peer.join()

@@ -129,7 +129,7 @@ def test_a_tick_hands_over_to_a_successor_and_forgets_who_is_gone() -> None:
     tick.succeed(Successor("act2", new, None, 1.0))
     tick.arrive("dancer1", frame(1))
     assert tick.pipeline is new
-    assert set(tick._latest) == {"dancer1", "partner1", "partner3"}
+    assert set(tick.way_out.latest) == {"dancer1", "partner1", "partner3"}
     assert tick.stats.counts["switches"] == 1
 
 

@@ -108,7 +108,7 @@ def test_a_beat_dances_all_at_once_and_a_show_that_takes_over_is_faded_in(frames
             new.take_over(old, 0.2)
             tick.pipeline = new
     assert not new.crossing
-    assert set(tick._latest) == {"dancer1", "dancer2", "partner1", "partner2"}
+    assert set(tick.way_out.latest) == {"dancer1", "dancer2", "partner1", "partner2"}
     assert new.apply(ControlChange("show/freeze", 1.0))
     assert [pose.actor for pose in new.step_together(arrivals(new, frames, 31))] == [
         "partner1",

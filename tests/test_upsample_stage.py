@@ -384,7 +384,7 @@ def test_a_slow_suits_partner_dances_at_every_beat(file, dance):
         if number % 4 == 0:
             tick.arrive("dancer1", replace(frame(dance, number, number / 120), receive_time=clock.now()))
         tick.beat(clock.now(), number / 120)
-        seen.append(tick._latest["dancer1"].root_position)
+        seen.append(tick.way_out.latest["dancer1"].root_position)
     assert tick.pipeline.partners["partner1"].state == "dancing"
     moves = np.linalg.norm(np.diff(seen[120:], axis=0), axis=-1)
     assert (moves > 0).mean() > 0.95
@@ -443,6 +443,6 @@ def test_a_render_upsamples_as_the_show_does(file, dance, tmp_path, delay):
         if number % 4 == 0 and number // 4 < len(slow):
             tick.arrive("dancer1", frame(slow, number // 4, number / 120, late=clock.now() - 50.0 - number / 120))
         tick.beat(clock.now(), number / 120)
-        np.testing.assert_allclose(made.root_positions[number], tick._latest["dancer1"].root_position, atol=1e-4)
+        np.testing.assert_allclose(made.root_positions[number], tick.way_out.latest["dancer1"].root_position, atol=1e-4)
         clock.advance(1 / 120)
     assert (np.linalg.norm(np.diff(made.root_positions[30:230], axis=0), axis=-1) > 0).all()

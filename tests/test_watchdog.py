@@ -16,9 +16,10 @@ from server.pipeline import Pipeline
 from server.protocols.frames import PoseFrame
 from server.show import partner_stages
 from server.stages.ladder import FOLLOW
-from server.tick import PATIENCE, Tick
+from server.tick import Tick
 from server.turn import Turn
 from server.watchdog import Watchdog
+from server.way_out import PATIENCE
 
 FPS = 60.0
 PERIOD = 1.0 / FPS

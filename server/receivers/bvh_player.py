@@ -41,7 +41,7 @@ class BvhPlayer:
         actor: str = "",
     ) -> None:
         self.finished = threading.Event()
-        self.last_error: Exception | None = None
+        self.first_error: Exception | None = None
         self._fps = fps
         self._loop = loop
         self._on_frame = on_frame
@@ -168,7 +168,7 @@ class BvhPlayer:
                     self._on_frame(replace(frame, receive_time=self._clock()))
             except Exception as error:
                 self._counts["internal_error"] += 1
-                self.last_error = self.last_error or error
+                self.first_error = self.first_error or error
             self._number += 1
 
     def _rest(self, start: float) -> None:

@@ -55,7 +55,7 @@ class UdpReceiver:
         tap: Tap | None = None,
         listens: bool = True,
     ) -> None:
-        self.last_error: Exception | None = None  # the first fault of our own; the show goes on without it
+        self.first_error: Exception | None = None  # the first fault of our own; the show goes on without it
         self.last_packet_error: str | None = None  # the newest one, for people
         self._peers = Peers(decoder)
         self._on_frame = on_frame
@@ -122,7 +122,7 @@ class UdpReceiver:
             self.last_packet_error = str(error)
         except Exception as error:  # nothing may end the thread: a fault of ours is counted, the first one is kept
             self._counts["internal_error"] += 1
-            self.last_error = self.last_error or error
+            self.first_error = self.first_error or error
 
     def count(self, what: str) -> None:
         self._counts[what] += 1
@@ -136,7 +136,7 @@ class UdpReceiver:
             self._deliver(self._peers.flush(now))
         except Exception as error:
             self._counts["internal_error"] += 1
-            self.last_error = self.last_error or error
+            self.first_error = self.first_error or error
 
     def catch_up(self) -> None:
         """Nothing waits any more: the newest frame is danced, if it was not."""

@@ -50,7 +50,7 @@ class ZmqReceiver:
         form: Literal["packed", "msgpack"] = "packed",
         keys: ClientKeys | None = None,
     ) -> None:
-        self.last_error: Exception | None = None
+        self.first_error: Exception | None = None
         self.last_packet_error: str | None = None
         self._connect, self._actor, self._form = connect, actor, form
         self._by = "ZMQ" if keys is None else "ZMQ, encrypted"
@@ -115,7 +115,7 @@ class ZmqReceiver:
             self.last_packet_error = str(error)
         except Exception as error:
             self._counts["internal_error"] += 1
-            self.last_error = self.last_error or error
+            self.first_error = self.first_error or error
 
     def flush(self, now: float) -> None:
         """A message is whole: nothing waits."""
@@ -130,7 +130,7 @@ class ZmqReceiver:
                 continue
             except zmq.ZMQError as error:
                 self._counts["socket_error"] += 1
-                self.last_error = self.last_error or error
+                self.first_error = self.first_error or error
                 self._closing.wait(0.001)
                 continue
             self.take(message, sender, time.perf_counter())
