@@ -6,12 +6,8 @@ thread each, the tick has one, and the main thread shows figures and waits for t
 
 from __future__ import annotations
 
-import errno
 import gc
-import os
-import re
 import signal
-import socket
 import sys
 import threading
 import time
@@ -21,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from server import variants
-from server.apart import Apart
 from server.crash import CrashReports
 from server.cues import CueList
 from server.desk import SWITCH, Desk
 from server.errands import Command
+from server.experts import Experts
 from server.inputs import open_inputs
 from server.ladder_command import ladder_command
 from server.metrics import Metrics
 from server.outputs import ActorOutput, Publisher, ReadingOutput, close_outputs, open_outputs, open_reading_outputs
+from server.page_command import check_port, page_command
 from server.page_process import PageProcess
 from server.page_secrets import PageSecrets
 from server.params import Changes, ControlChange
@@ -39,7 +36,6 @@ from server.preset import Preset, PresetError
 from server.preset_control import Control
 from server.preset_dancers import UdpDancer
 from server.preset_doors import with_this_machine
-from server.preset_values import LOOPBACK
 from server.protocols import packed
 from server.receivers import Receiver
 from server.recording import Recording
@@ -82,7 +78,7 @@ class Show:
             self.tapes = Tapes(preset, path, seed, record, replay, speed, partial(self._obey_again, path.parent))
         except ValueError as error:
             raise PresetError([str(error)]) from error
-        self._experts: list[tuple[Pipeline, list[Apart[Any, Any]]]] = []  # of every show there was, in order
+        self._experts = Experts()
         self.recorded = ""  # where a recording is and what it has, once the show is over
         pipeline = self._pipeline(preset, path)
         twin = self._twin(preset, path) if _may_rehearse(preset) and replay is None else None
@@ -120,7 +116,8 @@ class Show:
             self._receivers = open_inputs(preset, listeners, listens=replay is None)
             if preset.control:
                 self.steering = self._open_steering(preset.control, path)
-            self._check_page()
+            if preset.stage_page is not None:
+                check_port(preset.stage_page)
             if record is not None:
                 self.tapes.recorder.start(record)
         except PresetError:
@@ -137,28 +134,7 @@ class Show:
     def _pipeline(self, preset: Preset, path: Path) -> Pipeline:
         """What dances."""
         seed, stages = self.tapes.seed_of(preset), self.tapes.calibrations.stages
-        experts: list[Apart[Any, Any]] = []
-
-        def apart(make: Callable[[], Callable[[Any], Any]]) -> Apart[Any, Any]:
-            experts.append(Apart(make))
-            return experts[-1]
-
-        try:
-            pipeline = build_pipeline(preset, path, seed, self.tapes.worker, stages, apart)
-        except Exception:
-            _let_go(experts)
-            raise
-        self._experts.append((pipeline, experts))
-        return pipeline
-
-    def _let_go_of_the_past(self) -> None:
-        """Experts of shows that have left the stage end."""
-        now = self.tick.pipeline
-        place = next((place for place, (pipeline, _) in enumerate(self._experts) if pipeline is now), 0)
-        if place and not now.crossing:
-            for _, experts in self._experts[:place]:
-                _let_go(experts)
-            del self._experts[:place]
+        return self._experts.of_show(lambda apart: build_pipeline(preset, path, seed, self.tapes.worker, stages, apart))
 
     def _successor(self, preset: Preset, path: Path) -> Pipeline:
         """What will dance when another preset takes over."""
@@ -229,7 +205,7 @@ class Show:
             self.tick.wait_for_rest(NOTICE_SECONDS)
             try:
                 self.tapes.calibrations.save_changed()
-                self._let_go_of_the_past()
+                self._experts.let_go_of_the_past(self.tick.pipeline)
                 page_fault = self._page.look() if self._page is not None else ""
                 figures = self.report.figures() | {"page_fault": page_fault}
                 self.tick.way_out.notice = packed.encode_stats(figures)
@@ -269,8 +245,7 @@ class Show:
             self._thread.join(timeout=2.0)
         if self.steering is not None:
             self.steering.close()
-        for _, experts in self._experts:
-            _let_go(experts)
+        self._experts.close()
         self.recorded = self.tapes.recorder.close()
         close_outputs(self.outputs, self.publishers, self._reading_outputs)
         if self._crashes is not None:
@@ -286,48 +261,16 @@ class Show:
         path = folder / f"{change.value}.yaml"
         self.tick.succeed(Successor(path.stem, self._successor(variants.load(path), path), None, change.seconds))
 
-    def _check_page(self) -> None:
-        page = self.preset.stage_page
-        if page is None:
-            return
-        with socket.socket() as probe:
-            if os.name == "posix":  # elsewhere it would take a port that another program has
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((page.host, page.port))
-            except OSError as error:
-                advice = "set stage_page.host (--page-host) to an address of this machine"
-                if error.errno in (errno.EADDRINUSE, errno.EACCES):
-                    advice = "close the program that has the port, set stage_page.port (--page-port)"
-                raise OSError(
-                    f"cannot open the stage page on {page.host}:{page.port}: {error.strerror}; {advice}, or run with "
-                    f"--no-page"
-                ) from None
-
     def _open_page(self) -> None:
         page = self.preset.stage_page
         if page is None or self._stopping.is_set():
             return
         publisher = self.publishers[0].sender
-        endpoint = _from_here(publisher.endpoint)
-        command = [sys.executable, "-m", "server.stage_view", "--connect", endpoint]
-        command += ["--host", page.host, "--port", str(page.port)]
-        command += ["--behind-proxy", page.behind_proxy] if page.behind_proxy else []
-        if self.steering:
-            control = self.steering.control
-            command += ["--control", _from_here(f"{control.host}:{control.port}")]
-        secrets = PageSecrets(publisher.page_keys, self.steering.token if self.steering else "")
-        self._page = PageProcess(command, secrets.environment())
-
-
-def _let_go(experts: list[Apart[Any, Any]]) -> None:
-    for expert in experts:
-        expert.close()
-
-
-def _from_here(address: str) -> str:
-    """An address as this machine's own programs reach it: Windows sends nothing to 0.0.0.0."""
-    return re.sub(r"(^|//)0\.0\.0\.0:", rf"\g<1>{LOOPBACK}:", address)
+        control, token = None, ""
+        if self.steering is not None:
+            control, token = f"{self.steering.control.host}:{self.steering.control.port}", self.steering.token
+        secrets = PageSecrets(publisher.page_keys, token)
+        self._page = PageProcess(page_command(page, publisher.endpoint, control), secrets.environment())
 
 
 def _may_rehearse(preset: Preset) -> bool:

@@ -119,14 +119,14 @@ def test_experts_of_a_show_that_has_left_the_stage_end(tmp_path: Path) -> None:
     path = tmp_path / "show.yaml"
     path.write_text(yaml.safe_dump(data))
     with closing(Show(presets.load(path), path)) as show:
-        ((_, [first]),) = show._experts
+        ((_, [first]),) = show._experts.of_shows
         successor = show._successor(presets.load(path), path)
-        show._let_go_of_the_past()
+        show._experts.let_go_of_the_past(show.tick.pipeline)
         assert first._process.is_alive()  # it dances until the other takes over
         show.tick.succeed(Successor("show", successor, None, 0.0))
         show.tick.hold_the_silent(show.tick.clock.now())
-        show._let_go_of_the_past()
+        show._experts.let_go_of_the_past(show.tick.pipeline)
         assert not first._process.is_alive()
-        ((_, [second]),) = show._experts
+        ((_, [second]),) = show._experts.of_shows
         assert second._process.is_alive()
     assert not second._process.is_alive()

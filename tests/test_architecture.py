@@ -162,6 +162,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "server/turn.py": ({"server.params", "server.protocols"}, set()),
     "server/worker.py": ({"server.stages"}, set()),
     "server/apart.py": (set(), set()),
+    "server/experts.py": ({"server.apart", "server.pipeline", "server.stages.worker"}, set()),
+    "server/page_command.py": ({"server.preset_doors", "server.preset_values"}, set()),
     "server/show.py": (
         {"motion", "server.lines", "server.onnx_model", "server.params", "server.pipeline", "server.preset"}
         | {"server.preset_dancers"}

@@ -17,9 +17,10 @@ import yaml
 
 import run_server
 from server import preset as presets
-from server.app import Show, _from_here
+from server.app import Show
 from server.dry_run import dry_run
 from server.lines import DancerLine, PartnerLine
+from server.page_command import from_here
 from server.page_process import PageProcess
 from server.params import Knobs
 from server.pipeline import Pipeline
@@ -158,7 +159,7 @@ def test_a_page_that_ends_is_started_again_and_one_that_always_does_is_left_alon
     ],
 )
 def test_the_page_reaches_a_show_that_listens_everywhere(address: str, reached: str) -> None:
-    assert _from_here(address) == reached
+    assert from_here(address) == reached
 
 
 def test_a_show_is_tried_out_and_ends(preset_file: Callable[..., Path], capsys: pytest.CaptureFixture[str]) -> None:
