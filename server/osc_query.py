@@ -21,10 +21,11 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from server.addresses import Node
 from server.admission import Rates
 from server.allowed import Allowed
 from server.control import ControlError
-from server.desk import Desk, Node
+from server.desk import Desk
 
 MOST_CONNECTIONS = 32
 PAUSE_SECONDS = 0.004  # after each connection, and after each answer

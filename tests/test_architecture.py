@@ -62,12 +62,21 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
         | {"server.protocols"},
         set(),
     ),
-    "server/osc_query.py": ({"server.admission", "server.allowed", "server.control", "server.desk"}, set()),
+    "server/osc_query.py": (
+        {"server.addresses", "server.admission", "server.allowed", "server.control", "server.desk"},
+        set(),
+    ),
     "server/discovery.py": (set(), {"ifaddr", "zeroconf"}),
     # What a show can be asked, whoever asks.
     "server/desk.py": (
-        {"motion", "server.cues", "server.errands", "server.params", "server.pipeline"}
-        | {"server.protocols", "server.stages.effort", "server.stages.sample_wishes"},
+        {"server.addresses", "server.asked", "server.cues", "server.errands", "server.params", "server.pipeline"}
+        | {"server.stages.sample_wishes"},
+        set(),
+    ),
+    "server/asked.py": ({"server.errands"}, set()),
+    "server/addresses.py": (
+        {"server.cues", "server.errands", "server.params", "server.pipeline", "server.protocols"}
+        | {"server.stages.effort", "server.stages.sample_wishes"},
         {"numpy"},
     ),
     "server/cues.py": ({"server.params", "server.preset_control", "server.stages.sample_wishes"}, set()),
