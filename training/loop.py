@@ -22,7 +22,9 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from training import checkpoint, diverged, history, lstm, noise, schedules
+from training.across import Sums, in_any, means_of
 from training.loggers import LOGGERS, Logger, Names
+from training.resume import restore
 
 if TYPE_CHECKING:
     from training.run import Run
@@ -136,12 +138,12 @@ def train(
     schedule = schedules.schedule(optimizer, config, per_epoch)
     at = {"epoch": 0, "batch": 0}
     lines: list[history.Line] = []
-    sums = _Sums()
+    sums = Sums()
     bare = model
     model, optimizer = fabric.setup(model, optimizer)
     model.mark_forward_method("loss")
     if resume:
-        at, lines, sums = _restore(out / LAST, kind, bare, optimizer, schedule, config, seed)
+        at, lines, sums = restore(out / LAST, kind, bare, optimizer, schedule, config, seed)
         schedules.scale(optimizer, schedule, config.resume_rate)
     saved = out / LAST if resume else None
     loggers = list(watchers)
@@ -163,7 +165,7 @@ def train(
             begun = time.perf_counter()
             order = torch.randperm(len(training), generator=_generator(seed, at["epoch"]))
             for numbers in _shares(order, at["batch"], per_epoch, config.batch_size, fabric):
-                if _any(asked(), fabric):
+                if in_any(asked(), fabric):
                     save()
                     raise Stopped(f"saved after epoch {at['epoch']}, batch {at['batch']}: {out / LAST}")
                 if hasattr(bare, "start_batch"):
@@ -174,7 +176,7 @@ def train(
                 optimizer.zero_grad()
                 fabric.backward(total)
                 norm = fabric.clip_gradients(model, optimizer, max_norm=config.clip_norm, error_if_nonfinite=False)
-                if _any(not bool(torch.isfinite(total + norm)), fabric):
+                if in_any(not bool(torch.isfinite(total + norm)), fabric):
                     raise diverged.found(bare, training, numbers, batch, total, norm, dict(at), saved, fabric)
                 optimizer.step()
                 schedule.step()
@@ -182,15 +184,15 @@ def train(
                 sums.add({"total": total, **parts})
                 number = at["epoch"] * per_epoch + at["batch"]
                 if config.log_interval and number % config.log_interval == 0:
-                    values = _means({"total": total, **parts}, fabric)
+                    values = means_of({"total": total, **parts}, fabric)
                     for each in loggers:
                         each.batch(number, values)
                 bar.update()
             at["epoch"], at["batch"] = at["epoch"] + 1, 0
 
             # 3. Validate, log, save.
-            line = {"epoch": float(at["epoch"]), **_means(sums.means(), fabric)}
-            sums = _Sums()
+            line = {"epoch": float(at["epoch"]), **means_of(sums.means(), fabric)}
+            sums = Sums()
             last = at["epoch"] == config.epochs
             if held_out is not None and (last or at["epoch"] % config.held_out_interval == 0):
                 line |= {f"held_out_{name}": value for name, value in evaluate(bare, held_out, fabric, seed).items()}
@@ -218,42 +220,7 @@ def evaluate(model: nn.Module, windows: Any, fabric: Fabric, seed: int = 0, size
             total, parts = model.loss(fabric.to_device(windows.gather(numbers)))
         for name, value in {"total": total, **parts}.items():
             sums[name] = sums.get(name, 0.0) + value * len(numbers)
-    return {name: value * fabric.world_size / len(windows) for name, value in _means(sums, fabric).items()}
-
-
-class _Sums:
-    """Means over an epoch's batches. Stays on the device: reading a number there would make it wait."""
-
-    def __init__(self, sums: dict[str, Tensor] | None = None, count: int = 0) -> None:
-        self._sums, self._count = sums or {}, count
-
-    def add(self, parts: dict[str, Tensor]) -> None:
-        for name, part in parts.items():
-            self._sums[name] = self._sums.get(name, 0.0) + part.detach().float()
-        self._count += 1
-
-    def state(self, fabric: Fabric) -> dict[str, Any]:
-        """What `_Sums` was made of, the mean over all processes, as plain values."""
-        means = _means(self._sums, fabric)
-        return {"sums": {name: torch.tensor(value) for name, value in means.items()}, "count": self._count}
-
-    def means(self) -> dict[str, Tensor]:
-        return {name: value / self._count for name, value in self._sums.items()}
-
-
-def _means(values: dict[str, Tensor], fabric: Fabric) -> dict[str, float]:
-    """Over all processes, as plain numbers; one message for all of them."""
-    if not values:
-        return {}
-    stacked = fabric.all_reduce(torch.stack([value.detach().float() for value in values.values()]), reduce_op="mean")
-    return dict(zip(values, stacked.tolist(), strict=True))
-
-
-def _any(here: bool, fabric: Fabric) -> bool:
-    """Whether it is so in any process."""
-    if fabric.world_size == 1:
-        return here
-    return bool(fabric.all_reduce(torch.tensor(float(here), device=fabric.device), reduce_op="sum") > 0)
+    return {name: value * fabric.world_size / len(windows) for name, value in means_of(sums, fabric).items()}
 
 
 def _shares(order: Tensor, first: int, per_epoch: int, batch_size: int, fabric: Fabric) -> Iterator[Tensor]:
@@ -277,31 +244,6 @@ def _generator(seed: int, epoch: int) -> torch.Generator:
 def _progress(total: int, at: dict[str, int], per_epoch: int, fabric: Fabric) -> tqdm:
     done = at["epoch"] * per_epoch + at["batch"]
     return tqdm(total=total, initial=done, unit="batch", disable=None if fabric.is_global_zero else True)
-
-
-def _restore(
-    path: Path, kind: str, model: nn.Module, optimizer: Any, schedule: Any, config: Config, seed: int
-) -> tuple[dict[str, int], list[history.Line], _Sums]:
-    """Where a run stood. Raises ValueError when it was another run: names what differs."""
-    stored = checkpoint.read(path, kind)
-    checkpoint.same(stored, checkpoint.describe(kind, model), path)
-    run = stored.get("run")
-    if run is None:
-        raise ValueError(f"{path} holds a model but not where its training stood; it cannot be resumed")
-    given = {"seed": seed, **asdict(config)}
-    fixed = ["seed", "batch_size", "learning_rate", "schedule", "schedule_epochs", "schedule_factor", "weight_decay"]
-    if config.schedule in schedules.TO_THE_END:
-        fixed.append("epochs")
-    before = {"seed": run["seed"], **run["training"]}
-    different = [
-        f"{name} was {before.get(name)}, not {given[name]}" for name in fixed if before.get(name) != given[name]
-    ]
-    if different:
-        raise ValueError(f"{path} was trained otherwise and cannot be resumed: {'; '.join(different)}")
-    model.load_state_dict(stored["weights"])
-    optimizer.load_state_dict(run["optimizer"])
-    schedule.load_state_dict(run["schedule"])
-    return dict(run["at"]), list(run["history"]), _Sums(**run["sums"])
 
 
 @contextmanager
