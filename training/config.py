@@ -15,10 +15,6 @@ import yaml
 from motion import shipped
 
 
-class _Fault(ValueError):
-    """What is wrong with one value: `got` and what was expected."""
-
-
 def read(path: Path, classes: Mapping[str, type]) -> dict[str, Any]:
     """The sections of a YAML file as their Configs. Raises ValueError with every fault."""
     content = load(path)

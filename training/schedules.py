@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, ExponentialLR, LambdaLR, LRScheduler, OneCycleLR, StepLR
 
 Schedule = Literal["one_cycle", "cosine", "step", "exponential", "constant", "staged"]
-NAMES: tuple[str, ...] = get_args(Schedule)
 TO_THE_END = ("one_cycle", "cosine", "staged")  # planned for a number of epochs: it cannot change halfway
 
 

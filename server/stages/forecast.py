@@ -20,7 +20,6 @@ from server.protocols.frames import PoseFrame
 from server.stages.keys import Keys
 from server.stages.upsample import ask, check_upsampler
 
-MOST_SECONDS = 0.1
 SURPRISE_SECONDS = 1.0
 MOST_BETWEEN = 2.5  # intervals between frames that a line still tells what was between
 

@@ -8,6 +8,7 @@ most: where frames are further apart it is run several times for one, and the da
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -79,15 +80,7 @@ class Partner:
             made = yield self.model
         pose = made[ports.partner.name][0]
         root_position, rotations = features.decode(ports.partner.layout, len(HUMANOID), pose)
-        partner = PoseFrame(
-            skeleton=HUMANOID,
-            root_position=root_position,
-            rotations=rotations,
-            sender_time=frame.sender_time,
-            receive_time=frame.receive_time,
-            number=frame.number,
-            actor=frame.actor,
-        )
+        partner = replace(frame, skeleton=HUMANOID, root_position=root_position, rotations=rotations)
         return self._brought_to_stand(partner, silent, dt) if self._moves else partner
 
     def _brought_to_stand(self, partner: PoseFrame, silent: bool, dt: float) -> PoseFrame:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,15 +122,7 @@ class WindowPartner:
             self._hear(self._last, frame, dt, params)
         self._last = frame
         root, rotations = self._shown = self._look(self._time * self._fps - self._latency_frames)
-        return PoseFrame(
-            skeleton=HUMANOID,
-            root_position=root,
-            rotations=rotations,
-            sender_time=frame.sender_time,
-            receive_time=frame.receive_time,
-            number=frame.number,
-            actor=frame.actor,
-        )
+        return replace(frame, skeleton=HUMANOID, root_position=root, rotations=rotations)
 
     def _begin(self, frame: PoseFrame, params: Knobs) -> None:
         """A first frame: the past is as if the dancer had always stood like this."""
