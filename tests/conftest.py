@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("bvh_reference", "vmc_messages")  # their failures show the values, too
+pytest.register_assert_rewrite(
+    "broken_bytes", "bvh_reference", "command_line", "vmc_messages"
+)  # their failures show the values, too
 
 SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 

@@ -1,7 +1,6 @@
 """A camera as the dancer: MediaPipe's and OpenPose's datagrams as senders write them, real landmarks, and noise."""
 
 import json
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from benchmarks.suit_cameras import points_of
+from broken_bytes import assert_good_or_refused, damaged
 from keypoint_takes import demo
 from motion import rotations as rot
 from motion.keypoint_body import POINTS, REST
@@ -401,33 +401,20 @@ GOOD = {
 }
 
 
-def assert_good_or_refused(decoder, datagram, now=0.0):
-    with suppress(PacketError):
-        for frame in decoder.feed(datagram, now):
-            assert np.isfinite(frame.root_position).all()
-            assert np.abs(frame.skeleton.offsets).max() < 10.0
-            assert np.allclose(np.linalg.norm(frame.rotations, axis=-1), 1.0)
-
-
 @settings(QUICK, max_examples=200)
 @given(st.binary(max_size=160), st.sampled_from(list(GOOD)))
 def test_noise_raises_nothing_but_packet_error(noise, decoder):
     for datagram in (noise, b"/pose\0\0\0" + noise, b"#bundle\0" + noise, b'{"people":[' + noise):
-        assert_good_or_refused(decoder(), datagram)
+        assert_good_or_refused(decoder(), datagram, longest=10.0)
 
 
 @settings(QUICK, max_examples=200)
 @given(st.data(), st.sampled_from([(kind, good) for kind, datagrams in GOOD.items() for good in datagrams]))
 def test_damaged_datagrams_raise_nothing_but_packet_error(data, case):
     kind, good = case
-    damaged = bytearray(good)
-    for _ in range(data.draw(st.integers(1, 5))):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    if data.draw(st.booleans()):
-        del damaged[data.draw(st.integers(1, len(damaged))) :]
-    decoder = kind()
-    for place, datagram in enumerate((bytes(damaged), good, bytes(damaged), good)):
-        assert_good_or_refused(decoder, datagram, place * DT)
+    bad, decoder = damaged(data, good), kind()
+    for place, datagram in enumerate((bad, good, bad, good)):
+        assert_good_or_refused(decoder, datagram, place * DT, longest=10.0)
 
 
 @QUICK

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import run_server
+from command_line import refusal
 from server import preset as presets
 from server.app import Show
 from server.dry_run import dry_run
@@ -43,16 +44,6 @@ def preset_file(tmp_path: Path) -> Callable[..., Path]:
         return tmp_path / "show.yaml"
 
     return write
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """The last line of what the command says when it refuses; before it may stand how it is used."""
-    try:
-        code = run_server.main([str(argument) for argument in arguments])
-    except SystemExit as error:
-        code = error.code
-    assert code == 2
-    return capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,13 @@
 """mocopi: bytes laid out by hand from Sony's description, real datagrams, and noise."""
 
 import struct
-from contextlib import suppress
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broken_bytes import assert_good_or_refused, damaged
 from motion import rotations as rot
 from motion.retarget import Retargeter
 from motion.skeleton import Skeleton
@@ -231,13 +231,6 @@ def test_a_packet_error_says_what_and_where(datagram, message):
         mocopi.decode(datagram)
 
 
-def assert_good_or_refused(decoder, datagram):
-    with suppress(PacketError):
-        for frame in decoder.feed(datagram, 0.0):
-            assert np.isfinite(frame.root_position).all()
-            assert np.allclose(np.linalg.norm(frame.rotations, axis=-1), 1.0)
-
-
 @settings(QUICK, max_examples=200)
 @given(st.binary(max_size=120))
 def test_noise_raises_nothing_but_packet_error(noise):
@@ -248,10 +241,6 @@ def test_noise_raises_nothing_but_packet_error(noise):
 @settings(QUICK, max_examples=200)
 @given(st.data(), st.sampled_from([mocopi.encode_skeleton(BODY), fram(bones()), fram(bones(tlv(b"abcd")))]))
 def test_damaged_datagrams_raise_nothing_but_packet_error(data, good):
-    damaged = bytearray(good)
-    for _ in range(data.draw(st.integers(1, 5))):
-        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
-    del damaged[data.draw(st.integers(1, len(damaged))) :]
     decoder = mocopi.MocopiDecoder()
-    assert_good_or_refused(decoder, bytes(damaged))
+    assert_good_or_refused(decoder, damaged(data, good))
     assert_good_or_refused(decoder, fram(bones()))

@@ -23,7 +23,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import exporters.recording
-import run_server
+from command_line import refusal
 from motion import rotations as rot
 from motion.bvh import write_bvh
 from motion.clip import Clip
@@ -565,15 +565,6 @@ def test_a_claim_of_a_long_record_allocates_nothing(tmp_path: Path) -> None:
 
 
 # Refused.
-
-
-def refusal(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    try:
-        code = run_server.main([str(argument) for argument in arguments])
-    except SystemExit as error:
-        code = error.code
-    assert code == 2
-    return capsys.readouterr().err.splitlines()[-1]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import json
 import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broken_bytes import damaged
 from motion import kinematics
 from motion import rotations as rot
 from motion.skeleton import HUMANOID, Skeleton
@@ -158,11 +160,6 @@ def test_a_file_that_is_none_is_refused_with_the_reason(data, message):
 @settings(deadline=None, database=None, max_examples=200)
 @given(st.data())
 def test_a_damaged_file_raises_nothing_but_packet_error(data):
-    content = bytearray(glb(avatar_gltf(data.draw(st.sampled_from([0, 1])))))
-    for _ in range(data.draw(st.integers(1, 6))):
-        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-    try:
-        body = avatar_of(bytes(content))
-    except PacketError:
-        return
-    assert np.isfinite(body.offsets).all()
+    content = damaged(data, glb(avatar_gltf(data.draw(st.sampled_from([0, 1])))))
+    with suppress(PacketError):
+        assert np.isfinite(avatar_of(content).offsets).all()
