@@ -17,13 +17,13 @@ import torch
 from torch import Tensor, nn
 
 from motion.skeleton import Skeleton
-from training.labels import NONE
 from training.models import identity_action_images as images
 from training.models import identity_action_older as older
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_action_frames import MotionFrames
-from training.models.identity_action_judges import Critic, Judges, SequenceCritic, known_cross_entropy
-from training.models.identity_action_parts import SHARP, Blended, divergence, spread, with_identity
+from training.models.identity_action_judges import Critic, Judges, SequenceCritic
+from training.models.identity_action_losses import frames_loss, sequences_loss
+from training.models.identity_action_parts import SHARP, Blended, spread, with_identity
 from training.models.identity_action_sequence import Dynamics, Gaussian, Posterior, Transition, wandering
 from training.models.identity_action_tempo import Tempo, at_rate
 
@@ -102,106 +102,7 @@ class IdentityAction(nn.Module):
         """In nats a frame. x, pair (B, T, ...), identity, action (B,). Where pictures are dear, x and pair are part of
         the window, from its frame `first` (B,) on, and stage 2 has what was read of all of it, `read` (B, T, width).
         """
-        return self._frames_loss(batch) if self.config.stage == FRAMES else self._sequences_loss(batch)
-
-    # ---- stage 1
-
-    def _frames_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        c, x, who = self.config, batch["x"], batch["identity"]
-        u_mu, u_sd = self.identity(self.frames.encode(batch["pair"]))
-        s = self.mixture(u_mu + u_sd * torch.randn_like(u_sd))
-        z_mu, z_sd = self.now_of(self.frames.encode(x), s)
-        z = z_mu + z_sd * torch.randn_like(z_sd)
-        parts = {
-            "error": self.frames.nats(self.frames.decode(z, s), x).mean(),
-            "frame_nats": divergence(z_mu, z_sd, 0.0, 1.0).mean(),
-            "identity_nats": divergence(u_mu, u_sd, 0.0, c.identity_spread).mean(),
-        }
-        total = self._unusual(u_mu, who) + parts["error"] + self._at("frame_kl") * parts["frame_nats"]
-        total = total + self._at("identity_kl") * parts["identity_nats"]
-        total = total + c.apart_loss * sum(each.apart() for each in self.modules() if isinstance(each, Blended))
-        if c.identity_loss:
-            parts["unlike_label"] = self._unlike_label(s, who)
-            total = total + c.identity_loss * parts["unlike_label"]
-        if c.critic_loss:
-            parts["critic"] = self.frame_critic(z_mu, who, c.critic_loss)
-            total = total + parts["critic"]
-        if self.judge is not None:
-            learned, swaps = self._judged(batch, z, s)
-            parts |= {"swapped_who": swaps[0], "swapped_what": swaps[1]}
-            risen = min(self.progress / 0.3, 1.0)
-            weighed = sum(weight * each for weight, each in zip(c.recognised_loss, swaps, strict=True))
-            total = total + sum(learned) + risen * weighed
-        return total, parts
-
-    def _judged(self, batch: dict[str, Tensor], z: Tensor, s: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """How badly a judge knows recordings, and swaps: everybody's z with the s of somebody else."""
-        x, who, what = batch["x"], batch["identity"], batch["action"]
-        learned = self.judge.loss(self.frames.view(x), who, what)
-        other = torch.randperm(len(s), device=s.device)
-        if self.config.timed:
-            z = self.now_of(self.frames.encode(at_rate(x, self.tempo.known(who, who[other], what))), s)[0]
-        made = self.frames.view(self.frames.decode(z, s[other].detach()))
-        return learned, self.judge.loss(made, who[other], what, still=True)
-
-    def _unusual(self, u: Tensor, who: Tensor) -> Tensor:
-        """How far u (B, E) is from what is usual of its identity, in squares; nobody but `usual` learns from it."""
-        known = (who != NONE).float()[:, None]
-        off = (self.usual(who.clamp(min=0)) - u.detach()).square() * known
-        return off.sum() / known.sum().clamp(min=1.0)
-
-    def _unlike_label(self, s: Tensor, who: Tensor) -> Tensor:
-        """Minus the logarithm of the share that experts of the labelled identity have, the mean over those labelled."""
-        own = (s * self.owners[who.clamp(min=0)]).sum(dim=1).clamp(min=1e-6)
-        known = (who != NONE).float()
-        return -(own.log() * known).sum() / known.sum().clamp(min=1.0)
-
-    # ---- stage 2
-
-    def _sequences_loss(self, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        c, x, who = self.config, batch["x"], batch["identity"]
-        with torch.no_grad():
-            read = batch["read"] if "read" in batch else self.frames.encode(x)
-            s, e = self.known(read)
-            u = self.identity(read)[0]
-        d_mu, d_sd = self.dynamics(e)
-        d = d_mu + d_sd * torch.randn_like(d_sd)
-        followed = (torch.rand(len(x), device=x.device) < c.followed).float()
-        path = self.posterior(e, d, followed, torch.randn_like(e))
-        begin_mu, begin_sd = self.prior.begin(d)
-        every = d[:, None].expand(-1, e.shape[1] - 1, -1)
-        before = torch.cat([path.z[:, :1], path.z[:, :-2]], dim=1)
-        on_mu, on_sd = self.prior(path.z[:, :-1], before, every)
-        prior = torch.cat([begin_mu[:, None], on_mu], dim=1), torch.cat([begin_sd[:, None], on_sd], dim=1)
-        first = int(batch["first"][0]) if "first" in batch else 0
-        parts = {
-            "error": self.frames.nats(self.frames.decode(path.z[:, first : first + x.shape[1]], s), x).mean(),
-            "path_nats": divergence(path.mu, path.sd, *prior).mean(),
-            "dynamics_nats": divergence(d_mu, d_sd, 0.0, c.dynamics_spread).mean() / e.shape[1],
-            "rollout": self._rollout(e, d),
-        }
-        total = (
-            self._unusual(u, who)
-            + parts["error"]
-            + self._at("path_kl") * parts["path_nats"]
-            + c.rollout_loss * parts["rollout"]
-        )
-        total = total + self._at("dynamics_kl") * parts["dynamics_nats"] * e.shape[1]
-        if critic_loss := c.critic_loss if c.dynamics_critic_loss is None else c.dynamics_critic_loss:
-            parts["critic"] = self.critic(d_mu, who, critic_loss)
-            total = total + parts["critic"]
-        if c.action_loss:
-            parts["action"] = known_cross_entropy(self.action(d), batch["action"])
-            total = total + c.action_loss * parts["action"]
-        return total, parts
-
-    def _rollout(self, e: Tensor, d: Tensor) -> Tensor:
-        """How far from what was read (B, T, Z) the prior is that was left alone, in squares of deviations."""
-        risen = min(self.progress / self.config.rollout_rise, 1.0) if self.config.rollout_rise else 1.0
-        length = max(round(risen * self.config.rollout), 1)
-        first = int(torch.randint(1, e.shape[1] - length, (1,)))
-        made = self.prior.walk(e[:, first], e[:, first - 1], d, length)
-        return (made - e[:, first + 1 : first + 1 + length]).square().sum(dim=2).mean()
+        return frames_loss(self, batch) if self.config.stage == FRAMES else sequences_loss(self, batch)
 
     # ---- parts
 
@@ -234,7 +135,8 @@ class IdentityAction(nn.Module):
         s = self.mixture(self.identity(read)[0])
         return s, self.now_of(read, s)[0]
 
-    def _at(self, name: str) -> float:
+    def weight(self, name: str) -> float:
+        """What a term of the loss costs now, by its name in the config."""
         return getattr(self.config, name).at(self.progress)
 
     def _temperature(self) -> float:
