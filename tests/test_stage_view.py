@@ -1,6 +1,7 @@
 """The stage page: sliders reach the server and never echo, everybody stays in view, the process behaves."""
 
 import contextlib
+import gzip
 import signal
 import socket
 import subprocess
@@ -26,7 +27,7 @@ from server.protocols.osc_messages import encode
 from server.stage_view import bodies
 from server.stage_view.feed import Feed, Remote
 from server.stage_view.health import health_html
-from server.stage_view.opening import Stage, open_page
+from server.stage_view.opening import FIRST, Stage, open_page
 from server.stage_view.panel import Panel
 from server.stage_view.scene import Scene
 
@@ -442,6 +443,17 @@ def test_a_taken_port_is_said_plainly() -> None:
 
 def test_an_endpoint_that_is_none_is_said_plainly() -> None:
     assert "'nowhere'" in refused("--connect", "nowhere")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "identity"])
+def test_what_is_ours_runs_before_what_is_visers(page: Page, encoding: str) -> None:
+    asked = urllib.request.Request(f"http://127.0.0.1:{page.server.get_port()}", headers={"Accept-Encoding": encoding})
+    with urllib.request.urlopen(asked, timeout=5) as response:
+        body = response.read()
+        assert response.headers.get_all("Content-Length") == [str(len(body))]
+        assert response.headers["Content-Encoding"] == encoding
+    shown = gzip.decompress(body) if encoding == "gzip" else body
+    assert 0 < shown.index(FIRST) < shown.index(b"<script", shown.index(FIRST) + 1)
 
 
 @pytest.fixture

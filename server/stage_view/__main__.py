@@ -29,6 +29,7 @@ from server.stage_view.scene import Scene
 FPS = 30.0
 NICENESS = 10  # however many look on: a core that the show wants is the show's
 _LONGEST_GLIDE = 0.2  # a page that slept does not leap
+_UNSEEN = 0.5  # seconds from one drawing to the next while nobody looks: whoever comes sees somebody at once
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -80,7 +81,7 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
     """Hears, draws and shows figures until `stopping` is set."""
     scene = Scene(server)
     panel = Panel(server, scene, remote)
-    notice, now, posed, sent = "", time.monotonic(), -float("inf"), 0.0
+    notice, now, posed, drawn, sent = "", time.monotonic(), -float("inf"), -float("inf"), 0.0
     while not stopping.wait(max(0.0, now + 1.0 / FPS - time.monotonic())):
         now = time.monotonic()
         news = feed.news()
@@ -89,7 +90,8 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
                 panel.update(news.stats)
         if news.poses is not None:
             posed = now
-            if server.get_clients():
+            if server.get_clients() or now - drawn >= _UNSEEN:
+                drawn = now
                 frames, header = news.poses
                 panel.see(frames)
                 scene.show(frames, header.partners, min(max(0.0, header.send_time - sent), _LONGEST_GLIDE))

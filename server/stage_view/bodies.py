@@ -50,7 +50,7 @@ _ELLIPSOIDS = (
     ("{}Foot", (0.0, -0.022, 0.040), (0.043, 0.036, 0.108), _SHELL),
     ("{}Toes", (0.0, -0.001, 0.016), (0.045, 0.021, 0.056), _SHELL),
 )
-SHADOW_RINGS = 4  # discs on top of each other that make one soft shadow
+SHADOW = (0.42, 0.30, 0.13, 0.0)  # how dark a soft spot is, from its middle to its edge
 _FOOT_SHADOW, _BODY_SHADOW = (0.115, 0.20), (0.42, 0.42)  # half a width, half a length
 _SHADOW_HEIGHT = 0.30  # a foot this far up throws no contact shadow
 _LABEL_OFFSET = np.array([0.0, 0.32, 0.0])  # from the head joint
@@ -93,56 +93,50 @@ def place(root_position: Array, rotations: Array) -> Placement:
 
 
 def _shadows(positions: Array) -> tuple[Floats, Floats, Floats]:
-    """Under each foot and, wide, under the hips: rings that add up to a soft spot, nearly nothing under a high foot."""
+    """Under each foot and, wide, under the hips: soft spots, nearly nothing under a high foot."""
     feet, toes = positions[_FEET], positions[_TOES]
     spots = np.concatenate([0.5 * (feet + toes), positions[:1]])  # (3, 3)
+    spots[:, 1] = 0.002 + 0.001 * np.arange(3)  # no two in one plane: they would flicker
     lift = np.minimum(feet[:, 1] - _REST_HEIGHTS[_FEET], toes[:, 1] - _REST_HEIGHTS[_TOES])
     near = np.clip(1.0 - lift / _SHADOW_HEIGHT, 0.001, 1.0)
     sizes = np.vstack([np.outer(near, _FOOT_SHADOW), _BODY_SHADOW])  # (3, 2)
     along = toes - feet
     yaws = rot.yaw(np.append(np.arctan2(along[:, 0], along[:, 2]), 0.0))
-    rings = np.arange(1, SHADOW_RINGS + 1)
-    scales = np.ones((3, SHADOW_RINGS, 3))
-    scales[..., [0, 2]] = sizes[:, None] * rings[:, None] / SHADOW_RINGS
-    where = np.repeat(spots[:, None], SHADOW_RINGS, axis=1)
-    where[..., 1] = 0.002 + 0.0003 * (np.arange(3)[:, None] + 3 * rings)  # no two in one plane: they would flicker
-    wxyzs = _wxyz(np.repeat(yaws, SHADOW_RINGS, axis=0))
-    return where.reshape(-1, 3).astype(np.float32), wxyzs, scales.reshape(-1, 3).astype(np.float32)
+    scales = np.insert(sizes, 1, 1.0, axis=1)
+    return spots.astype(np.float32), _wxyz(yaws), scales.astype(np.float32)
 
 
-def limb_mesh(rings: int = 11, around: int = 12) -> Mesh:
+def limb_mesh(rings: int = 6, around: int = 8) -> Mesh:
     """A limb along y from 0 to 1 with round ends, thickest (radius 1) in its upper third as calves and forearms are."""
-    y = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, rings))  # denser where the ends bend
+    y = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, rings + 2))  # denser where the ends bend
     fullness = 0.66 + 0.34 * np.sin(np.pi * np.clip((y + 0.22) / 1.12, 0.0, 1.0)) - 0.20 * y
     ends = np.sqrt(np.clip(1.0 - (1.0 - np.minimum(y, 1.0 - y) / 0.09).clip(0.0) ** 2, 0.0, 1.0))
     radius = fullness * ends
-    return _revolve(np.maximum(radius / radius.max(), 1e-4), y, around)
+    return _revolve(radius / radius.max(), y, around)
 
 
-def sphere_mesh(rings: int = 11, around: int = 16) -> Mesh:
+def sphere_mesh(rings: int = 6, around: int = 10) -> Mesh:
     """The unit sphere about the origin."""
-    polar = np.linspace(np.pi, 0.0, rings)
-    return _revolve(np.maximum(np.sin(polar), 1e-4), np.cos(polar), around)
-
-
-def disc_mesh(around: int = 40) -> Mesh:
-    """A unit disc in the floor plane, facing up."""
-    angles = np.linspace(0.0, 2.0 * np.pi, around, endpoint=False)
-    rim = np.stack([np.sin(angles), np.zeros(around), np.cos(angles)], axis=1)
-    ring = np.arange(around)
-    faces = np.stack([np.full(around, around), ring, np.roll(ring, -1)], axis=1)
-    return np.vstack([rim, np.zeros(3)]).astype(np.float32), faces.astype(np.uint32)
+    polar = np.linspace(np.pi, 0.0, rings + 2)
+    return _revolve(np.sin(polar), np.cos(polar), around)
 
 
 def _revolve(radius: Array, y: Array, around: int) -> Mesh:
+    """What rings (R,) about y enclose; the first and the last are points. Each vertex costs, where there is no GPU."""
     angles = np.linspace(0.0, 2.0 * np.pi, around, endpoint=False)
     circle = np.stack([np.sin(angles), np.zeros(around), np.cos(angles)], axis=1)
-    vertices = radius[:, None, None] * circle + y[:, None, None] * np.array([0.0, 1.0, 0.0])  # (rings, around, 3)
-    place = np.arange(len(y) * around).reshape(len(y), around)
-    low, high = place[:-1], place[1:]
-    low_next, high_next = np.roll(low, -1, axis=1), np.roll(high, -1, axis=1)
-    faces = np.stack([low, low_next, high_next, low, high_next, high], axis=-1)
-    return vertices.reshape(-1, 3).astype(np.float32), faces.reshape(-1, 3).astype(np.uint32)
+    rings = radius[1:-1, None, None] * circle + y[1:-1, None, None] * np.array([0.0, 1.0, 0.0])  # (R - 2, around, 3)
+    points = np.array([[0.0, y[0], 0.0], [0.0, y[-1], 0.0]])
+    place = np.arange(rings.shape[0] * around).reshape(-1, around)
+    after = np.roll(place, -1, axis=1)
+    first, last = np.full(around, place.size), np.full(around, place.size + 1)
+    faces = [
+        np.stack([place[:-1], after[:-1], after[1:], place[:-1], after[1:], place[1:]], axis=-1).reshape(-1, 3),
+        np.stack([first, after[0], place[0]], axis=-1),
+        np.stack([last, place[-1], after[-1]], axis=-1),
+    ]
+    vertices = np.concatenate([rings.reshape(-1, 3), points])
+    return vertices.astype(np.float32), np.concatenate(faces).astype(np.uint32)
 
 
 def _wxyz(xyzw: Array) -> Floats:

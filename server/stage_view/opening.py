@@ -4,22 +4,49 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gzip
 import io
 import os
 import re
 import socket
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import viser
 from websockets.asyncio import server
+from websockets.http11 import Request, Response
 from websockets.typing import Origin
 
 from server.allowed import is_loopback
 
 # A page of any other place that a browser here has open could reach this one's port as well as its own.
 OURS = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
+
+# Runs in the browser before anything of viser's. What viser lights the stage with until it is told otherwise is an
+# image that takes long to unpack, and nothing here is lit by it. Where there is no GPU pixels are dear, and to smooth
+# edges four are drawn for each.
+FIRST = b"""<script>
+{
+  const theirs = window.fetch;
+  window.fetch = (what, ...how) =>
+    String(what.url ?? what).startsWith("data:image/jpeg") ? new Promise(() => {}) : theirs(what, ...how);
+  const probe = document.createElement("canvas").getContext("webgl2");
+  const names = probe?.getExtension("WEBGL_debug_renderer_info");
+  if (names && /swiftshader|llvmpipe|software|basic render/i.test(probe.getParameter(names.UNMASKED_RENDERER_WEBGL))) {
+    const make = HTMLCanvasElement.prototype.getContext;
+    HTMLCanvasElement.prototype.getContext = function (kind, wishes) {
+      return make.call(this, kind, kind === "webgl2" ? { ...wishes, antialias: false } : wishes);
+    };
+    const asked = new URLSearchParams(location.search);
+    if (!asked.has("fixedDpr")) {
+      asked.set("fixedDpr", "0.67");
+      history.replaceState(null, "", "?" + asked);
+    }
+  }
+}
+</script>"""
+Answer = Callable[[Any, Request], Response | None]
 
 
 class Stage(viser.ViserServer):
@@ -43,13 +70,37 @@ class Stage(viser.ViserServer):
 
 @contextlib.contextmanager
 def _connected_from(origins: Sequence[Origin | re.Pattern[str] | None]) -> Iterator[None]:
-    """While a server of viser's is made: viser has no word for who may connect, and websockets has."""
+    """While a server of viser's is made: viser has no word for who may connect and what runs first; websockets has."""
     serve = server.serve
-    server.serve = partial(serve, origins=origins)  # type: ignore[assignment, misc]
+
+    def ours(*arguments: Any, process_request: Answer, **options: Any) -> server.serve:
+        return serve(*arguments, process_request=_with_first(process_request), origins=origins, **options)
+
+    server.serve = ours  # type: ignore[assignment, misc]
     try:
         yield
     finally:
         server.serve = serve  # type: ignore[misc]
+
+
+def _with_first(answer: Answer) -> Answer:
+    """The page has FIRST in it."""
+
+    @cache
+    def page(body: bytes) -> bytes:
+        return gzip.compress(body.replace(b"<head>", b"<head>" + FIRST, 1), 1)
+
+    def ours(connection: Any, request: Request) -> Response | None:
+        response = answer(connection, request)
+        if response is not None and response.headers.get("Content-Type", "").startswith("text/html"):
+            zipped = response.headers["Content-Encoding"] == "gzip"
+            body = page(gzip.decompress(response.body) if zipped else bytes(response.body))
+            response.body = body if zipped else gzip.decompress(body)
+            del response.headers["Content-Length"]
+            response.headers["Content-Length"] = str(len(response.body))
+        return response
+
+    return ours
 
 
 def open_page(host: str, port: int, behind_proxy: str | None = None) -> Stage:

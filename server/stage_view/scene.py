@@ -19,20 +19,19 @@ from motion.skeleton import Array
 from server.protocols.frames import PoseFrame
 from server.stage_view import bodies as shapes
 from server.stage_view.bodies import Floats, Placement
-from server.stage_view.floor import floor_glb
-from server.stage_view.traces import MARK_SIZE, Marks, Trails
+from server.stage_view.floor import CELL, floor_glb, grid_glb, spot_glb
+from server.stage_view.painted import painted
+from server.stage_view.traces import Marks, Trails, needle_mesh
 
 # Okabe and Ito's palette, told apart by every kind of colour vision: each kind takes its own in turn.
 DANCER_COLOURS = ((0, 114, 178), (86, 180, 233))
 PARTNER_COLOURS = ((230, 159, 0), (240, 228, 66))
-FLOOR, GRID, SECTION = (33, 35, 43), (96, 102, 118), (120, 127, 145)
 FOG = (2, 2, 2)  # linear light; on the screen it is (20, 20, 20), the background of viser in the dark
 FOLLOW_HALF_LIFE = 0.6  # seconds
-SHADOW_OPACITY = 0.12  # of one ring
 REACH = 0.95  # metres around a body's middle that should stay in the picture
 LANE = 3.0  # metres from one lane to the next, side by side
-TRAIL_THICKNESS = 0.012  # metres
-MARK_OPACITY = 0.55
+TRAIL_OPACITY = 0.9
+_MARK = np.array([0.6, 0.55, 0.0])  # how dense, from its middle to its edge
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
 _LENS, _WIDEST = float(np.radians(36.0)), float(np.radians(75.0))  # vertical fields of view
 _BELOW = (0.0, -0.01, 0.0)  # the floor lies this far under the grid: planes so large meet within a millimetre or two
@@ -50,7 +49,7 @@ class Scene:
         self._people: _People | None = None
         self._middle: Array = np.zeros(3)
         self._stage = server.scene.add_frame("/stage", show_axes=False)
-        _set(server)
+        self._grid = _set(server)
         self._notice = server.scene.add_label(
             "/notice", "", position=_LOOK_AT, anchor="center-center", font_screen_scale=1.2, visible=False
         )
@@ -96,6 +95,7 @@ class Scene:
             middle = _middle(np.array([body.middle for body in bodies]))
             self._middle = middle + (self._middle - middle) * 0.5 ** (seconds / FOLLOW_HALF_LIFE)
         self._stage.position = -self._middle
+        self._grid.position = -np.remainder(self._middle + 0.5 * CELL, CELL) + 0.5 * CELL
 
     def _widen(self, bodies: Sequence[Placement], seconds: float) -> None:
         """Opens every viewer's lens as far as everybody needs; where they stand and look stays theirs."""
@@ -137,36 +137,25 @@ class _People:
             batched_colors=_toned(colours, shapes.ELLIPSOID_TONES),
             lod="off",
         )
-        self._shadows = add(
+        self._shadows = _batch(
+            server,
             "/stage/shadows",
-            *shapes.disc_mesh(24),
+            spot_glb(np.zeros(3), np.array(shapes.SHADOW)),
             _all(body.shadow_wxyzs for body in bodies),
             _all(body.shadow_positions for body in bodies),
-            batched_scales=_all(body.shadow_scales for body in bodies),
-            batched_colors=(0, 0, 0),
-            opacity=SHADOW_OPACITY,
-            cast_shadow=False,
-            receive_shadow=False,
-            lod="off",
+            _all(body.shadow_scales for body in bodies),
         )
         joints = np.array([body.joints for body in bodies])
         self._trails, self._marks = Trails(joints), Marks(joints)
-        self._lines = server.scene.add_line_segments(
-            "/stage/trails", self._trails.move(joints, 0.0), Trails.colours(colours, FLOOR), thickness=TRAIL_THICKNESS
-        )
-        self._spots = add(
-            "/stage/marks",
-            *shapes.disc_mesh(16),
-            self._marks.wxyzs,
-            self._marks.positions,
-            batched_scales=np.tile(np.array(MARK_SIZE, dtype=np.float32), (len(self._marks.opacities), 1)),
-            batched_colors=_toned(colours, np.ones(len(self._marks.opacities) // len(cast))),
-            batched_opacities=self._marks.opacities,
-            opacity=MARK_OPACITY,
-            cast_shadow=False,
-            receive_shadow=False,
-            lod="off",
-        )
+        painted_colours = (colours / 255.0) ** 2.2
+        self._lines = [
+            _batch(server, f"/stage/trails/{place}", _needle(colour), *_of(self._trails, place))
+            for place, colour in enumerate(painted_colours)
+        ]
+        self._spots = [
+            _batch(server, f"/stage/marks/{place}", spot_glb(colour, _MARK), *_of(self._marks, place))
+            for place, colour in enumerate(painted_colours)
+        ]
         # Names stand beside the stage node, not on it: viser places a label by its parent of one frame ago.
         self._names = [
             server.scene.add_label(f"/names/{place}", name, anchor="bottom-center", visible=bool(name))
@@ -183,15 +172,10 @@ class _People:
         self._shadows.batched_wxyzs = _all(body.shadow_wxyzs for body in bodies)
         self._shadows.batched_scales = _all(body.shadow_scales for body in bodies)
         joints = np.array([body.joints for body in bodies])
-        segments = self._trails.move(joints, seconds)
+        self._trails.move(joints, seconds)
         self._marks.move(joints, seconds)
-        self._lines.visible, self._spots.visible = trails, marks
-        if trails:
-            self._lines.points = segments
-        if marks:
-            self._spots.batched_positions = self._marks.positions
-            self._spots.batched_wxyzs = self._marks.wxyzs
-            self._spots.batched_opacities = self._marks.opacities
+        _show(self._lines, self._trails, trails)
+        _show(self._spots, self._marks, marks)
         return bodies
 
     def name(self, bodies: Sequence[Placement], middle: Array) -> None:
@@ -199,7 +183,7 @@ class _People:
             name.position = body.label_position - middle
 
     def leave(self) -> None:
-        for handle in (self._limbs, self._rounds, self._shadows, self._lines, self._spots, *self._names):
+        for handle in (self._limbs, self._rounds, self._shadows, *self._lines, *self._spots, *self._names):
             handle.remove()
 
 
@@ -221,8 +205,8 @@ def _place(frames: Sequence[PoseFrame]) -> list[Placement]:
     return [shapes.place(frame.root_position, frame.rotations) for frame in frames]
 
 
-def _set(server: viser.ViserServer) -> None:
-    """Floor, light and the first look."""
+def _set(server: viser.ViserServer) -> viser.GlbHandle:
+    """Floor, light and the first look; the grid."""
     scene, camera = server.scene, server.initial_camera
     scene.set_up_direction("+y")
     scene.world_axes.visible = False
@@ -235,22 +219,33 @@ def _set(server: viser.ViserServer) -> None:
     # The floor is opaque and fades by fog. A translucent one would now and then be drawn after the shadows on it.
     scene.add_glb("/floor", floor_glb(), cast_shadow=False, receive_shadow=False, position=_BELOW)
     scene.configure_fog(7.0, 22.0, color=FOG)
-    scene.add_grid(
-        "/stage/grid",
-        plane="xz",
-        infinite_grid=True,
-        cell_size=0.5,
-        section_size=2.0,
-        cell_color=GRID,
-        section_color=SECTION,
-        cell_thickness=0.7,
-        section_thickness=1.0,
-        shadow_opacity=0.0,
-        fade_distance=9.0,
-        fade_strength=1.6,
-        fade_from="origin",
-    )
     camera.position, camera.look_at, camera.fov = _CAMERA, _LOOK_AT, _LENS
+    return scene.add_glb("/grid", grid_glb(), cast_shadow=False, receive_shadow=False)
+
+
+def _batch(
+    server: viser.ViserServer, name: str, mesh: bytes, wxyzs: Floats, positions: Floats, scales: Floats
+) -> viser.BatchedGlbHandle:
+    """Copies of a painted mesh."""
+    return server.scene.add_batched_glb(
+        name, mesh, wxyzs, positions, batched_scales=scales, lod="off", cast_shadow=False, receive_shadow=False
+    )
+
+
+def _needle(colour: Array) -> bytes:
+    vertices, faces = needle_mesh()
+    return painted(vertices, np.tile([*colour, TRAIL_OPACITY], (len(vertices), 1)), faces)
+
+
+def _of(left: Trails | Marks, place: int) -> tuple[Floats, Floats, Floats]:
+    return left.wxyzs[place], left.positions[place], left.scales[place]
+
+
+def _show(handles: Sequence[viser.BatchedGlbHandle], left: Trails | Marks, visible: bool) -> None:
+    for place, handle in enumerate(handles):
+        handle.visible = visible
+        if visible:
+            handle.batched_wxyzs, handle.batched_positions, handle.batched_scales = _of(left, place)
 
 
 def _all(parts: Iterable[Floats]) -> Floats:
