@@ -4,6 +4,7 @@ A file obeys the longest row that its path begins with; a file with imports and 
 """
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -23,7 +24,10 @@ PAGE = {
     "server.protocols",
     "server.stage_view",
 }
-RECEIVERS = {"motion", "server.allowed", "server.params", "server.protocols", "server.receivers", "server.timeline"}
+RECEIVERS = {
+    *("motion", "server.admission", "server.allowed", "server.params", "server.protocols"),
+    *("server.receivers", "server.timeline"),
+}
 KEYS = {"server.allowed", "server.keys"}  # who may connect, and by which key
 
 # path: what it may import of ours, and of others beside the standard library
@@ -139,7 +143,8 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/calibrations.py": ({"motion", "server.params", "server.preset", "server.show"}, set()),
     "server/inputs.py": (
-        {"motion", "server.keys", "server.preset", "server.preset_dancers", "server.protocols", "server.receivers"},
+        {"motion", "server.admission", "server.keys", "server.preset", "server.preset_dancers"}
+        | {"server.protocols", "server.receivers"},
         set(),
     ),
     "server/rehearsal.py": ({"server.outputs", "server.pipeline", "server.protocols"}, set()),
@@ -379,3 +384,22 @@ def test_a_broken_rule_is_found(place: str, source: str) -> None:
 )
 def test_what_is_allowed_is_no_fault(place: str, source: str) -> None:
     assert faults(place, source) == []
+
+
+HOUSE = (ROOT / "docs/house.md").read_text(encoding="utf-8")
+PACKAGES = {Path(place).parent.as_posix() for place in PLACES if "/" in place}
+
+
+@pytest.mark.parametrize("package", sorted(PACKAGES))
+def test_the_house_names_every_package(package: str) -> None:
+    assert f"`{package}/`" in HOUSE
+
+
+@pytest.mark.parametrize("place", [path.name for path in sorted((ROOT / "server").glob("[!_]*.py"))])
+def test_the_house_says_what_each_file_of_the_server_is_about(place: str) -> None:
+    assert f"`{place}`" in HOUSE
+
+
+@pytest.mark.parametrize("named", sorted(set(re.findall(r"`([\w/.]+(?:\.py|/))`", HOUSE))))
+def test_what_the_house_names_is_there(named: str) -> None:
+    assert (ROOT / named).exists() or (ROOT / "server" / named).is_file()
