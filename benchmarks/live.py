@@ -73,13 +73,19 @@ class Danced(NamedTuple):
 
 
 def dance(
-    frames: Iterable[PoseFrame], lanes: Sequence[Lane], fps: float, jitter: float = 0.0, heard: Heard | None = None
+    frames: Iterable[PoseFrame],
+    lanes: Sequence[Lane],
+    fps: float,
+    jitter: float = 0.0,
+    heard: Heard | None = None,
+    client: Client | None = None,
 ) -> Danced:
     """Sends into each lane in turn, evenly spread over a frame's time, and times the answers.
 
-    jitter: standard deviation of the sending times, seconds. heard: is told of every answer.
+    jitter: standard deviation of the sending times, seconds. heard: is told of every answer. client: of these lanes, if
+    it is to be another than `Client`; it is closed.
     """
-    client, clock, random = Client(lanes, heard), MonotonicClock(), np.random.default_rng(0)
+    client, clock, random = client or Client(lanes, heard), MonotonicClock(), np.random.default_rng(0)
     send_errors = []
     begin = clock.now() + 0.01
     with on_cores(CLIENT_CORES):

@@ -6,6 +6,7 @@ No sockets and no clock here; what is remembered of senders is bounded, and forg
 from __future__ import annotations
 
 import hmac
+import threading
 from collections.abc import Hashable
 
 MOST_ADDRESSES = 256
@@ -14,26 +15,30 @@ FORGOTTEN_SECONDS = 3600.0  # of silence; a sender's port may have become anothe
 
 
 class Rates:
-    """So many a second from each address, and twice as many at once."""
+    """So many a second from each address, and twice as many at once. Any thread may ask."""
 
     def __init__(self, rate: float) -> None:
         self._rate, self._most = rate, 2.0 * rate
-        self._left: dict[str, tuple[float, float]] = {}  # and when that was; whoever spoke last stands last
+        self._left: dict[Hashable, tuple[float, float]] = {}  # and when that was; whoever spoke last stands last
+        self._lock = threading.Lock()
 
-    def take(self, address: str, now: float, cost: float = 1.0) -> bool:
+    def take(self, address: Hashable, now: float, cost: float = 1.0) -> bool:
         """Whether one more is heard. cost: of this one, which may leave less than nothing for those to come."""
-        left, at = self._left.pop(address, (self._most, now))
-        left = min(self._most, left + self._rate * (now - at))
-        heard = left >= 1.0
-        self._left[address] = (left - cost if heard else left, now)
-        if len(self._left) > MOST_ADDRESSES:
-            del self._left[next(iter(self._left))]
+        with self._lock:
+            left, at = self._left.pop(address, (self._most, now))
+            left = min(self._most, left + self._rate * (now - at))
+            heard = left >= 1.0
+            self._left[address] = (left - cost if heard else left, now)
+            if len(self._left) > MOST_ADDRESSES:
+                del self._left[next(iter(self._left))]
         return heard
 
-    def charge(self, address: str, cost: float) -> None:
+    def charge(self, address: Hashable, cost: float) -> None:
         """What was heard was more than one."""
-        left, at = self._left[address]
-        self._left[address] = left - cost, at
+        with self._lock:
+            if address in self._left:
+                left, at = self._left[address]
+                self._left[address] = left - cost, at
 
 
 class Token:

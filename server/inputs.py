@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from motion.load import load_clip, load_humanoid
 from motion.skeleton import HUMANOID
+from server.admission import Rates
 from server.keys import ClientKeys, read_pair, read_public
 from server.preset import Preset
 from server.preset_dancers import (
@@ -35,8 +36,10 @@ from server.protocols.xsens import XsensDecoder
 from server.receivers import OnFrame, Receiver, Tap
 from server.receivers.bvh_player import BvhPlayer
 from server.receivers.readiness import Company, Readiness, Rehearse
-from server.receivers.udp import UdpReceiver
+from server.receivers.udp import HEARD_MS, UdpReceiver
 from server.receivers.zmq import ZmqReceiver
+
+EVERYTHING_MS = 1e9  # a second: what a recording has was heard once
 
 
 class Listener(NamedTuple):
@@ -53,12 +56,12 @@ def open_inputs(preset: Preset, listeners: Mapping[str, Listener], listens: bool
     listens: False opens no socket: a replay gives the receivers their packets.
     """
     receivers: dict[str, Receiver] = {}
-    company = Company()
+    company, strangers = Company(), Rates(HEARD_MS if listens else EVERYTHING_MS)
     try:
         for name, dancer in preset.dancers.items():
             listener = listeners[name]
             if isinstance(dancer, UdpDancer):
-                receivers[name] = _udp(name, preset, listener, receivers, listens, company)
+                receivers[name] = _udp(name, preset, listener, receivers, listens, company, strangers)
             elif isinstance(dancer, ZmqDancer):
                 receivers[name] = ZmqReceiver(
                     dancer.connect,
@@ -102,6 +105,7 @@ def _udp(
     opened: Mapping[str, Receiver],
     listens: bool,
     company: Company,
+    strangers: Rates,
 ) -> Receiver:
     dancer = preset.dancers[name]
     assert isinstance(dancer, UdpDancer)
@@ -112,7 +116,17 @@ def _udp(
     beside = next((opened[other] for other in opened if dancer.port and _one_port(dancer, preset.dancers[other])), None)
     assert beside is None or isinstance(beside, UdpReceiver)
     return UdpReceiver(
-        decoder, dancer.host, dancer.port, listener.on_frame, dancer.allow, name, ready, beside, listener.tap, listens
+        decoder,
+        dancer.host,
+        dancer.port,
+        listener.on_frame,
+        dancer.allow,
+        name,
+        ready,
+        beside,
+        listener.tap,
+        listens,
+        strangers,
     )
 
 

@@ -210,6 +210,7 @@ RULES: dict[str, How] = {
     r"python -m benchmarks.gpu( --json gpu.json)?": by_test(
         "test_benchmark_gpu::test_without_a_card_it_says_so_and_that_is_no_fault"
     ),
+    r"python -m benchmarks.flood": Run("--datagrams 200 --rounds 1 --seconds 0.5"),
     r"python -m benchmarks.fuzz --inputs 1000000": Run(so=(("1000000", "100"),)),
     r"python -m benchmarks.soak --minutes 30": Run(so=(("30", "2"),), slow=True),
     r"python -m benchmarks.soak --minutes 3 --switch PRESET": Run(

@@ -13,11 +13,12 @@ import pytest
 
 from motion import rotations as rot
 from motion.skeleton import HUMANOID
+from server.admission import Rates
 from server.protocols import osc, packed
-from server.protocols.frames import PoseFrame
+from server.protocols.frames import PacketError, PoseFrame
 from server.protocols.vmc import VmcDecoder, VmcEncoder
 from server.receivers import ReceiverError
-from server.receivers.udp import UdpReceiver
+from server.receivers.udp import HEARD_MS, UdpReceiver
 from server.receivers.zmq import ZmqReceiver
 from server.senders.udp import UdpSender
 from server.senders.zmq import ZmqSender
@@ -175,6 +176,32 @@ def test_a_flood_of_others_datagrams_thins_out_nobody(monkeypatch: pytest.Monkey
             threading.Event().wait(0.001)
     assert danced == [float(number) for number in range(60)]
     assert receiver.counts["dropped_behind"] == 0
+
+
+def test_who_is_not_to_be_understood_is_read_for_so_long_and_the_dancer_always(monkeypatch) -> None:
+    """A broken datagram takes 20 ms here, of a clock that nothing else moves."""
+    clock, read = [0.0], []
+    monkeypatch.setattr("server.receivers.udp.time.perf_counter", lambda: clock[0])
+
+    class Slow(VmcDecoder):
+        def feed(self, datagram, now):
+            read.append(bytes(datagram[:1]))
+            if read[-1] == b"?":
+                clock[0] += 0.02
+                raise PacketError("nothing that anybody would say")
+            return super().feed(datagram, now)
+
+    arrived: list[PoseFrame] = []
+    strangers = Rates(HEARD_MS)
+    doors = [UdpReceiver(Slow, "127.0.0.1", 0, arrived.append, listens=False, strangers=strangers) for _ in range(2)]
+    for beat in range(100):
+        for datagram in whole(pose(beat)):
+            doors[0].take(memoryview(datagram), ("127.0.0.1", 5), beat / 100)
+        for number in range(40 if beat > 4 else 0):  # eight seconds' worth, from many ports, to both doors
+            doors[number % 2].take(memoryview(b"?!"), ("127.0.0.1", 6000 + number), beat / 100 + 0.005)
+    assert len(arrived) == 100
+    assert read.count(b"?") == pytest.approx((2 * HEARD_MS + HEARD_MS) / 20, abs=3)  # of a second and what is at once
+    assert sum(door.counts["dropped_flood"] for door in doors) == 3800 - read.count(b"?")
 
 
 def test_a_frame_without_its_end_is_delivered_all_the_same():

@@ -74,6 +74,10 @@ class Peers:
     def is_followed(self, address: Address) -> bool:
         return address == self._followed.address
 
+    def is_dancing(self, address: Address, now: float) -> bool:
+        """Whether that is the sender that is followed, and frames of it have come of late."""
+        return self.is_followed(address) and now - self._followed.framed <= SILENT_SECONDS
+
     def feed(self, datagram: memoryview, address: Address, now: float) -> list[PoseFrame]:
         """The frames a datagram makes whole, if its sender is followed. Raises PacketError."""
         peer = self._peer(address, now)

@@ -7,6 +7,9 @@ the thread does not sleep until the frame is there. A bad packet is counted and 
 What the socket's buffer holds after a hiccup is danced in order; a machine that does not keep up would be behind by all
 that fits into it, seconds. Where the socket has not been empty for BEHIND_SECONDS, most of
 them danced, only the newest frame is.
+
+Reading takes time that the show does not have for everybody: whoever is not dancing, and who dances but is not to be
+understood, is read for HEARD_MS of each second (`strangers`), all ports of a show together; more is dropped unread.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
+from server.admission import Rates
 from server.allowed import Allowed
 from server.protocols.frames import Decoder, PacketError, PoseFrame
 from server.receivers import OnFrame, ReceiverError, Tap
@@ -28,6 +32,7 @@ from server.receivers.readiness import Readiness
 
 RECEIVE_BUFFER = 2 << 20  # bytes: seconds of packets, in case the thread has to wait for the interpreter
 BEHIND_SECONDS = 0.1
+HEARD_MS = 100.0  # a second, and twice that at once
 IDLE_SECONDS = 0.1  # how long `close` may have to wait
 
 
@@ -39,6 +44,7 @@ class UdpReceiver:
     dancer: the preset's name, for messages. ready: who gets ready before a frame is due; nobody when None.
     beside: another dancer's receiver whose port this one shares, for protocols that number their people.
     tap: sees every datagram of theirs first. listens: False for one without a port, to which a replay gives datagrams.
+    strangers: how much is read of each that does not dance, shared by receivers whose time is the same.
     Raises ReceiverError when the port cannot be had, ValueError for an address in `allow` that is none.
     """
 
@@ -54,10 +60,12 @@ class UdpReceiver:
         beside: UdpReceiver | None = None,
         tap: Tap | None = None,
         listens: bool = True,
+        strangers: Rates | None = None,
     ) -> None:
         self.first_error: Exception | None = None  # the first fault of our own; the show goes on without it
         self.last_packet_error: str | None = None  # the newest one, for people
         self._peers = Peers(decoder)
+        self._strangers = strangers or Rates(HEARD_MS)
         self._on_frame = on_frame
         self._allowed = Allowed(allow, f"dancers.{dancer}.allow")
         self._counts: Counter[str] = Counter()
@@ -110,19 +118,32 @@ class UdpReceiver:
         if source[0] not in self._allowed:
             self._counts["dropped_source"] += 1
             return
+        # A dancer's faults are their own; strangers are one for each host, which has ports enough.
+        dances = self._peers.is_dancing(source, receive_time)
+        whose = source if dances else source[0]
+        if not self._strangers.take(whose, receive_time, 0.0):
+            self._counts["dropped_flood"] += 1
+            return
         if self._tap is not None:
             self._tap.packet(datagram, source, receive_time)
+        begun = time.perf_counter()
         try:
             frames = self._peers.feed(datagram, source, receive_time)
+            if not dances:
+                self._charge(whose, begun)
             if self.ready is not None and self._peers.is_followed(source):
                 self.ready.heard(datagram)
             self._deliver(frames)
         except PacketError as error:
+            self._charge(whose, begun)
             self._counts["dropped_packet"] += 1
             self.last_packet_error = str(error)
         except Exception as error:  # nothing may end the thread: a fault of ours is counted, the first one is kept
             self._counts["internal_error"] += 1
             self.first_error = self.first_error or error
+
+    def _charge(self, whose: Hashable, begun: float) -> None:
+        self._strangers.charge(whose, 1e3 * (time.perf_counter() - begun))
 
     def count(self, what: str) -> None:
         self._counts[what] += 1
