@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("motion", "server", "training", "exporters", "benchmarks", "clients")
 OURS = {*ROOMS, "run_server", "tests"}
 
-LEARNING = {"h5py", "lightning", "matplotlib", "numpy", "roma", "torch", "tqdm", "wandb", "yaml"}
+LEARNING = {"h5py", "lightning", "matplotlib", "numpy", "torch", "tqdm", "wandb", "yaml"}
 PAGE = {
     "motion",
     "server.allowed",
