@@ -34,7 +34,7 @@ def file(made: Labelled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _danced(model: OnnxModel, count: int, fps: float, noise: np.ndarray, **knobs: float) -> np.ndarray:
     """Partner vectors (count, D) of frames beside somebody who stands."""
     model.reset()
-    values = {"label/time": 0.5, "label/space": 0.0, "variety": 1.0, "distance": 1.5, "facing": 0.0} | knobs
+    values = {"label/time": 0.5, "label/space": 0.0, "variety": 1.0, "distance": 1.5, "attention": 0.0} | knobs
     for name, value in values.items():
         model.inputs[name][:] = value
     model.inputs["dancer"][0] = STANDING.reshape(-1)
@@ -137,7 +137,7 @@ def test_who_is_told_to_looks_at_the_dancer(file: Path, distance: float) -> None
     for wanted in (0.0, 1.0):
         ahead = []
         for _ in range(4):
-            vectors = _danced(model, 450, 30.0, noise.standard_normal(120), distance=distance, facing=wanted)
+            vectors = _danced(model, 450, 30.0, noise.standard_normal(120), distance=distance, attention=wanted)
             looks = vectors[:, 3:6][:, [2, 0]] * [-1.0, 1.0]  # ahead is across from the hips' own left
             looks /= np.linalg.norm(looks, axis=1, keepdims=True)
             ahead.append(-(looks * vectors[:, 0:3:2]).sum(axis=1) / np.linalg.norm(vectors[:, 0:3:2], axis=1))

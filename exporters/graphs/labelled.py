@@ -30,7 +30,7 @@ HALF_LIFE = 0.25  # seconds of a label's way
 
 
 class LabelledStep(nn.Module):
-    """dancer (B, 3J), dt (B, 1), noise (B, latent), labels' dials, variety, distance, facing (B, 1) each, and states ->
+    """dancer (B, 3J), dt (B, 1), noise (B, latent), labels' dials, variety, distance, attention (B, 1), and states ->
     partner (B, 3 + 6J), and the states after.
     """
 
@@ -56,7 +56,7 @@ class LabelledStep(nn.Module):
             *dials,
             Param("variety", 1.0, 0.0, 1.5, 0.3, "how far from the middle of all movements what is danced is drawn"),
             Param("distance", APART, -4.0, 4.0, 0.5, "metres along +X from the dancer to the partner's place"),
-            Param("facing", 1.0, 0.0, 1.0, 0.5, "how much turns are bent so that the partner looks at the dancer"),
+            Param("attention", 1.0, 0.0, 1.0, 0.5, "how much turns are bent so that the partner looks at the dancer"),
         )
         latent = self.config.latent
         inputs = {"dancer": (3 * pose.JOINTS,), "dt": (1,), "noise": (latent,)} | {each.name: (1,) for each in params}
@@ -67,13 +67,13 @@ class LabelledStep(nn.Module):
 
     def forward(self, dancer: Tensor, dt: Tensor, noise: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
         dials, rest = rest[: len(self.config.sizes)], rest[len(self.config.sizes) :]
-        variety, distance, facing, clock, z, on, mind, place, ways = rest
+        variety, distance, attention, clock, z, on, mind, place, ways = rest
         y = self.model.between([dial[:, 0] for dial in dials]) if dials else noise[:, :0]
         home = dancer[:, 0:3:2] + distance * dancer.new_tensor([1.0, 0.0])  # from under the dancer's hips
 
         # 1. Is it time for a move? The first frame makes one, too.
         moves, number, elapsed = clock.split(1, dim=1)  # moves made so far, up to two
-        dances, looks = moves > 0.5, -0.5 * torch.pi * distance.sign() * facing
+        dances, looks = moves > 0.5, -0.5 * torch.pi * distance.sign() * attention
         at, yaw = torch.where(dances, place[:, :2], home), torch.where(dances, place[:, 2:], looks)
         elapsed = torch.where(moves > 0.5, elapsed + dt * FPS, 1.0)
 
@@ -91,7 +91,7 @@ class LabelledStep(nn.Module):
         _, last, before, _ = self.model.decoder.parts(mind)
         pace = ways[:, STEP : STEP + 2].norm(dim=1, keepdim=True) * FPS  # of the move before, in m/s
         rate = last[:, -1:]
-        rate = rate + FACES * facing * _aside(dancer[:, 0:3:2] - at, yaw) * (rate.abs() + pace)
+        rate = rate + FACES * attention * _aside(dancer[:, 0:3:2] - at, yaw) * (rate.abs() + pace)
         last = torch.cat([last[:, :-1], rate], dim=1)  # so the hips go round what stands
         heights, led = pose.carried(before, last, FPS)
         led, turn = ((moves > 1.5).to(led) * each for each in (led, rate / FPS))

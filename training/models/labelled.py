@@ -182,7 +182,8 @@ class Labelled(nn.Module):
         share = losses.shares(labels, log_q, self.choices)  # (B, C)
         rows, chosen = share.detach().gt(0.0).nonzero(as_tuple=True)  # what is labelled is decoded once
         y = self.onehot(self.choices[chosen])
-        mu, logvar = self.encoder(self.decoder.basis.read(x)[rows], y, self.decoder.style(y))
+        numbers = self.decoder.basis.read(x)[rows]
+        mu, logvar = self.encoder(numbers, self.decoder.plain(numbers, y), y)
         chance = torch.randn(len(x), self.config.latent, device=x.device)[rows]
         made, after = self.decoder(mu + (0.5 * logvar).exp() * chance, y, state[rows])
         error, millimetres = self._error(made, x[rows], seen[rows])
@@ -319,7 +320,8 @@ class Labelled(nn.Module):
     def encode(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """mu and logvar (N, latent) of windows' moves (N, T, WIDTH) with labels (N, sets)."""
         y = self.onehot(labels)
-        return self.encoder(self.decoder.basis.read(x), y, self.decoder.style(y))
+        numbers = self.decoder.basis.read(x)
+        return self.encoder(numbers, self.decoder.plain(numbers, y), y)
 
     @torch.no_grad()
     def generate(self, z: Tensor, labels: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -4,6 +4,8 @@ A window is a sum of cosines in time; of each frequency the principal components
 the largest. Fitted to eight thousand windows of dance, 384 of them have unseen takes within 2.5 cm, where as many
 principal components of whole windows, which learn windows by heart, stay over 4. Every number has deviation 1 over the
 training windows: a model that draws them from N(0, 1) dances with the right amount of every frequency from the start.
+Numbers of different frequencies go together a little, which keeps the ends of windows as even as their middle: cosines
+drawn each by itself are largest there. So numbers come of independent ones by the root of their correlations.
 Errors of moves are taken in metres, by how far they carry the body.
 
 So that one window goes on where another ended, its numbers are drawn given where the body is and how it moves: what a
@@ -21,12 +23,15 @@ from motion.skeleton import HUMANOID
 from training.models import labelled_pose as pose
 
 CARRIAGE_METRES = (0.12, 0.05, 0.05, 0.1)  # that a unit of height, speeds and turn counts as
+APART = 0.2  # how far correlations are drawn to none: as many windows know so little of so many
 LEGS = 2.0  # times as much as they carry count turns of the legs, which carry the body when they stand
 PLACE, SPEED = 0.01, 0.008  # metres, and metres a frame, to which a window goes on where another ended
 
 
 class Basis(nn.Module):
-    """read: moves (N, T, WIDTH) -> numbers (N, count); write: the way back, as near as they allow."""
+    """read: moves (N, T, WIDTH) -> numbers (N, count); write: the way back, as near as they allow. mix: (count, count),
+    symmetric: independent numbers times it are correlated as read ones are; unmix: its inverse.
+    """
 
     def __init__(self, window: int, count: int) -> None:
         super().__init__()
@@ -37,6 +42,8 @@ class Basis(nn.Module):
         self.register_buffer("shapes", torch.zeros(count, pose.WIDTH))  # moves that one of each makes
         self.register_buffer("still", torch.zeros(count))  # 1 for a number whose cosine is the same all the time
         self.register_buffer("reader", torch.zeros(pose.WIDTH, count))
+        self.register_buffer("mix", torch.eye(count))
+        self.register_buffer("unmix", torch.eye(count))
         self.register_buffer("gain", torch.zeros(2 * pose.WIDTH, count))
 
     @torch.no_grad()
@@ -56,9 +63,16 @@ class Basis(nn.Module):
         self.still.copy_(frequency == 0)
         self.shapes.copy_(deviation[:, None] * component / metres)
         self.reader.copy_((metres * component).T / deviation)
+        read = self.read(x).double()
+        read = read / read.square().mean(dim=0).sqrt().clamp(min=1e-6)
+        together = (1.0 - APART) * (read.T @ read / len(read)) + APART * torch.eye(count)
+        values, vectors = torch.linalg.eigh(together)
+        self.mix.copy_(vectors @ values.sqrt().diag() @ vectors.T)
+        self.unmix.copy_(vectors @ values.rsqrt().diag() @ vectors.T)
         begins = torch.cat([self.at(0) * metres, (self.at(1) - self.at(0)) * metres], dim=1).double()  # (count, 2W)
         noise = torch.cat([torch.full((pose.WIDTH,), PLACE), torch.full((pose.WIDTH,), SPEED)]).double()
-        gain = torch.linalg.solve(begins.T @ begins + noise.square().diag(), begins.T)  # (2W, count)
+        of_numbers = together @ begins
+        gain = torch.linalg.solve(begins.T @ of_numbers + noise.square().diag(), of_numbers.T)  # (2W, count)
         self.gain.copy_(gain.float() * torch.cat([metres, metres])[:, None])
 
     def read(self, x: Tensor) -> Tensor:

@@ -44,9 +44,10 @@ class Encoder(nn.Module):
         with torch.no_grad():
             self.out.bias[config.latent :] = 2.0 * math.log(SURE)
 
-    def forward(self, numbers: Tensor, y: Tensor, style: Style) -> tuple[Tensor, Tensor]:
-        """mu and logvar (N, latent) of what the basis reads (N, latent) under labels y (N, Y)."""
-        plain = (numbers - style.shift) / style.scale
+    def forward(self, numbers: Tensor, plain: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """mu and logvar (N, latent) of what the basis reads (N, latent) under labels y (N, Y), of which it would come
+        from `plain` z.
+        """
         read = self.layers(torch.cat([numbers.clamp(-5.0, 5.0), y], dim=1))
         mu, logvar = self.out(torch.cat([read, y], dim=1)).chunk(2, dim=1)
         return plain + mu, logvar.clamp(-8.0, 2.0)
@@ -147,7 +148,12 @@ class Decoder(nn.Module):
     def numbers(self, z: Tensor, y: Tensor) -> Tensor:
         """z in the way of y."""
         style = self.style(y)
-        return z * style.scale + style.shift
+        return z @ self.basis.mix * style.scale + style.shift
+
+    def plain(self, numbers: Tensor, y: Tensor) -> Tensor:
+        """The z that `numbers` of it would give in the way of y."""
+        style = self.style(y)
+        return (numbers - style.shift) / style.scale @ self.basis.unmix
 
     def parts(self, state: Tensor) -> tuple[Tensor, ...]:
         """The network's state, the last move, the one before, and 1 where there were any."""
