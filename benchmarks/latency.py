@@ -114,10 +114,10 @@ def _run(preset: Path, options: argparse.Namespace) -> Run:
 def _figures(run: Run, clip: Clip, options: argparse.Namespace) -> dict[str, float | None]:
     """Of one run of a preset and of its floor."""
     frames = _frames(run, clip, options.seconds)
-    floor = _floor(list(islice(frames, int(FLOOR_SECONDS * run.fps))), run.fps)
+    echo = floor(list(islice(frames, int(FLOOR_SECONDS * run.fps))), run.fps)
     model_us = _model_step_us(run.preset)
     result = _danced(run, frames, options, shipped)
-    floor_ms = float(np.percentile(floor.latencies, 50)) * 1e3 + model_us / 1e3
+    floor_ms = float(np.percentile(echo.latencies, 50)) * 1e3 + model_us / 1e3
     latencies = np.array(result.latencies if run.follows else []) * 1e3
     p50 = float(np.percentile(latencies, 50)) if len(latencies) else None
     offsets = np.array(result.offsets) - min(result.offsets, default=0.0)
@@ -131,6 +131,8 @@ def _figures(run: Run, clip: Clip, options: argparse.Namespace) -> dict[str, flo
         "max_ms": float(latencies.max()) if len(latencies) else None,
         "send_jitter_p99_ms": float(np.percentile(result.send_errors, 99)) * 1e3,
         "floor_p50_ms": floor_ms,
+        "floor_p99_ms": float(np.percentile(echo.latencies, 99)) * 1e3 + model_us / 1e3,
+        "floor_p999_ms": float(np.percentile(echo.latencies, 99.9)) * 1e3 + model_us / 1e3,
         "ratio_to_floor": None if p50 is None else p50 / floor_ms,
         **({} if run.follows else {"beat_jitter_p99_ms": 1e3 * float(np.percentile(offsets, 99))}),
     }
@@ -173,7 +175,7 @@ def _medians(runs: list[dict[str, float | None]]) -> dict[str, float | None]:
     }
 
 
-def _floor(frames: list[PoseFrame], fps: float) -> Danced:
+def floor(frames: list[PoseFrame], fps: float) -> Danced:
     """As `dance`, of a process that sends every datagram back at once."""
     with contextlib.ExitStack() as stack:
         with on_cores(SERVER_CORES):

@@ -10,6 +10,8 @@ A client plays a recording as a suit, again and again, and hears every pose of t
     drift_percent     by how much the partner's means of the last minute differ from the first minute's, the largest of:
                       speed of the hips, speed of all joints, height of the hips, distance to the dancer; a minute is
                       as many whole recordings as come to about one
+    missed_percent    of all; floor_missed_percent: of an echo process that sends every datagram back at once, over a
+                      tenth of the time before the evening: what this machine misses by itself
     send_late         frames that the client itself sent so late; a busy machine's
 
 --switch PRESET: its partners and the first one's take over from each other every ten seconds, and `switches` says how
@@ -30,6 +32,7 @@ from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from benchmarks import report
+from benchmarks.latency import floor
 from benchmarks.live import LOOPBACK, ROOT, dance, serving
 from motion import kinematics
 from motion.load import load_humanoid
@@ -40,6 +43,7 @@ from server.receivers.bvh_player import BvhPlayer
 
 SETTLED = 60.0  # seconds until the server is as large as it gets
 SWITCH_SECONDS = 10.0
+FLOOR_SHARE = 0.1  # of the evening, before it
 MINUTE = 60.0  # about so many seconds at the beginning and at the end are compared
 
 
@@ -75,6 +79,7 @@ def soak(preset: Path, take: Path, fps: float, seconds: float, switch: Path | No
     once = sum(1 for _ in BvhPlayer(clip, fps, loop=False).frames())
     minute = max(round(MINUTE * fps / once), 1) * once
     others = [] if switch is None else [switch]
+    echo = floor(list(islice(player.frames(), int(FLOOR_SHARE * frames))), fps)
     with serving(preset, ["vmc"], 1, fps, others=others) as served:
         evening = Evening(served.pid, fps, minute, frames // once * once)
         with Director(
@@ -82,10 +87,12 @@ def soak(preset: Path, take: Path, fps: float, seconds: float, switch: Path | No
         ) as director:
             source = evening.watched(islice(player.frames(), frames))
             danced = dance(director.directed(source) if others else source, served.lanes, fps, heard=evening)
-    late = sum(latency > 1.0 / fps for latency in danced.latencies)
+    missed, echo_missed = (run.sent - sum(latency <= 1.0 / fps for latency in run.latencies) for run in (danced, echo))
     return {
         "ticks": danced.sent,
-        "missed": danced.sent - len(danced.latencies) + late,
+        "missed": missed,
+        "missed_percent": 100.0 * missed / danced.sent,
+        "floor_missed_percent": 100.0 * echo_missed / echo.sent,
         "nonfinite": evening.nonfinite,
         "memory_growth_mb": evening.growth_mb(),
         "drift_percent": evening.drift_percent(),
