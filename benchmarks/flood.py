@@ -3,9 +3,9 @@
     python -m benchmarks.flood --datagrams 1000000
 
 By turns, five times: the suit alone, and the suit with a share of the datagrams beside it, half of them at the suit's
-own port, the others at those of suits that are not there and at the control port. They are what `benchmarks.fuzz` makes
-of real ones, and come from another address than the suit's. The client that times the dancer sends them while it waits:
-nobody else takes a core from the server. Exit code 1: it answers no more.
+own port, the others at the control port and at those of `--beside`, suits that are not there. They are what
+`benchmarks.fuzz` makes of real ones, and come from another address than the suit's. The client that times the dancer
+sends them while it waits: nobody else takes a core from the server. Exit code 1: it answers no more.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from server.receivers.bvh_player import BvhPlayer
 KINDS = 20_000  # datagrams that are made beforehand for each port
 LONGEST = 9_000  # bytes: larger ones take the client so long that it would be late for its dancer
 BURST = 8  # datagrams at once: a client that was held up does not make good for all of it
-SUITS = ("vmc", "ai_toolbox", "mediapipe", "mocopi", "openpose", "rokoko", "xsens")  # the first is worn
+WORN, OTHERS = "vmc", ("ai_toolbox", "mediapipe", "mocopi", "openpose", "rokoko", "xsens")
 
 
 def main() -> int:
@@ -42,8 +42,9 @@ def main() -> int:
     )
     rounds: list[tuple[Danced, Danced]] = []
     thrown = 0
-    with serving(options.preset, SUITS, 1, options.fps) as served:
-        kinds = broken([*(lane.into for lane in served.lanes), served.control])
+    suits = (WORN, *options.beside)
+    with serving(options.preset, suits, 1, options.fps) as served:
+        kinds = broken((*suits, "osc"), [*(lane.into for lane in served.lanes), served.control])
         worn = served.lanes[:1]
         dance(frames[: int(options.fps)], worn, options.fps)  # everybody is awake
         for _ in range(options.rounds):
@@ -96,14 +97,13 @@ class Flood(Client):
         self._thrower.close()
 
 
-def broken(ports: Sequence[int], count: int = KINDS) -> dict[int, list[bytes]]:
-    """Datagrams for the ports of SUITS and, behind them, of control."""
+def broken(suits: Sequence[str], ports: Sequence[int], count: int = KINDS) -> dict[int, list[bytes]]:
+    """Datagrams for each port, of what is spoken there."""
     random, every = Random(0), targets()
-    kinds = {}
-    for port, name in zip(ports, (*SUITS, "osc"), strict=True):
-        target = every[name.replace("_", "")]
-        kinds[port] = [datagram[:LONGEST] for datagram in inputs(target, count, random)]
-    return kinds
+    return {
+        port: [datagram[:LONGEST] for datagram in inputs(every[name.replace("_", "")], count, random)]
+        for port, name in zip(ports, suits, strict=True)
+    }
 
 
 def _figures(runs: Sequence[Danced]) -> dict[str, float]:
@@ -127,6 +127,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
     )
+    parser.add_argument("--beside", nargs="*", choices=OTHERS, default=(), help="suits that are not there")
     parser.add_argument("--datagrams", type=int, default=1_000_000, help="in all rounds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each half of a round")

@@ -164,7 +164,7 @@ def _danced(run: Run, frames: list[PoseFrame], options: argparse.Namespace, serv
 
 
 def _frames(run: Run, clip: Clip, seconds: float) -> list[PoseFrame]:
-    return list(islice(BvhPlayer(clip, run.fps, loop=False).frames(), int(seconds * run.fps)))
+    return list(islice(BvhPlayer(clip, run.fps).frames(), int(seconds * run.fps)))
 
 
 def _medians(runs: list[dict[str, float | None]]) -> dict[str, float | None]:

@@ -12,6 +12,7 @@ A client plays a recording as a suit, again and again, and hears every pose of t
                       as many whole recordings as come to about one
     missed_percent    of all; floor_missed_percent: of an echo process that sends every datagram back at once, over a
                       tenth of the time before the evening: what this machine misses by itself
+    p50_ms ...        wire to wire, of all frames, as `benchmarks.latency` has it; floor_...: the echo's, without a model
     send_late         frames that the client itself sent so late; a busy machine's
 
 --switch PRESET: its partners and the first one's take over from each other every ten seconds, and `switches` says how
@@ -88,6 +89,12 @@ def soak(preset: Path, take: Path, fps: float, seconds: float, switch: Path | No
             source = evening.watched(islice(player.frames(), frames))
             danced = dance(director.directed(source) if others else source, served.lanes, fps, heard=evening)
     missed, echo_missed = (run.sent - sum(latency <= 1.0 / fps for latency in run.latencies) for run in (danced, echo))
+    percentiles = {
+        f"{whose}{name}": 1e3 * float(np.percentile(run.latencies, percent))
+        for whose, run in (("", danced), ("floor_", echo))
+        for name, percent in (("p50_ms", 50), ("p99_ms", 99), ("p999_ms", 99.9))
+        if run.latencies
+    }
     return {
         "ticks": danced.sent,
         "missed": missed,
@@ -96,6 +103,7 @@ def soak(preset: Path, take: Path, fps: float, seconds: float, switch: Path | No
         "nonfinite": evening.nonfinite,
         "memory_growth_mb": evening.growth_mb(),
         "drift_percent": evening.drift_percent(),
+        **percentiles,
         "send_late": sum(error > 1.0 / fps for error in danced.send_errors),
         **({"switches": director.obeyed} if others else {}),
     }

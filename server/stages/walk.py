@@ -6,8 +6,8 @@ what the step would have. `at_once` is the step; `together` takes several, and m
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Callable, Generator, Sequence
+from typing import TypeVar
 
 from server.onnx_model import OnnxModel, Values, step_together
 from server.params import Knobs
@@ -18,18 +18,12 @@ Made = TypeVar("Made")
 Walk = Generator[OnnxModel, dict[str, Values], Made]
 
 
-@runtime_checkable
-class Walker(Protocol):
-    """A stage that can be walked through."""
-
-    def walk(self, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]: ...
-
-
 def walk(stage: Stage, frame: PoseFrame, dt: float, params: Knobs) -> Walk[PoseFrame]:
-    """A stage's step, in one piece where the stage has no other."""
-    if isinstance(stage, Walker):
-        return (yield from stage.walk(frame, dt, params))
-    return stage.step(frame, dt, params)
+    """A stage's step, in one piece where the stage has no `walk` of its own."""
+    own: Callable[[PoseFrame, float, Knobs], Walk[PoseFrame]] | None = getattr(stage, "walk", None)
+    if own is None:
+        return stage.step(frame, dt, params)
+    return (yield from own(frame, dt, params))
 
 
 def at_once(walk: Walk[Made]) -> Made:
