@@ -12,7 +12,7 @@ A client plays a recording as a suit, again and again, and hears every pose of t
                       as many whole recordings as come to about one
     missed_percent    of all; floor_missed_percent: of an echo process that sends every datagram back at once, over a
                       tenth of the time before the evening: what this machine misses by itself
-    p50_ms ...        wire to wire, of all frames, as `benchmarks.latency` has it; floor_...: the echo's, without a model
+    p50_ms ...        wire to wire, of all frames, as `benchmarks.latency` has it; floor_...: the echo, no model
     send_late         frames that the client itself sent so late; a busy machine's
 
 --switch PRESET: its partners and the first one's take over from each other every ten seconds, and `switches` says how
