@@ -71,7 +71,7 @@ def runs(flags: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _toes(clip: Clip) -> Array:
-    joints = [clip.skeleton.index(side + "Toes") for side in ("Left", "Right")]
+    joints = clip.skeleton.both_sides("Toes")
     return kinematics.global_positions(clip.skeleton, clip.root_positions, clip.rotations)[:, joints]
 
 

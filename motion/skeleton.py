@@ -62,6 +62,10 @@ class Skeleton:
         except KeyError:
             raise KeyError(f"no joint {name!r}; this skeleton has: {', '.join(self.names)}") from None
 
+    def both_sides(self, *bones: str) -> list[int]:
+        """The places of bones that are there twice: all of the left, then all of the right."""
+        return [self.index(side + bone) for side in ("Left", "Right") for bone in bones]
+
     def with_offsets(self, offsets: Array) -> Skeleton:
         """The same joints with other bone lengths."""
         return Skeleton(self.names, self.parents, offsets)

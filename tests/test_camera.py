@@ -298,7 +298,7 @@ def test_openposes_3d_is_a_pose():
     rows = [rows_of(1000.0 * frame, list(BODY_25)) for frame in points]  # millimetres
     by_json = played(OpenPoseDecoder(), [openpose(body, field="pose_keypoints_3d") for body in rows])
     by_osc = played(OpenPoseDecoder(), [osc("/openpose/0", *floats(body)) for body in rows])
-    hands = [HUMANOID.index(f"{side}Hand") for side in ("Left", "Right")]
+    hands = HUMANOID.both_sides("Hand")
     assert np.median(apart(by_json, wanted)) < 0.6
     assert np.abs(by_json - by_osc).max() < 1e-4  # float32 of millimetres
     assert np.percentile(apart(by_json, wanted)[:, hands], 95) < 3.0

@@ -82,7 +82,7 @@ def test_the_cache_gives_back_what_was_read(shared: Path, tmp_path: Path) -> Non
 
 
 def test_what_a_model_should_say_stands_on_the_floor(shared: Path) -> None:
-    toes = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+    toes = HUMANOID.both_sides("Toes")
     config = dataset.Config(pairs=(dataset.Take("60_10.bvh", "61_10.bvh"),))
     pair = dataset.load_pairs(config, shared / TAKES)[0]
     for track in (pair.lead, pair.follow):

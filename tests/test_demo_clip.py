@@ -49,7 +49,7 @@ def test_it_is_humanoid_at_60_fps_for_three_minutes_in_a_small_file(demo):
 
 def test_feet_are_on_the_floor_and_nothing_is_under_it(demo):
     positions = global_positions(HUMANOID, demo.root_positions, demo.rotations)
-    toes = positions[:, [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")], 1]
+    toes = positions[:, HUMANOID.both_sides("Toes"), 1]
     assert positions[..., 1].min() > 0.0
     assert (toes.min(axis=1) < 0.07).mean() > 0.95  # somebody who dances salsa hardly ever leaves the floor
     assert toes.max() < 0.5

@@ -7,7 +7,7 @@ from motion import footlock, kinematics
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
 
-TOES = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+TOES = HUMANOID.both_sides("Toes")
 
 
 def toes(clip: Clip) -> np.ndarray:

@@ -226,7 +226,7 @@ def test_a_straight_arm_keeps_the_roll_it_had_when_bent():
 def test_who_floats_stands_on_the_lower_foot_and_who_does_not_may_jump(take):
     points = take[0][:200].copy()
     points[100:112, :, 1] += 0.4
-    soles = [HUMANOID.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "Toes")]
+    soles = HUMANOID.both_sides("Foot", "Toes")
     heights = {}
     for floating in (True, False):
         poses, found = fitted(points, scale=1.0, floating=floating)

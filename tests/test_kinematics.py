@@ -101,3 +101,8 @@ def test_a_bent_knee_takes_the_foot_backward_and_nothing_else():
 def test_no_frames_give_no_positions(shape):
     positions = global_positions(HUMANOID, np.zeros((*shape, 3)), np.zeros((*shape, 22, 4)))
     assert positions.shape == (*shape, 22, 3)
+
+
+def test_both_sides_are_all_of_the_left_and_then_all_of_the_right():
+    feet = HUMANOID.both_sides("Foot", "Toes")
+    assert [HUMANOID.names[joint] for joint in feet] == ["LeftFoot", "LeftToes", "RightFoot", "RightToes"]

@@ -31,7 +31,7 @@ from server.stages.turns import turned
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / "presets/demo.yaml"
 FPS = 60.0
-TOES = [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]
+TOES = HUMANOID.both_sides("Toes")
 
 numbers = st.floats(-1.0, 1.0)
 units = st.tuples(numbers, numbers, numbers, numbers).filter(lambda q: math.hypot(*q) > 0.1)

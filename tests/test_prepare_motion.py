@@ -57,7 +57,7 @@ def test_frames_are_at_30_fps_on_humanoid_and_on_the_floor(folder, tmp_path):
     (take,) = made(folder, tmp_path, "--scale", "1")
     track = take.dancers[0].track()
     assert abs(len(take) - 90) <= 1
-    toes = track.positions[:, [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")], 1].min(axis=1)
+    toes = track.positions[:, HUMANOID.both_sides("Toes"), 1].min(axis=1)
     rest = HUMANOID.rest_positions[HUMANOID.index("LeftToes"), 1]
     assert abs(np.percentile(toes, 10) - rest) < 1e-3
 

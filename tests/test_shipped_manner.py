@@ -22,7 +22,7 @@ PRESETS = Path(__file__).resolve().parents[1] / "presets"
 MODEL, PRESET = PRESETS / "models/manner.onnx", PRESETS / "manner.yaml"
 WHO = ("follow", "lead", "passer_by", "soloist")
 FPS, SECONDS = 60.0, 5.0
-TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
+TOES = HUMANOID.both_sides("Toes")
 
 
 @lru_cache(maxsize=1)

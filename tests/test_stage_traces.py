@@ -73,7 +73,7 @@ def test_a_foot_that_stands_has_a_mark_which_shrinks_when_it_has_left() -> None:
     marks.move(STANDING, 1 / 30)
     shown = marks.positions[0, marked(marks) == 1.0]
     assert len(shown) == 2
-    toes = STANDING[0, [HUMANOID.index("LeftToes"), HUMANOID.index("RightToes")]]
+    toes = STANDING[0, HUMANOID.both_sides("Toes")]
     np.testing.assert_allclose(np.abs(shown[:, [0, 2]] - toes[:, [0, 2]]), [[0, 0.0545]] * 2, atol=1e-3)  # mid-foot
     marks.move(STANDING + UP, 1.0)
     np.testing.assert_allclose(marked(marks).max(), np.sqrt(1.0 - 1.0 / MARK_SECONDS), atol=1e-6)

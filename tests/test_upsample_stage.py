@@ -35,7 +35,7 @@ from untrained_upsamplers import of_poses, relabelled
 
 ROOT = Path(__file__).resolve().parents[1]
 QUICK = settings(deadline=None, database=None, max_examples=30)
-TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
+TOES = HUMANOID.both_sides("Toes")
 
 
 @pytest.fixture(scope="module")

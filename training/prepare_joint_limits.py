@@ -28,7 +28,7 @@ DROP_FIRST = 10  # frames; cgspeed's conversions blend in over them
 PERCENTILES = (0.5, 99.5)
 WRONG = np.radians(140.0)  # from the joint's mean; no wrist or ankle turns so far
 WRONG_SHARE = 0.01  # of a recording's frames
-ENDS = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Hand", "Foot")]
+ENDS = HUMANOID.both_sides("Hand", "Foot")
 CREDIT = (
     "percentiles of recordings from mocap.cs.cmu.edu (CMU Graphics Lab Motion Capture Database, created with funding "
     "from NSF EIA-0196217)"

@@ -23,7 +23,7 @@ FLOOR = 0.25  # metres that the lower foot's standing height may wander
 ALIKE = 0.02  # metres between two bodies' joints, seen from their hips: one person
 FAR = 6.0  # metres
 _STEPS = 2.0  # seconds within which a foot is down
-_FEET = [HUMANOID.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "Toes")]
+_FEET = HUMANOID.both_sides("Foot", "Toes")
 
 
 def read(lead: Path, follow: Path, scale: str = "auto", trim: bool = False) -> tuple[Clip, Clip, list[str]]:

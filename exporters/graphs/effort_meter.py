@@ -21,7 +21,7 @@ from training.models.labelled_networks import sensed
 from training.models.labelled_takes import FPS
 
 HOP = 3  # frames from one reading to the next: ten a second
-_LEFT, _RIGHT = HUMANOID.index("LeftUpperLeg"), HUMANOID.index("RightUpperLeg")  # on the hips' left axis
+_LEFT, _RIGHT = HUMANOID.both_sides("UpperLeg")  # on the hips' left axis
 
 
 class EffortMeter(nn.Module):

@@ -41,7 +41,7 @@ APART = 1.5  # metres between dancer and partner
 POSE = 3 + 6 * pose.JOINTS
 TINY = 1e-3  # seconds: the shortest frame
 BONES = ("UpperLeg", "LowerLeg", "Foot", "Toes")
-LEGS = [[HUMANOID.index(side + bone) for side in ("Left", "Right")] for bone in BONES]
+LEGS = [HUMANOID.both_sides(bone) for bone in BONES]
 
 
 class MannerStep(nn.Module):

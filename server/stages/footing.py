@@ -20,7 +20,7 @@ from server.protocols.frames import PoseFrame
 from server.stages.keys import Keys
 
 FEET = [HUMANOID.index(limb.end) for limb in LEGS]
-TOES = [HUMANOID.index(f"{side}Toes") for side in ("Left", "Right")]
+TOES = HUMANOID.both_sides("Toes")
 GROUND = np.array([1.0, 0.0, 1.0])
 FLOOR = float(HUMANOID.rest_positions[TOES, 1].min() - HUMANOID.rest_positions[0, 1] + HUMANOID.offsets[0, 1])
 

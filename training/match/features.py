@@ -20,12 +20,9 @@ SEEN_LAGS = (0, 5, 10, 20)
 SPEED_LAGS = (0, 2, 4, 6, 8, 11, 14, 18)
 AHEAD = (0, 5, 10)  # frames ahead of which intention speaks
 
-_JOINT = HUMANOID.index
-LEFT_HIP, RIGHT_HIP = _JOINT("LeftUpperLeg"), _JOINT("RightUpperLeg")
-ANKLES = [_JOINT("LeftFoot"), _JOINT("RightFoot")]
-TOES = [_JOINT("LeftToes"), _JOINT("RightToes")]
-WRISTS = [_JOINT("LeftHand"), _JOINT("RightHand")]
-HEAD = _JOINT("Head")
+LEFT_HIP, RIGHT_HIP = HUMANOID.both_sides("UpperLeg")
+ANKLES, TOES, WRISTS = (HUMANOID.both_sides(bone) for bone in ("Foot", "Toes", "Hand"))
+HEAD = HUMANOID.index("Head")
 MARKS = [0, *ANKLES, *WRISTS]
 _AT = {lag: place for place, lag in enumerate(LAGS)}
 _POINTS = len(LAGS) * len(HUMANOID)  # of a past, one after the other

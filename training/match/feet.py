@@ -13,9 +13,7 @@ from motion.skeleton import HUMANOID
 from training.match import quaternions
 from training.match.features import space, unit
 
-_CHAIN = [
-    [HUMANOID.index(f"{side}{bone}") for side in ("Left", "Right")] for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")
-]
+_CHAIN = [HUMANOID.both_sides(bone) for bone in ("UpperLeg", "LowerLeg", "Foot", "Toes")]
 _JOINTS = len(HUMANOID)
 # Per joint of the chain, hips to feet: left and right of the body shown, then of the clip, whose joints follow.
 _LINKS = [joint + body for pair in [[0, 0], *_CHAIN[:3]] for body in (0, _JOINTS) for joint in pair]

@@ -83,8 +83,8 @@ class Duet(nn.Module):
         joints, marks = len(skeleton), len(config.marks) + 1  # the last mark is the nose: one metre ahead of the hips
         features = 3 * (joints + marks * len(config.lags))
         horizons, code, latent = len(config.horizons), config.code, config.latent
-        self.left_hip, self.right_hip = skeleton.index("LeftUpperLeg"), skeleton.index("RightUpperLeg")
-        self.feet = [skeleton.index(f"{side}{part}") for side in ("Left", "Right") for part in ("Foot", "Toes")]
+        self.left_hip, self.right_hip = skeleton.both_sides("UpperLeg")
+        self.feet = skeleton.both_sides("Foot", "Toes")
         self.mark_joints = [skeleton.index(name) for name in config.marks]
 
         self.placement = _mlp(

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 WATCHED_STRIDE = 8  # frames
 PLANTED = 0.3  # m/s of a toe that stands
-_TOES = [HUMANOID.index(name) for name in ("LeftToes", "RightToes")]
+_TOES = HUMANOID.both_sides("Toes")
 _HIPS = [HUMANOID.index(name) for name in ("LeftUpperLeg", "RightUpperLeg", "LeftUpperArm", "RightUpperArm")]
 _WRISTS = [HUMANOID.index(name) for name in ("LeftHand", "RightHand")]
 _ELBOWS = [HUMANOID.index(name) for name in ("LeftLowerArm", "RightLowerArm")]
