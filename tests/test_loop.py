@@ -39,7 +39,7 @@ def _train(
     windows = windows or _windows()
     torch.manual_seed(0)
     network = duet.Duet(model, HUMANOID)
-    network.fit_statistics(loop._some(windows, 200, 0))
+    network.fit_statistics(loop.some(windows, 200, 0))
     change(network)
     loop.train("duet", network, windows, _windows(), config, out, FABRIC, **more)
     return torch.cat([weights.detach().flatten() for weights in network.parameters()])
@@ -107,7 +107,7 @@ def test_nan_in_a_recording_stops_with_its_take_and_frame(tmp_path: Path) -> Non
 
 def _know_statistics(network: duet.Duet) -> None:
     """As fitted on a good recording."""
-    network.fit_statistics(loop._some(_windows(), 200, 0))
+    network.fit_statistics(loop.some(_windows(), 200, 0))
 
 
 def test_the_last_good_checkpoint_is_kept_when_weights_run_away(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -26,11 +26,7 @@ from training.across import Sums, in_any, means_of
 from training.loggers import LOGGERS, Logger, Names
 from training.resume import restore
 
-if TYPE_CHECKING:
-    from training.run import Run
-
 LAST = "last.ckpt"
-STATISTICS = 8192  # windows that normalisation is taken from
 
 
 @dataclass(frozen=True)
@@ -75,33 +71,6 @@ class Config:
 
 class Stopped(Exception):
     """The run was asked to stop and has been saved."""
-
-
-def by_gradient(run: Run) -> Path:
-    """How most kinds of models are trained. Returns the last checkpoint; history.csv and a plot lie beside it."""
-    model = run.kind.build(run.model, run.skeleton)
-    windows = run.kind.windows(run, run.trained, True)
-    watched = run.kind.windows(run, run.held_out, False) if run.held_out else None
-    if hasattr(model, "fit_statistics") and (count := getattr(model, "statistics", STATISTICS)):
-        model.fit_statistics(_some(windows, count, run.seed))
-    checkpoint.init_from(model, run.training.init_from)
-    last = train(
-        run.name,
-        model,
-        windows,
-        watched,
-        run.training,
-        run.out,
-        run.fabric,
-        run.seed,
-        run.resume,
-        run.about,
-        run.logger,
-        run.watchers,
-    )
-    if run.fabric.is_global_zero:
-        history.plot(run.out)
-    return last
 
 
 def train(
@@ -223,18 +192,18 @@ def evaluate(model: nn.Module, windows: Any, fabric: Fabric, seed: int = 0, size
     return {name: value * fabric.world_size / len(windows) for name, value in means_of(sums, fabric).items()}
 
 
+def some(windows: Any, size: int, seed: int) -> dict[str, Tensor]:
+    """One batch of `size` windows drawn without putting back (all of them when there are fewer)."""
+    numbers = torch.randperm(len(windows), generator=_generator(seed, 0))[:size]
+    with noise.keyed(numbers, seed):
+        return windows.gather(numbers)
+
+
 def _shares(order: Tensor, first: int, per_epoch: int, batch_size: int, fabric: Fabric) -> Iterator[Tensor]:
     """This process's window numbers of every batch of an epoch from batch `first` on; no incomplete last batch."""
     for whole in order.split(batch_size * fabric.world_size)[first:per_epoch]:
         share = max(len(whole) // fabric.world_size, 1)
         yield whole[fabric.global_rank * share :][:share]
-
-
-def _some(windows: Any, size: int, seed: int) -> dict[str, Tensor]:
-    """One batch of `size` windows drawn without putting back (all of them when there are fewer)."""
-    numbers = torch.randperm(len(windows), generator=_generator(seed, 0))[:size]
-    with noise.keyed(numbers, seed):
-        return windows.gather(numbers)
 
 
 def _generator(seed: int, epoch: int) -> torch.Generator:

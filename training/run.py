@@ -15,9 +15,11 @@ from lightning.fabric import Fabric
 from torch import nn
 
 from motion.skeleton import HUMANOID, Skeleton
-from training import dataset, loop
+from training import checkpoint, dataset, history, loop
 from training import split as splitting
 from training.loggers import Logger
+
+STATISTICS = 8192  # windows that normalisation is taken from
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,33 @@ class Run:
     skeleton: Skeleton = HUMANOID
     logger: str = "csv"  # of training.loggers.LOGGERS
     watchers: Sequence[Logger] = ()  # told what the logger is told
+
+
+def by_gradient(run: Run) -> Path:
+    """How most kinds of models are trained. Returns the last checkpoint; history.csv and a plot lie beside it."""
+    model = run.kind.build(run.model, run.skeleton)
+    windows = run.kind.windows(run, run.trained, True)
+    watched = run.kind.windows(run, run.held_out, False) if run.held_out else None
+    if hasattr(model, "fit_statistics") and (count := getattr(model, "statistics", STATISTICS)):
+        model.fit_statistics(loop.some(windows, count, run.seed))
+    checkpoint.init_from(model, run.training.init_from)
+    last = loop.train(
+        run.name,
+        model,
+        windows,
+        watched,
+        run.training,
+        run.out,
+        run.fabric,
+        run.seed,
+        run.resume,
+        run.about,
+        run.logger,
+        run.watchers,
+    )
+    if run.fabric.is_global_zero:
+        history.plot(run.out)
+    return last
 
 
 def _load_pairs(*where: Any, **how: Any) -> list[Any]:
@@ -74,7 +103,7 @@ class Kind:
     config: type
     build: Callable[[Any, Skeleton], nn.Module]
     windows: Callable[[Run, Sequence[Any], bool], Any] | None = None
-    train: Callable[[Run], Path] = loop.by_gradient
+    train: Callable[[Run], Path] = by_gradient
     training: type = loop.Config
     data: type = dataset.Config
     load: Callable[..., list[Any]] = _load_pairs

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +26,8 @@ from training.models.carriage import Carriage
 from training.models.window_losses import PoseLoss
 from training.models.window_vae import Decoder, Encoder, Window
 from training.reversal import Reversed
+from training.run import Run
 from training.sequences import Batch, Sequences
-
-if TYPE_CHECKING:
-    from training.run import Run
 
 Training = duet_window.Training
 train = duet_window.train

@@ -19,12 +19,11 @@ from motion import pose_vectors
 from motion.ground_frames import GroundFrame
 from motion.joint_limits import humanoid_limits
 from motion.skeleton import HUMANOID, Array, Skeleton
-from training import loop
 from training.mirror import opposite_joints
 from training.models import drmm, drmm_clusters, motion_takes
 from training.models.drmm import Drmm, Rows
 from training.models.motion_takes import Take
-from training.run import Run
+from training.run import Run, by_gradient
 
 
 @dataclass(frozen=True)
@@ -103,4 +102,4 @@ def trained_on(run: Run, variables: tuple[str, ...]) -> Path:
         model.epochs = run.training.epochs
         return model
 
-    return loop.by_gradient(replace(run, kind=replace(run.kind, build=build)))
+    return by_gradient(replace(run, kind=replace(run.kind, build=build)))

@@ -18,10 +18,9 @@ import torch
 from numpy.typing import NDArray
 
 from motion.skeleton import Skeleton
-from training import loop
 from training.models.drmm import Config as Model
 from training.models.drmm import Drmm, Rows
-from training.run import Run
+from training.run import Run, by_gradient
 
 Values = NDArray[np.float32]
 WEIGHT = "weight"
@@ -128,7 +127,7 @@ def train(run: Run) -> Path:
         model.epochs = run.training.epochs
         return model
 
-    return loop.by_gradient(replace(run, kind=replace(run.kind, build=build)))
+    return by_gradient(replace(run, kind=replace(run.kind, build=build)))
 
 
 def _csv(content: bytes) -> tuple[list[str], Values]:

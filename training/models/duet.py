@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +19,7 @@ from torch import Tensor, nn
 from motion.skeleton import Skeleton
 from training import dataset, kinematics, loop, losses
 from training.layers import GlobalBatchNorm
-
-if TYPE_CHECKING:
-    from training.run import Run
+from training.run import Run
 
 Batch = dict[str, Tensor]
 

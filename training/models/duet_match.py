@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -25,10 +24,7 @@ from training.match.learned import Learned
 from training.match.learned_fit import DECOMPRESSING, UNROLLS, learn
 from training.match.pace import Pace
 from training.match.regressors import KernelRidge, Network
-
-if TYPE_CHECKING:
-    from training.run import Run
-
+from training.run import Run
 
 _DATABASE = ("poses", "ends", "table", "doors", "scale", "mean", "turn", "wander")
 

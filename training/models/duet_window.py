@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -24,10 +23,8 @@ from training.models import carriage, window_losses, window_vae
 from training.models.carriage import Carriage
 from training.models.window_losses import CENTIMETRES, PoseLoss
 from training.models.window_vae import Decoder, Encoder, Standard, Window
+from training.run import Run, by_gradient
 from training.sequences import Batch, Sequences
-
-if TYPE_CHECKING:
-    from training.run import Run
 
 EVERY = 4  # frames of a window of which one trains the placement: its neighbours hardly differ
 PAST = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4)  # of a window: how long ago the dancer's poses are that place the partner
@@ -170,4 +167,4 @@ def train(run: Run) -> Path:
         raise ValueError(f"windows need one rate; the takes have {', '.join(map(str, rates))} fps: set data.fps")
     if run.model.fps not in (0.0, rates[0]):
         raise ValueError(f"model.fps is {run.model.fps:g} and the recordings are read at {rates[0]:g}; leave it out")
-    return loop.by_gradient(replace(run, model=replace(run.model, fps=rates[0])))
+    return by_gradient(replace(run, model=replace(run.model, fps=rates[0])))

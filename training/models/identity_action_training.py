@@ -19,7 +19,7 @@ from training.models import identity_windows
 from training.models.identity_action import PARTS, IdentityAction
 from training.models.identity_action_config import FRAMES, SEQUENCES, Config
 from training.models.identity_takes import Names
-from training.run import Run
+from training.run import Run, by_gradient
 
 STAGE1 = "stage1"  # folder of its run within that of the whole
 FORGOTTEN, WATCHED_BATCH = 64, 128  # windows of every cell that d is made to forget by; and at a time
@@ -138,7 +138,7 @@ def _stage(run: Run, config: Config) -> Path:
         return Drawn(whole, run.training.windows) if augment else Watched(whole, whole.even(WATCHED))
 
     torch.manual_seed(run.seed)  # so that a stage begins alike, whatever came before it
-    return loop.by_gradient(replace(run, model=config, kind=replace(run.kind, build=build, windows=windows)))
+    return by_gradient(replace(run, model=config, kind=replace(run.kind, build=build, windows=windows)))
 
 
 def _parts(known: Config) -> list[str]:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,7 @@ from training.models.labelled_networks import Classifier, Decoder, Encoder, felt
 from training.models.labelled_takes import FPS, Labelling, Take
 from training.models.labelled_teacher import Teacher, agreement
 from training.models.labelled_windows import SEGMENTS, Windows
-
-if TYPE_CHECKING:
-    from training.run import Run
+from training.run import Run, by_gradient
 
 WATCHED_STRIDE = 8  # frames
 GOES_ON = 0.8  # of the pieces from the prior go on where others ended: on stage nearly all do
@@ -346,7 +344,7 @@ def train(run: Run) -> Path:
     known = replace(run.model, label_sets=made.sets, thresholds=made.thresholds)
 
     about = {**run.about, "data": asdict(run.data)}  # for training.evaluate, which reads and labels alike
-    return loop.by_gradient(replace(run, model=known, about=about))
+    return by_gradient(replace(run, model=known, about=about))
 
 
 def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:

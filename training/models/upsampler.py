@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -30,9 +30,7 @@ from training.models.upsampler_keys import Keys
 from training.models.upsampler_takes import Take
 from training.models.upsampler_transformer import Memory, Transformer
 from training.models.upsampler_windows import QUERIES, Windows
-
-if TYPE_CHECKING:
-    from training.run import Run
+from training.run import Run, by_gradient
 
 WATCHED_STRIDE = 8  # frames
 PLANTED = 0.3  # m/s of a toe that stands
@@ -248,7 +246,7 @@ def _key_error(keys: Keys, clean: Tensor, corrupted: Tensor) -> Tensor:
 def train(run: Run) -> Path:
     """By gradients; every few epochs a line of what they came to goes into history.txt, too."""
     told = HistoryText(run.out / "history.txt", run.training.evaluation_interval, run.resume)
-    return loop.by_gradient(replace(run, watchers=[*run.watchers, told]))
+    return by_gradient(replace(run, watchers=[*run.watchers, told]))
 
 
 class HistoryText:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -24,9 +23,7 @@ from training.models.upsampler_experts import Asked, Experts
 from training.models.upsampler_keys import Keys
 from training.models.upsampler_takes import Take
 from training.models.upsampler_windows import Windows
-
-if TYPE_CHECKING:
-    from training.run import Run
+from training.run import Run
 
 Training = upsampler.Training
 train = upsampler.train
