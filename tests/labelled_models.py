@@ -8,7 +8,8 @@ from motion import rotations as rot
 from motion.skeleton import HUMANOID
 from training.labels import NONE
 from training.models import labelled_pose as pose
-from training.models.labelled import Config, Labelled
+from training.models.labelled import Labelled
+from training.models.labelled_config import Config
 
 SETS = (("space", ("in", "out")), ("time", ("low", "medium", "high")))
 SMALL = {"window": 16, "latent": 24, "code": 8, "state": 12, "hidden": 16, "encoder": 8, "classifier": 8}

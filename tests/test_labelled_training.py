@@ -15,8 +15,9 @@ from motion.bvh import write_bvh
 from motion.clip import Clip
 from server.onnx_model import OnnxModel
 from training import dataset, evaluate, evaluate_report, labels, train
-from training.evaluate_labelled import Drawn, Real, _good_tiles, confusion
+from training.evaluate_labelled import confusion
 from training.evaluate_pictures import between
+from training.evaluate_windows import Drawn, Real, _good_tiles
 from training.labels import Label
 from training.models import labelled_pose as pose
 from training.models import read_checkpoint

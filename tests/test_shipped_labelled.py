@@ -65,7 +65,7 @@ def test_its_dial_goes_from_sustained_to_sudden(dancer: Path, tmp_path: Path) ->
     assert made[1] < 0.9 * made[2]
 
 
-LIMBS = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Hand", "Foot", "Toes")]
+LIMBS = HUMANOID.both_sides("Hand", "Foot", "Toes")
 RECORDED = 170.0  # m/s²: hands and feet of the recordings it was trained on are above it once in a thousand frames
 
 

@@ -16,7 +16,7 @@ from exporters.gif import COLOURS, Sticks, write_sticks
 from motion.skeleton import HUMANOID
 from training import evaluate_labelled
 from training.evaluate_judge import Judge
-from training.evaluate_labelled import Real
+from training.evaluate_windows import Real
 from training.labels import NONE
 from training.models import labelled_pose as pose
 from training.models.labelled import Labelled

@@ -22,9 +22,10 @@ from motion import rotations as rot
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
-from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures, labels, loggers
+from training import config, evaluate_judge, evaluate_labelled, evaluate_pictures, evaluate_windows, labels, loggers
 from training.evaluate_judge import Judge
-from training.evaluate_labelled import Drawn, Real, Row
+from training.evaluate_labelled import Row
+from training.evaluate_windows import Drawn, Real
 from training.models import labelled_pose as pose
 from training.models import read_checkpoint, rebuild
 from training.models.labelled import Labelled
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> str:
     random = torch.Generator().manual_seed(options.seed)
     if options.pictures:
         evaluate_pictures.write(out, model, judge, real, random)
-        blind(out / "blind", model, evaluate_labelled.draw(model, random, BLIND))
+        blind(out / "blind", model, evaluate_windows.draw(model, random, BLIND))
     told = _told(out, about, row, options.json)
     if options.logger == "wandb":
         loggers.evaluated(out, stored["about"], _names(stored), row, sorted([*out.glob("*.gif"), *out.glob("*.png")]))

@@ -11,9 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,80 +18,20 @@ from torch.func import functional_call
 from torch.nn import functional as F
 
 from motion.skeleton import Skeleton
-from training import labels as labelling
-from training import loop
-from training.labels import NONE, LabelSets
+from training.labels import NONE
 from training.models import labelled_losses as losses
 from training.models import labelled_pose as pose
+from training.models.labelled_config import Config
 from training.models.labelled_networks import Classifier, Decoder, Encoder, felt
-from training.models.labelled_takes import FPS, Labelling, Take
+from training.models.labelled_takes import FPS
 from training.models.labelled_teacher import Teacher, agreement
-from training.models.labelled_windows import SEGMENTS, Windows
-from training.run import Run, by_gradient
+from training.models.labelled_windows import SEGMENTS
 
-WATCHED_STRIDE = 8  # frames
 GOES_ON = 0.8  # of the pieces from the prior go on where others ended: on stage nearly all do
 WHOLE, GROUNDED = 12.0, 8.0  # times the weight of other qualities: how much is accelerated, and feet
 UNEVEN = 4.0  # times the weight of qualities
 CALIBRATIONS, CALIBRATED = 3, 128  # rounds, and windows of each label
 SCALES = {"positions": 0.08, "speeds": 1.0, "rotations": 0.4, "carriage": 0.5, "ways": 0.1}
-
-
-@dataclass(frozen=True)
-class Config:
-    """label_sets, thresholds: filled in by training: what labels there are, and the tertiles of proxies.
-
-    window: frames at 30 a second. latent: numbers of z; code: what the recurrent network is told of them. state,
-    hidden: of the network; encoder, classifier: widths.
-    scale: sizes of errors that weigh a nat: `fixed` ones, SCALES, times `scale_factor`, or `learned`. beta: of the
-    divergence, after `warm_up` (share of the run). free_bits: nats a number. *_loss: weights in
-    nats; alpha is of the classifier's cross-entropy, pull how much of U(x)'s gradient reaches it where everything is
-    labelled, and as much less as less is: what a label explains of a window in hundreds of nats would shout down the
-    few that are labelled. agree: of alpha, how much windows without a label are to have the one that a teacher gives
-    them, which warms up, too. quality_loss and recognised_loss are of what is made from the prior.
-    """
-
-    label_sets: LabelSets = ()
-    thresholds: dict[str, tuple[float, float]] = field(default_factory=dict)
-    window: int = 40
-    latent: int = 384
-    code: int = 48
-    state: int = 96
-    hidden: int = 192
-    encoder: int = 256
-    classifier: int = 64
-    dropout: float = 0.3
-    scale: Literal["fixed", "learned"] = "fixed"
-    scale_factor: float = 1.0
-    beta: float = 1.0
-    warm_up: float = 0.2
-    free_bits: float = 0.02
-    alpha: float = 100.0
-    pull: float = 0.025
-    agree: float = 0.5
-    smoothing: float = 0.05
-    quality_loss: float = 300.0
-    recognised_loss: float = 15.0
-
-    def __post_init__(self) -> None:
-        for name in ("window", "latent", "code", "state", "hidden", "encoder", "classifier", "scale_factor"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """How many labels every set has."""
-        return tuple(len(of_set) for _, of_set in self.label_sets)
-
-
-@dataclass(frozen=True)
-class Training(loop.Config):
-    """As training.loop."""
-
-    epochs: int = 1
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    clip_norm: float = 1e4
 
 
 class Labelled(nn.Module):
@@ -333,28 +270,3 @@ def _first_of_each(moves: Tensor) -> Tensor:
     _, which = torch.unique(moves[:, 0], dim=0, return_inverse=True)
     order = torch.arange(len(which), device=which.device)
     return order.new_full((int(which.max()) + 1,), len(which)).scatter_reduce(0, which, order, "amin")
-
-
-# ---- the kind
-
-
-def train(run: Run) -> Path:
-    """By gradients, once it is known what labels there are."""
-    made = Labelling.of(run.data, run.trained, run.model.window)
-    known = replace(run.model, label_sets=made.sets, thresholds=made.thresholds)
-
-    about = {**run.about, "data": asdict(run.data)}  # for training.evaluate, which reads and labels alike
-    return by_gradient(replace(run, model=known, about=about))
-
-
-def windows(run: Run, takes: Sequence[Take], augment: bool) -> Windows:
-    """All pieces; those that are watched are fewer, not mirrored, and have all their labels."""
-    labels = Labelling.of(run.data, run.trained, run.model.window)
-    dancers = [dancer for take in takes for dancer in take.dancers]
-    given = [labels.windows(dancer) for dancer in dancers]
-    if augment:
-        given = labelling.kept(given, run.data.share, run.model.window, run.seed)
-        if faults := labelling.missing(given, labels.sets):
-            raise ValueError("\n".join(faults))
-    mirror, stride = augment and run.data.mirror, 1 if augment else WATCHED_STRIDE
-    return Windows(dancers, given, run.model.window, mirror, stride)

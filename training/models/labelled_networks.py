@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,10 +16,8 @@ from torch.nn import functional as F
 
 from training.models import labelled_pose as pose
 from training.models.labelled_basis import Basis
+from training.models.labelled_config import Config
 from training.models.labelled_takes import FPS
-
-if TYPE_CHECKING:
-    from training.models.labelled import Config
 
 HARMONICS = 6  # of where in a window a step is
 SURE = 0.3  # deviation of a z that encoding begins with

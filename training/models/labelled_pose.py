@@ -30,8 +30,8 @@ from training.mirror import opposite_joints
 CARRIAGE = 4
 JOINTS = len(HUMANOID)
 WIDTH = 6 * JOINTS + CARRIAGE
-FEET = [HUMANOID.index(side + part) for side in ("Left", "Right") for part in ("Foot", "Toes")]
-LEGS = [0, *(HUMANOID.index(side + part) for part in ("UpperLeg", "LowerLeg", "Foot") for side in ("Left", "Right"))]
+FEET = HUMANOID.both_sides("Foot", "Toes")
+LEGS = [0, *(joint for part in ("UpperLeg", "LowerLeg", "Foot") for joint in HUMANOID.both_sides(part))]
 LEAST = 0.005  # metres that what stands is above the floor
 MOST = 3.0  # of a speed to the power of two thirds: 5.2 m/s
 LOWER = 0.03  # metres that a foot is higher which stands less, by a factor of e

@@ -12,7 +12,7 @@ import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from training import evaluate_judge, evaluate_labelled, evaluate_report
+from training import evaluate_judge, evaluate_labelled, evaluate_report, evaluate_windows
 from training.models import read_checkpoint, rebuild
 from training.models.labelled_takes import Labelling, Take, load_takes
 
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> Scorecard:
     unseen = [take for take in given if not _among(take, known)]
     judged = unseen or given
     labelling = Labelling(model.config.label_sets, model.config.thresholds, model.config.window, data.spread, data.fill)
-    real = evaluate_labelled.Real.of(judged, labelling, evaluate_report.STRIDE)
+    real = evaluate_windows.Real.of(judged, labelling, evaluate_report.STRIDE)
     seeds = range(options.seed, options.seed + options.seeds)
     row = evaluate_report.merged([evaluate_labelled.figures(model, judge, real, seed) for seed in seeds])
     seen = _files([take for take in given if take not in unseen])
