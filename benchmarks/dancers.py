@@ -8,33 +8,22 @@ Dancers are spread evenly over a frame's time, as suits that know nothing of eac
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 
 from benchmarks import report
-from benchmarks.live import ROOT, dance, serving
+from benchmarks.live import dance, serving
+from benchmarks.options import opened, show_parser
 from motion.load import load_humanoid
-from server.preset import PresetError, load
 from server.receivers.bvh_player import BvhPlayer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
-    parser.add_argument(
-        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what every suit dances"
-    )
+    parser = show_parser(__doc__)
     parser.add_argument("--pairs", type=int, nargs="+", default=[1, 2, 4, 8, 16, 24, 32, 48, 64])
     parser.add_argument("--fps", type=float, default=60.0)
     parser.add_argument("--seconds", type=float, default=10.0, help="for each number of pairs")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    try:
-        load(options.preset)
-    except PresetError as error:
-        parser.error(str(error))
+    opened(parser, options.preset)
     frames = list(BvhPlayer(load_humanoid(options.take).clip, options.fps, loop=False).frames())[
         : int(options.seconds * options.fps)
     ]

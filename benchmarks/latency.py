@@ -51,10 +51,10 @@ from benchmarks.live import (
     serving,
     shipped,
 )
+from benchmarks.options import opened, show_parser
 from motion.clip import Clip
 from motion.load import load_humanoid
 from server.onnx_model import OnnxModel
-from server.preset import PresetError, load
 from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
@@ -208,12 +208,8 @@ def _model_step_us(preset: Path) -> float:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
+    parser = show_parser(__doc__)
     parser.add_argument("--all", action="store_true", help="every shipped preset, in place of --preset")
-    parser.add_argument(
-        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
-    )
     parser.add_argument("--fps", type=float, help=f"{FPS:g}, with --all each preset's own")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--busy", type=int, default=0, help="keep so many cores busy meanwhile")
@@ -222,17 +218,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--receivers", type=int, default=1, help="of each partner, over VMC")
     parser.add_argument("--jitter", type=float, default=0.0, help="standard deviation of the sending times, ms")
     parser.add_argument("--stages", action="store_true", help="where the time goes, in a run of its own")
-    parser.add_argument("--json", type=Path)
     parser.add_argument("--against", type=Path, help="another preset, measured in turns with the first")
     parser.add_argument("--rounds", type=int, default=5, help="of both presets; the medians are shown")
     options = parser.parse_args()
     if options.all and (options.against or options.suits or options.dancers > 1):
         parser.error("--all measures every preset with its own dancers; --against, --suits and --dancers are for one")
-    try:
-        for show in (options.preset, *([options.against] if options.against else [])):
-            load(show)
-    except PresetError as error:
-        parser.error(str(error))
+    opened(parser, options.preset, *([options.against] if options.against else []))
     return options
 
 

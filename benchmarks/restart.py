@@ -7,7 +7,6 @@ A suit sends on all the while; the clock runs from the kill to the first partner
 
 from __future__ import annotations
 
-import argparse
 import math
 import time
 from collections.abc import Iterator
@@ -17,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import report
-from benchmarks.live import ROOT, Served, dance, serving
+from benchmarks.live import Served, dance, serving
+from benchmarks.options import opened, show_parser
 from motion.load import load_humanoid
-from server.preset import PresetError, load
 from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
@@ -27,19 +26,11 @@ BEFORE, LONGEST = 1.0, 60.0  # seconds of dance before the kill, and of waiting 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
-    parser.add_argument(
-        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
-    )
+    parser = show_parser(__doc__)
     parser.add_argument("--fps", type=float, default=60.0)
     parser.add_argument("--times", type=int, default=5)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    try:
-        load(options.preset)
-    except PresetError as error:
-        parser.error(str(error))
+    opened(parser, options.preset)
     player = BvhPlayer(load_humanoid(options.take).clip, options.fps)
     seconds = [_once(options.preset, player, options.fps) for _ in range(options.times)]
     figures = {"seconds_p50": float(np.median(seconds)), "seconds_max": max(seconds)}

@@ -21,7 +21,6 @@ often: a hot swap misses nothing.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import socket
 from collections.abc import Iterator
@@ -34,11 +33,11 @@ from pythonosc.osc_message_builder import OscMessageBuilder
 
 from benchmarks import report
 from benchmarks.latency import floor
-from benchmarks.live import LOOPBACK, ROOT, dance, serving
+from benchmarks.live import LOOPBACK, dance, serving
+from benchmarks.options import opened, show_parser
 from motion import kinematics
 from motion.load import load_humanoid
 from motion.skeleton import HUMANOID, Array
-from server.preset import PresetError, load
 from server.protocols.frames import PoseFrame
 from server.receivers.bvh_player import BvhPlayer
 
@@ -49,23 +48,14 @@ MINUTE = 60.0  # about so many seconds at the beginning and at the end are compa
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
-    parser.add_argument(
-        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
-    )
+    parser = show_parser(__doc__)
     parser.add_argument("--fps", type=float, default=120.0)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--switch", type=Path, metavar="PRESET", help="whose partners take over now and then")
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if options.minutes < 2.0:
         parser.error(f"--minutes: {options.minutes:g}; a first and a last minute take at least 2")
-    try:
-        for preset in (options.preset, *([options.switch] if options.switch else [])):
-            load(preset)
-    except PresetError as error:
-        parser.error(str(error))
+    opened(parser, options.preset, *([options.switch] if options.switch else []))
     figures = soak(options.preset, options.take, options.fps, 60.0 * options.minutes, options.switch)
     report.show(f"{options.minutes:g} minutes at {options.fps:g} fps", {options.preset.stem: figures}, options.json)
 
