@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from motion import shipped
 from server import preset_yaml
 from server.preset_control import Control, Cue, steering_faults
 from server.preset_dancers import FILES, KEYS, Dancer, UdpDancer
@@ -160,9 +161,9 @@ def _overlap(listening: str, target: str) -> bool:
 def load(path: Path) -> Preset:
     """Reads, checks and resolves a preset. Raises PresetError with every fault."""
     if not path.is_file():
-        folder = path.parent if path.parent.is_dir() else Path("presets")
-        choices = ", ".join(sorted(str(p) for p in folder.glob("*.yaml"))) or "none"
-        raise PresetError([f"no preset {path}; presets there: {choices}"])
+        known = ", ".join(shipped.names())
+        beside = ", ".join(sorted(str(file) for file in path.parent.glob("[!.]*.yaml")))
+        raise PresetError([f"no preset {path}; presets there: {beside or f'none; shipped: {known}'}"])
     try:
         data = preset_yaml.read(path)
     except ValueError as error:

@@ -106,6 +106,7 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     ),
     "server/preset.py": (
         {
+            "motion",
             "server.preset_control",
             "server.preset_dancers",
             "server.preset_doors",

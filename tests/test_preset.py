@@ -111,6 +111,14 @@ def test_a_missing_preset_names_the_ones_there() -> None:
         preset.load(DEMO.parent / "dmo.yaml")
 
 
+@pytest.mark.parametrize(("there", "told"), [("mine.yaml", "mine.yaml"), (".hidden.yaml", "deepfake, demo, ")])
+def test_where_there_is_no_preset_the_shipped_ones_are_named(tmp_path: Path, there: str, told: str) -> None:
+    (tmp_path / there).touch()
+    with pytest.raises(PresetError, match=rf"presets there: .*{told}") as refused:
+        preset.load(tmp_path / "nowhere.yaml")
+    assert "hidden" not in str(refused.value)
+
+
 def test_yaml_that_cannot_be_read_says_where(tmp_path: Path) -> None:
     path = tmp_path / "show.yaml"
     path.write_text("format: 1\ndancers: {dancer1: [}\n")
