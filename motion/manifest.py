@@ -7,6 +7,7 @@ per model. Exporters write it, the server and `exporters.inspect` read it; readi
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -148,39 +149,48 @@ def _port(data: dict[str, Any]) -> Port:
 
 
 def _faults(manifest: Manifest) -> list[str]:
-    faults = []
-    if manifest.kind not in KINDS:
-        faults.append(f"kind {manifest.kind!r} is none of {', '.join(KINDS)}")
-    joints = len(manifest.skeleton)
-    inputs = {port.name: port for port in manifest.inputs}
+    faults = [] if manifest.kind in KINDS else [f"kind {manifest.kind!r} is none of {', '.join(KINDS)}"]
     for port in (*manifest.inputs, *manifest.outputs):
-        if port.role not in ROLES:
-            faults.append(f"{port.name}: role {port.role!r} is none of {', '.join(ROLES)}")
-        if not port.shape or port.shape[0] != "batch":
-            faults.append(f"{port.name}: shape {list(port.shape)} must begin with 'batch'")
-        if port.role == "motion":
-            try:
-                expected = features.width(port.layout, joints)
-            except ValueError as error:
-                faults.append(f"{port.name}: {error}")
-            else:
-                if port.shape[-1] != expected:
-                    faults.append(f"{port.name}: {port.shape[-1]} numbers, its layout has {expected}")
-        if port.role == "label" and port.shape[-1] != len(port.layout):
-            faults.append(f"{port.name}: {port.shape[-1]} numbers for {len(port.layout)} labels")
+        faults += [f"{port.name}: {fault}" for fault in _port_faults(port, len(manifest.skeleton))]
+    inputs = {port.name: port for port in manifest.inputs}
     fed = {port.feeds for port in manifest.outputs if port.role == "state"}
-    for port in manifest.ports("state"):
-        if port.name not in fed:
-            faults.append(f"state {port.name} is never fed by an output")
-    for name in sorted(fed - inputs.keys()):
-        faults.append(f"a state output feeds {name!r}, which is no input")
+    faults += [
+        f"state {port.name} is never fed by an output" for port in manifest.ports("state") if port.name not in fed
+    ]
+    faults += [f"a state output feeds {name!r}, which is no input" for name in sorted(fed - inputs.keys())]
     for param in manifest.params:
-        if param.name not in inputs or inputs[param.name].role != "condition":
-            faults.append(f"param {param.name!r} has no condition input of that name")
-        elif inputs[param.name].shape[1:] != (param.size,):
-            faults.append(f"param {param.name!r} has size {param.size}, its input {list(inputs[param.name].shape)}")
-        if not param.low <= param.default <= param.high:
-            faults.append(f"param {param.name!r}: default {param.default} is not in {param.low}..{param.high}")
+        faults += [f"param {param.name!r}{fault}" for fault in _param_faults(param, inputs.get(param.name))]
+    return faults + _time_faults(manifest)
+
+
+def _port_faults(port: Port, joints: int) -> Iterator[str]:
+    if port.role not in ROLES:
+        yield f"role {port.role!r} is none of {', '.join(ROLES)}"
+    if not port.shape or port.shape[0] != "batch":
+        yield f"shape {list(port.shape)} must begin with 'batch'"
+    if port.role == "motion":
+        try:
+            expected = features.width(port.layout, joints)
+        except ValueError as error:
+            yield str(error)
+        else:
+            if port.shape[-1] != expected:
+                yield f"{port.shape[-1]} numbers, its layout has {expected}"
+    if port.role == "label" and port.shape[-1] != len(port.layout):
+        yield f"{port.shape[-1]} numbers for {len(port.layout)} labels"
+
+
+def _param_faults(param: Param, port: Port | None) -> Iterator[str]:
+    if port is None or port.role != "condition":
+        yield " has no condition input of that name"
+    elif port.shape[1:] != (param.size,):
+        yield f" has size {param.size}, its input {list(port.shape)}"
+    if not param.low <= param.default <= param.high:
+        yield f": default {param.default} is not in {param.low}..{param.high}"
+
+
+def _time_faults(manifest: Manifest) -> list[str]:
+    faults = []
     if not 1 <= manifest.hop <= manifest.window:
         faults.append(f"hop {manifest.hop} is not in 1..{manifest.window}, the window")
     if not 0 <= manifest.ahead_frames <= manifest.latency_frames:

@@ -177,33 +177,35 @@ class Pipeline:
     def apply(self, change: ControlChange) -> bool:
         """Obeys a control change; False when it names nothing here, is no number or one number too many."""
         value = change.value
-        place = change.name.partition("/")[0]
+        place, _, whose = change.name.partition("/")
         if place == "calibrate":
-            return isinstance(value, str) and self._calibrate(change.name, value, change.seconds)
+            return isinstance(value, str) and self._calibrate(whose, value, change.seconds)
         if place == "ladder":
-            return isinstance(value, str) and self._climb(change.name, value)
+            return isinstance(value, str) and self._climb(whose, value)
         if PLACE in change.name:
-            if isinstance(value, str):
-                return False
-            return self._wish(change.name, value if isinstance(value, tuple) else (value,))
-        if place != "show":
-            try:
-                self.params.set(change.name, value, change.seconds)
-            except (KeyError, ValueError):
-                return False
-            return True
-        if isinstance(value, str | tuple) or not math.isfinite(value):
+            return not isinstance(value, str) and self._wish(
+                change.name, value if isinstance(value, tuple) else (value,)
+            )
+        if place == "show":
+            return not isinstance(value, str | tuple) and math.isfinite(value) and self._press(whose, value >= 0.5)
+        try:
+            self.params.set(change.name, value, change.seconds)
+        except (KeyError, ValueError):
             return False
-        if change.name == "show/freeze":
-            self.frozen = value >= 0.5
-            if self._crossing is not None:
-                self._crossing.old.frozen = self.frozen
-        elif change.name == "show/reset":
-            if value >= 0.5:  # pads send 1 on press and 0 on release
-                for line in self.partners.values():
+        return True
+
+    def _press(self, button: str, pressed: bool) -> bool:
+        """Pads send 1 on press and 0 on release."""
+        match button:
+            case "freeze":
+                self.frozen = pressed
+                if self._crossing is not None:
+                    self._crossing.old.frozen = pressed
+            case "reset":
+                for line in self.partners.values() if pressed else ():
                     line.reset()
-        else:
-            return False
+            case _:
+                return False
         return True
 
     def _wish(self, name: str, numbers: tuple[float, ...]) -> bool:
@@ -216,16 +218,14 @@ class Pipeline:
         ]
         return any(taken)
 
-    def _climb(self, name: str, word: str) -> bool:
+    def _climb(self, partner: str, word: str) -> bool:
         """Tells a partner's ladder, or with * everybody's; whether any took it."""
-        partner = name.partition("/")[2]
         lines = [line for line in self.partners.values() if partner in ("*", line.name)]
         return any([line.ladder.tell(word) for line in lines if line.ladder is not None])
 
-    def _calibrate(self, name: str, kind: str, seconds: float) -> bool:
-        place, _, dancer = name.partition("/")
+    def _calibrate(self, dancer: str, kind: str, seconds: float) -> bool:
         line = self.dancers.get(dancer)
-        if place != "calibrate" or line is None or line.calibrate is None:
+        if line is None or line.calibrate is None:
             return False
         match kind:
             case "off":

@@ -66,7 +66,7 @@ class Preset(Section):
         return None if value in (False, "off") else value  # YAML reads a bare `off` as false
 
     @model_validator(mode="after")
-    def _names_agree(self) -> Preset:
+    def _fits_together(self) -> Preset:
         faults = []
         dancers, partners = list(self.dancers), list(self.partners)
         actors = dancers + partners
@@ -78,17 +78,9 @@ class Preset(Section):
         for place, output in enumerate(self.outputs):
             if isinstance(output, ActorSection) and output.actor not in actors:
                 faults.append(f"outputs.{place}.actor: {not_one_of(output.actor, actors)}")
-        faults += self._without_a_meter()
+        faults += self._without_their_stages() + self._without_a_meter()
         faults += self._shared_ports() + steering_faults(self.control, self.cues, partners)
         faults += door_faults(self.dancers, self.outputs, self.control) + page_faults(self.stage_page)
-        for name, dancer in self.dancers.items():
-            if dancer.upsample and self.clock.follow:
-                faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
-            for key in ("upsample", "forecast", "effort"):
-                if getattr(dancer, key) and "retarget" not in dancer.stages:
-                    faults.append(f"dancers.{name}.{key}: needs the standard body: put `retarget` among the stages")
-            if dancer.upsample and dancer.forecast:
-                faults.append(f"dancers.{name}.forecast: upsample with delay: 0 looks ahead itself; use one of both")
         if self.clock.follow and self.clock.delay_ms:
             faults.append(
                 "clock.delay_ms: a clock that follows the dancer acts at once; leave it out, or leave out follow"
@@ -98,6 +90,19 @@ class Preset(Section):
         if faults:
             raise ValueError("\n".join(faults))
         return self
+
+    def _without_their_stages(self) -> list[str]:
+        """Dancers whose keys ask for what the rest of the preset does not give."""
+        faults = []
+        for name, dancer in self.dancers.items():
+            if dancer.upsample and self.clock.follow:
+                faults.append(f"dancers.{name}.upsample: needs a clock of its own: clock: {{fps: 120}}, without follow")
+            for key in ("upsample", "forecast", "effort"):
+                if getattr(dancer, key) and "retarget" not in dancer.stages:
+                    faults.append(f"dancers.{name}.{key}: needs the standard body: put `retarget` among the stages")
+            if dancer.upsample and dancer.forecast:
+                faults.append(f"dancers.{name}.forecast: upsample with delay: 0 looks ahead itself; use one of both")
+        return faults
 
     def _without_a_meter(self) -> list[str]:
         """Outputs of effort that nobody measures."""
