@@ -14,6 +14,7 @@ from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
 from training.recordings import find_takes
+from training.windows import Windows
 
 TAKES = Path("data/salsa_pairs")
 
@@ -129,7 +130,7 @@ def test_a_fold_with_an_empty_side_is_refused(fold: tuple[int, int]) -> None:
 
 def test_windows_stay_inside_their_take() -> None:
     pairs = _pairs(2)
-    windows = dataset.Windows(pairs, past=[1.0], future=[0.0, 1.0])
+    windows = Windows(pairs, past=[1.0], future=[0.0, 1.0])
     batch = windows.gather(torch.tensor([0, 39, 40]))  # first and last of take 0, first of take 1
     np.testing.assert_allclose(batch["dancer"][2, 1], pairs[1].lead.given[0], atol=1e-6)
     np.testing.assert_allclose(batch["partner_root"][1, 1], pairs[0].follow.root[-1], atol=1e-6)
@@ -144,7 +145,7 @@ def test_what_a_model_is_given_does_not_know_what_comes_later(tmp_path: Path) ->
         for name in ("60_01.bvh", "61_01.bvh"):
             write_bvh(tmp_path / name, Clip(HUMANOID, 120.0, np.concatenate([walk[:100], ending]), still))
         pairs = dataset.load_pairs(dataset.Config(drop_first=0), tmp_path)
-        batches.append(dataset.Windows(pairs, past=[0.1, 0.5], future=[0.0]).gather(torch.arange(200)))
+        batches.append(Windows(pairs, past=[0.1, 0.5], future=[0.0]).gather(torch.arange(200)))
     alike = {key: (batches[0][key] == batches[1][key]).flatten(1).all(1) for key in ("dancer", "partner_root")}
     assert alike["dancer"][:100].all()
     assert not alike["dancer"][103:].any()  # the median of five frames knows the new end by now
@@ -154,7 +155,7 @@ def test_what_a_model_is_given_does_not_know_what_comes_later(tmp_path: Path) ->
 def test_a_fresh_dancer_has_stood_still_before() -> None:
     pairs = _pairs(1)
     torch.manual_seed(0)
-    windows = dataset.Windows(pairs, past=[0.05, 0.1], future=[0.0], fresh_share=1.0)
+    windows = Windows(pairs, past=[0.05, 0.1], future=[0.0], fresh_share=1.0)
     past = windows.gather(torch.full((50,), 30))["dancer"]
     given = torch.tensor(pairs[0].lead.given)
     shown = {tuple(int((given == frame).flatten(1).all(1).nonzero()) for frame in window) for window in past}
@@ -164,7 +165,7 @@ def test_a_fresh_dancer_has_stood_still_before() -> None:
 
 def test_roles_are_exchanged_whole() -> None:
     pairs = _pairs(1)
-    windows = dataset.Windows(pairs, past=[], future=[0.0], swap_roles=True)
+    windows = Windows(pairs, past=[], future=[0.0], swap_roles=True)
     batch = windows.gather(torch.tensor([7, 47]))
     np.testing.assert_array_equal(batch["swapped"].flatten(), [0.0, 1.0])
     np.testing.assert_allclose(batch["dancer"][1, 0], pairs[0].follow.given[7])
@@ -172,7 +173,7 @@ def test_roles_are_exchanged_whole() -> None:
 
 
 def test_mirrored_rotations_give_mirrored_positions() -> None:
-    windows = dataset.Windows(_pairs(1), past=[], future=[0.0], mirror=True)
+    windows = Windows(_pairs(1), past=[], future=[0.0], mirror=True)
     plain, mirrored = windows.gather(torch.tensor([3])), windows.gather(torch.tensor([43]))
     positions = [
         kinematics.global_positions(
@@ -185,7 +186,7 @@ def test_mirrored_rotations_give_mirrored_positions() -> None:
 
 
 def test_an_epoch_has_every_window_once_and_resumes_in_its_middle() -> None:
-    windows = dataset.Windows(_pairs(1), past=[], future=[0.0])
+    windows = Windows(_pairs(1), past=[], future=[0.0])
     whole = [batch["partner_root"] for batch in windows.batches(10, seed=4)]
     assert len(torch.cat(whole).flatten(1).unique(dim=0)) == 40
     rest = [batch["partner_root"] for batch in windows.batches(10, seed=4, first=2)]

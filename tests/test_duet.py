@@ -10,15 +10,15 @@ from motion import kinematics
 from motion import rotations as rot
 from motion.clip import Clip
 from motion.skeleton import HUMANOID
-from training import dataset
 from training.kinematics import matrices_from_6d
 from training.models import duet
+from training.windows import Windows
 
 CONFIG = duet.Config(placement_width=32, pose_width=32, code=8, latent=4)
 
 
-def _windows() -> dataset.Windows:
-    return dataset.Windows([made_up_pair()], CONFIG.lags, CONFIG.horizons, stride=2, swap_roles=True)
+def _windows() -> Windows:
+    return Windows([made_up_pair()], CONFIG.lags, CONFIG.horizons, stride=2, swap_roles=True)
 
 
 @pytest.fixture

@@ -13,18 +13,19 @@ from lightning.fabric import Fabric
 
 from made_up_takes import made_up_pair
 from motion.skeleton import HUMANOID
-from training import checkpoint, dataset, history, loop
+from training import checkpoint, history, loop
 from training.diverged import Diverged
 from training.models import duet, load_checkpoint
+from training.windows import Windows
 
 MODEL = duet.Config(placement_width=16, pose_width=16, code=4, latent=2)
 TRAINING = loop.Config(epochs=2, batch_size=64)
 FABRIC = Fabric(accelerator="cpu", devices=1)
 
 
-def _windows(pairs: int = 1) -> dataset.Windows:
+def _windows(pairs: int = 1) -> Windows:
     takes = [made_up_pair(f"take {number}", seconds=2.0) for number in range(pairs)]
-    return dataset.Windows(takes, MODEL.lags, MODEL.horizons, stride=2, swap_roles=True, fresh_share=0.2)
+    return Windows(takes, MODEL.lags, MODEL.horizons, stride=2, swap_roles=True, fresh_share=0.2)
 
 
 def _train(
@@ -48,7 +49,7 @@ def _train(
 class _Spoiled:
     """The same windows; what `spoil` does happens when batch number `at` (from 0) is gathered."""
 
-    def __init__(self, windows: dataset.Windows, at: int, spoil: Callable[[dict], None]) -> None:
+    def __init__(self, windows: Windows, at: int, spoil: Callable[[dict], None]) -> None:
         self.windows, self.at, self.spoil, self.origin = windows, at, spoil, windows.origin
         self.batches = 0
 

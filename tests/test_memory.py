@@ -14,6 +14,7 @@ from motion.clip import Clip
 from motion.skeleton import HUMANOID
 from training import dataset
 from training.sequences import Sequences
+from training.windows import Windows
 
 ROOT = Path(__file__).resolve().parents[1]
 MEASURED = """
@@ -47,7 +48,7 @@ def _held(windows: object) -> int:
 def test_more_windows_of_the_same_frames_take_no_more_frames() -> None:
     pair, numbers = _pair(2000), 8  # bytes of a window's number
     sparse, dense = (
-        dataset.Windows([pair], [0.5, 1.0], [0.0, 0.5], stride, mirror=True, swap_roles=True) for stride in (20, 1)
+        Windows([pair], [0.5, 1.0], [0.0, 0.5], stride, mirror=True, swap_roles=True) for stride in (20, 1)
     )
     assert len(dense) == 20 * len(sparse)
     assert _held(dense) - _held(sparse) == (2000 - 100) * numbers

@@ -15,6 +15,7 @@ from training import cache as caching
 from training import dataset, reading
 from training.mirror import opposite_joints
 from training.models import duet
+from training.windows import Windows
 
 SNAKE = Skeleton(("Tail", "Belly", "Tongue"), (-1, 0, 1), np.array([[0, 0.1, 0], [0, 0.8, 0], [0, 0.8, 0]]))
 
@@ -128,7 +129,7 @@ def test_any_skeleton_trains_natively(tmp_path: Path) -> None:
     (pair,) = dataset.load_pairs(config(skeleton="native", on_floor=False), tmp_path)
     assert pair.skeleton.names == SNAKE.names
     np.testing.assert_allclose(pair.follow.root * 1.5, walk(90).root_positions, atol=1e-3)
-    windows = dataset.Windows([pair], [0.1], [0.0])
+    windows = Windows([pair], [0.1], [0.0])
     assert windows.gather(windows.past[:0].new_tensor([4]))["partner_rotations"].shape == (1, 1, 3, 6)
 
 

@@ -10,6 +10,7 @@ import yaml
 
 from made_up_takes import made_up_pair
 from training import dataset, sweep, train
+from training.windows import Windows
 
 SMALL = {"placement_width": 16, "pose_width": 16, "code": 4, "latent": 2}
 SPACE = {
@@ -64,15 +65,15 @@ def test_a_sweep_leaves_the_best_config_and_goes_on_with_more_trials(
 def test_a_sweep_that_was_stopped_goes_on_in_the_middle_of_its_trial(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gather, gathered = dataset.Windows.gather, []
+    gather, gathered = Windows.gather, []
 
-    def interrupted(windows: dataset.Windows, numbers: object) -> object:
+    def interrupted(windows: Windows, numbers: object) -> object:
         gathered.append(len(numbers))
         if len(gathered) == 10:
             signal.raise_signal(signal.SIGINT)
         return gather(windows, numbers)
 
-    monkeypatch.setattr(dataset.Windows, "gather", interrupted)
+    monkeypatch.setattr(Windows, "gather", interrupted)
     assert _sweep(folder, 1) == 130
     (running,) = _study(folder).trials
     before = len(gathered)

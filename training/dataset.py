@@ -1,4 +1,4 @@
-"""Recordings of two people -> pairs of tracks, frame for frame, split by take; windows of them are made for batches.
+"""Recordings of two people -> pairs of tracks, frame for frame, split by take (training.windows makes batches of them).
 
 Which files (training.recordings), what becomes of each (training.reading), kept once read (training.cache), and told
 (training.data_report). Every fault of every file is found before anything is refused. Takes are split whole, never by
@@ -20,9 +20,8 @@ from training import data_report, reading
 from training.mirror import opposite_joints
 from training.reading import SAME_RATE, Track, Treatment
 from training.recordings import Config, Take, alone, find_takes
-from training.windows import Windows
 
-__all__ = ["Config", "Pair", "Take", "Track", "Windows", "load_pairs", "opposite_joints", "split", "takes_of"]
+__all__ = ["Config", "Pair", "Take", "Track", "load_pairs", "opposite_joints", "split", "takes_of"]
 
 
 @dataclass(frozen=True)

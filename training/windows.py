@@ -7,17 +7,14 @@ memory; heading is free, models work in the dancer's frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from motion import rotations as rot
+from training.dataset import Pair
 from training.mirror import opposite_joints
-
-if TYPE_CHECKING:
-    from training.dataset import Pair
 
 _PIECE = 4096  # frames
 

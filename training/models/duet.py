@@ -20,6 +20,7 @@ from motion.skeleton import Skeleton
 from training import dataset, kinematics, loop, losses
 from training.layers import GlobalBatchNorm
 from training.run import Run
+from training.windows import Windows
 
 Batch = dict[str, Tensor]
 
@@ -250,12 +251,12 @@ class Duet(nn.Module):
         return losses.distance(*poses)
 
 
-def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> dataset.Windows:
+def windows(run: Run, pairs: Sequence[dataset.Pair], augment: bool) -> Windows:
     """What the model is trained on and, without `augment`, judged on while it trains."""
     past, future = run.model.lags, run.model.horizons
     if not augment:
-        return dataset.Windows(pairs, past, future, stride=12)
-    return dataset.Windows(
+        return Windows(pairs, past, future, stride=12)
+    return Windows(
         pairs,
         past,
         future,
