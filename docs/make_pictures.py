@@ -37,7 +37,8 @@ from server.protocols import packed
 ROOT = Path(__file__).resolve().parents[1]
 FILM_SECONDS, FILM_FPS, SERVER_FPS = 5.0, 15, 60
 PANEL_WIDTH = 340
-CLOSER = "?initialCameraPosition=1.8,1.45,3.5&initialCameraLookAt=0,0.9,0"
+FINE = "?fixedDpr=1"  # as on a computer with a GPU, though there may be none here
+CLOSER = f"{FINE}&initialCameraPosition=1.8,1.45,3.5&initialCameraLookAt=0,0.9,0"
 WIDE, FILM = (1280, 720), (640, 420)
 STILLS = {  # the screen, and the tab of the panel that is open
     "stage.png": (WIDE, "Show"),
@@ -63,7 +64,7 @@ def main() -> int:
     print("dancing ...", flush=True)
     poses, stats = record(options.preset, options.skip)
     film, frames = poses[:: SERVER_FPS // FILM_FPS], []
-    with page() as (show, address), browser(options.chromium, address) as screen:
+    with page() as (show, address), browser(options.chromium, address + FINE) as screen:
         for message in film[: len(film) // 2]:  # so that there are trails and marks
             show(message, stats)
             time.sleep(1.0 / FILM_FPS)

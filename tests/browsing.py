@@ -6,17 +6,24 @@ import msgspec
 import viser
 from websockets.sync.client import ClientConnection, connect
 
+Place = tuple[float, float, float]
 
-def browse(server: viser.ViserServer) -> ClientConnection:
-    """Returns when the server knows of the viewer."""
-    connected = threading.Event()
-    server.on_client_connect(lambda _: connected.set())
+
+def browse(
+    server: viser.ViserServer,
+    width: int = 1280,
+    height: int = 720,
+    position: Place = (0.0, 0.0, 4.0),
+    look_at: Place = (0.0, 0.0, 0.0),
+) -> ClientConnection:
+    """Returns when the server knows of the viewer, who looks from there through a picture of that size."""
+    connected, before = threading.Event(), set(server.get_clients())
+    server.on_client_connect(lambda client: None if client.client_id in before else connected.set())
     name = f"viser-v{viser.__version__}"
     browser = connect(f"ws://127.0.0.1:{server.get_port()}", subprotocols=[name], max_size=None)
-    zero, up = (0.0, 0.0, 0.0), (0.0, 1.0, 0.0)
-    camera = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": (0.0, 0.0, 4.0), "fov": 0.6, "near": 0.01, "far": 100.0}
-    size = {"image_height": 720, "image_width": 1280, "look_at": zero, "up_direction": up}
-    tell(browser, {"type": "ViewerCameraMessage", **camera, **size})
+    camera = {"wxyz": (1.0, 0.0, 0.0, 0.0), "position": position, "fov": 0.6, "near": 0.01, "far": 100.0}
+    seen = {"image_height": height, "image_width": width, "look_at": look_at, "up_direction": (0.0, 1.0, 0.0)}
+    tell(browser, {"type": "ViewerCameraMessage", **camera, **seen})
     assert connected.wait(5.0)
     return browser
 

@@ -261,7 +261,12 @@ MAY_IMPORT: dict[str, tuple[set[str], set[str]]] = {
     "benchmarks/": (set(ROOMS), {"numpy", "pythonosc", "yaml"}),
     "benchmarks/drmm.py": (set(ROOMS), {"numpy", "torch"}),
     "benchmarks/fuzz_seeds.py": (set(ROOMS), {"msgpack", "numpy"}),
+    "benchmarks/page.py": (set(ROOMS), {"numpy", "playwright", "yaml"}),
     "benchmarks/training.py": (set(ROOMS), {"lightning", "numpy", "torch"}),
+    "benchmarks/viewers.py": (
+        set(ROOMS),
+        {"msgspec", "numpy", "viser", "websockets", "yaml", "zmq", "zstandard"},
+    ),
     "benchmarks/interop/blender_": (set(), {"bpy", "import_recording", "receive_vmc"}),  # clients/blender's
     "benchmarks/interop/vmcp_receive.py": (set(), {"vmcp"}),
     "clients/": (set(), {"numpy", "zmq"}),

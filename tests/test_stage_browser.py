@@ -130,7 +130,8 @@ def preset_file(folder: Path) -> Path:
     partner = {"dancer": "dancer1", "model": str(ROOT / "presets/models/salsa_duet.onnx"), "sample": {}}
     data = {"format": 1, "dancers": {"dancer1": {"receive": "bvh", "file": "take.bvh"}}}
     data |= {"partners": {"partner1": partner}, "outputs": [{"send": "zmq", "bind": "tcp://127.0.0.1:*"}]}
-    data |= {"control": {"port": 0}, "stage_page": "off", "cues": [{"name": "opening", "params": {"*/energy": 0.75}}]}
+    cues = [{"name": "opening", "params": {"*/energy": 0.75}}, {"name": "finale", "params": {"*/energy": 0.9}}]
+    data |= {"control": {"port": 0}, "stage_page": "off", "cues": cues}
     (folder / "show.yaml").write_text(yaml.safe_dump(data))
     return folder / "show.yaml"
 
@@ -186,15 +187,21 @@ def theatre(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield theatre
 
 
-def test_a_slider_moves_its_param(theatre: Theatre) -> None:
+def type_energy(theatre: Theatre, text: str) -> Locator:
+    """Into the number beside the slider, which is returned."""
     theatre.tab("Dials")
-    box = (
+    box: Locator = (
         theatre.page.get_by_text("energy", exact=True)
         .locator("xpath=ancestor::*[.//input][1]//input[not(@type='hidden')]")
         .first
     )
-    box.fill("1.25")
+    box.fill(text)
     box.press("Enter")
+    return box
+
+
+def test_a_slider_moves_its_param(theatre: Theatre) -> None:
+    type_energy(theatre, "1.25")
     until(lambda: theatre.target("partner1/energy") == 1.25, "the slider moved nothing")
 
 
@@ -202,6 +209,44 @@ def test_a_cue_is_given(theatre: Theatre) -> None:
     theatre.tab("Show")
     theatre.button("1 opening").tap()
     until(lambda: theatre.target("partner1/energy") == 0.75, "the cue was not given")
+
+
+def test_keys_do_what_buttons_do_wherever_somebody_has_just_touched(theatre: Theatre) -> None:
+    page, pipeline = theatre.page, theatre.show.tick.pipeline
+    theatre.tab("View")
+    page.get_by_label("side by side", exact=True).check()
+    page.get_by_label("side by side", exact=True).uncheck()
+    page.keyboard.press("f")
+    until(lambda: pipeline.frozen, "F freezes nothing")
+    until(theatre.button("Dance on").is_visible, "the page does not know")
+    page.keyboard.press("f")
+    until(lambda: not pipeline.frozen, "F lets nobody dance on")
+    type_energy(theatre, "1")
+    page.keyboard.press("r")
+    until(lambda: theatre.target("partner1/stillness") == 1.0, "R lets nobody rest")
+    until(theatre.button("Dance on").is_visible, "the page does not know")
+    page.keyboard.press("r")
+    until(lambda: theatre.target("partner1/stillness") == 0.0, "R lets nobody dance on")
+    page.keyboard.press("g")
+    until(lambda: theatre.target("partner1/energy") == 0.9, "G gives no cue")
+
+
+def test_a_cue_that_is_not_there_is_refused_in_words(theatre: Theatre) -> None:
+    theatre.page.keyboard.press("g")
+    refusal = theatre.page.locator(REMARK).filter(has_text="nowhere to go: cue 2 was the last one")
+    until(refusal.count, "nothing is said")
+    assert theatre.target("partner1/energy") == 0.9
+
+
+def test_a_number_out_of_range_becomes_the_nearest_that_may_be(theatre: Theatre) -> None:
+    highest = theatre.show.tick.pipeline.params.table["partner1/energy"].high
+    box = type_energy(theatre, "99")
+    until(lambda: theatre.target("partner1/energy") == highest, "it is not the highest")
+    box.blur()
+    until(lambda: float(box.input_value()) == highest, "the page says another number")
+    box.fill("")
+    box.blur()
+    assert theatre.target("partner1/energy") == highest  # nothing is no number
 
 
 def test_another_model_dances_beside_the_first_and_leaves(theatre: Theatre) -> None:

@@ -25,25 +25,33 @@ OURS = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 
 # Runs in the browser before anything of viser's. What viser lights the stage with until it is told otherwise is an
 # image that takes long to unpack, and nothing here is lit by it. Where there is no GPU pixels are dear, and to smooth
-# edges four are drawn for each.
+# edges four are drawn for each: there the stage is drawn coarser, unless the address says how fine (?fixedDpr=1).
+# Keys such as F for freeze are to be heard even where somebody has just ticked a box or typed a number.
 FIRST = b"""<script>
 {
   const theirs = window.fetch;
   window.fetch = (what, ...how) =>
     String(what.url ?? what).startsWith("data:image/jpeg") ? new Promise(() => {}) : theirs(what, ...how);
-  const probe = document.createElement("canvas").getContext("webgl2");
+  const asked = new URLSearchParams(location.search);
+  const probe = asked.has("fixedDpr") ? null : document.createElement("canvas").getContext("webgl2");
   const names = probe?.getExtension("WEBGL_debug_renderer_info");
   if (names && /swiftshader|llvmpipe|software|basic render/i.test(probe.getParameter(names.UNMASKED_RENDERER_WEBGL))) {
     const make = HTMLCanvasElement.prototype.getContext;
     HTMLCanvasElement.prototype.getContext = function (kind, wishes) {
       return make.call(this, kind, kind === "webgl2" ? { ...wishes, antialias: false } : wishes);
     };
-    const asked = new URLSearchParams(location.search);
-    if (!asked.has("fixedDpr")) {
-      asked.set("fixedDpr", "0.67");
-      history.replaceState(null, "", "?" + asked);
-    }
+    asked.set("fixedDpr", "0.67");
+    history.replaceState(null, "", "?" + asked);
   }
+  const isText = part => part.type !== "checkbox" && part.inputMode !== "decimal" && part.inputMode !== "numeric";
+  addEventListener("keydown", event => {
+    const { target, key, code } = event, isLetter = /^[a-z]$/i.test(key);
+    const isOurs = isLetter && !event.ctrlKey && !event.metaKey && !event.altKey;
+    if (target.tagName !== "INPUT" || isText(target) || !isOurs) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, bubbles: true }));
+  }, true);
 }
 </script>"""
 Answer = Callable[[Any, Request], Response | None]
@@ -87,17 +95,21 @@ def _with_first(answer: Answer) -> Answer:
     """The page has FIRST in it."""
 
     @cache
-    def page(body: bytes) -> bytes:
-        return gzip.compress(body.replace(b"<head>", b"<head>" + FIRST, 1), 1)
+    def page(body: bytes, zipped: bool) -> bytes:
+        whole = body.replace(b"<head>", b"<head>" + FIRST, 1)
+        return gzip.compress(whole, 1) if zipped else whole  # it is packed already: more takes long and gains nothing
 
     def ours(connection: Any, request: Request) -> Response | None:
+        zipped = any("gzip" in kinds for kinds in request.headers.get_all("Accept-Encoding"))
+        if zipped:
+            del request.headers["Accept-Encoding"]
         response = answer(connection, request)
         if response is not None and response.headers.get("Content-Type", "").startswith("text/html"):
-            zipped = response.headers["Content-Encoding"] == "gzip"
-            body = page(gzip.decompress(response.body) if zipped else bytes(response.body))
-            response.body = body if zipped else gzip.decompress(body)
-            del response.headers["Content-Length"]
+            response.body = page(bytes(response.body), zipped)
+            for name in ("Content-Length", "Content-Encoding"):
+                del response.headers[name]
             response.headers["Content-Length"] = str(len(response.body))
+            response.headers["Content-Encoding"] = "gzip" if zipped else "identity"
         return response
 
     return ours

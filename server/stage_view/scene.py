@@ -33,6 +33,8 @@ LANE = 3.0  # metres from one lane to the next, side by side
 TRAIL_OPACITY = 0.9
 _MARK = np.array([0.6, 0.55, 0.0])  # how dense, from its middle to its edge
 _CAMERA, _LOOK_AT = np.array([2.1, 1.55, 4.2]), np.array([0.0, 0.92, 0.0])
+_AWAY = float(np.linalg.norm(_CAMERA - _LOOK_AT))
+FURTHER = 1.6  # times as far, at most, stands who looks through a picture that is higher than it is wide
 _LENS, _WIDEST = float(np.radians(36.0)), float(np.radians(75.0))  # vertical fields of view
 _BELOW = (0.0, -0.01, 0.0)  # the floor lies this far under the grid: planes so large meet within a millimetre or two
 
@@ -53,6 +55,7 @@ class Scene:
         self._notice = server.scene.add_label(
             "/notice", "", position=_LOOK_AT, anchor="center-center", font_screen_scale=1.2, visible=False
         )
+        server.on_client_connect(self._receive)
 
     def show(self, frames: Sequence[PoseFrame], partners: Collection[str], seconds: float) -> None:
         """Draws one tick's poses, `seconds` after the last."""
@@ -79,9 +82,14 @@ class Scene:
         self._notice.visible = bool(text)
 
     def frame_everyone(self, client: viser.ClientHandle) -> None:
-        """Puts one viewer's camera back where it began."""
-        client.camera.position = _CAMERA
+        """Puts one viewer's camera where it begins: the further off, the narrower the picture."""
+        further = float(np.clip(1.0 / client.camera.aspect, 1.0, FURTHER))
+        client.camera.position = _LOOK_AT + further * (_CAMERA - _LOOK_AT)
         client.camera.look_at = _LOOK_AT
+
+    def _receive(self, client: viser.ClientHandle) -> None:
+        if np.allclose(client.camera.position, _CAMERA):  # nobody has said otherwise, by the address or before
+            self.frame_everyone(client)
 
     def _enter(self, cast: Cast, frames: Sequence[PoseFrame]) -> None:
         if self._people is not None:
@@ -99,12 +107,13 @@ class Scene:
 
     def _widen(self, bodies: Sequence[Placement], seconds: float) -> None:
         """Opens every viewer's lens as far as everybody needs; where they stand and look stays theirs."""
-        away = np.array([body.middle for body in bodies]) - self._middle
-        needed = float(np.hypot(away[:, 0], away[:, 2]).max()) + REACH
+        aside = np.array([body.middle for body in bodies]) - self._middle
+        needed = float(np.hypot(aside[:, 0], aside[:, 2]).max()) + REACH
         tangent = np.tan(0.5 * _LENS)
         for client in self._server.get_clients().values():
             camera = client.camera
-            fits = tangent * float(np.linalg.norm(_CAMERA - _LOOK_AT)) * min(camera.aspect, 1.6)
+            away = float(np.linalg.norm(camera.position - camera.look_at))
+            fits = tangent * float(np.clip(away, _AWAY, FURTHER * _AWAY)) * min(camera.aspect, 1.6)
             lens = min(2.0 * float(np.arctan(tangent * max(1.0, needed / fits))), _WIDEST)
             lens += (camera.fov - lens) * 0.5 ** (seconds / FOLLOW_HALF_LIFE)
             if abs(lens - camera.fov) > 0.002:
@@ -147,14 +156,13 @@ class _People:
         )
         joints = np.array([body.joints for body in bodies])
         self._trails, self._marks = Trails(joints), Marks(joints)
-        painted_colours = (colours / 255.0) ** 2.2
         self._lines = [
             _batch(server, f"/stage/trails/{place}", _needle(colour), *_of(self._trails, place))
-            for place, colour in enumerate(painted_colours)
+            for place, colour in enumerate(_linear(colours))
         ]
         self._spots = [
             _batch(server, f"/stage/marks/{place}", spot_glb(colour, _MARK), *_of(self._marks, place))
-            for place, colour in enumerate(painted_colours)
+            for place, colour in enumerate(_linear(colours))
         ]
         # Names stand beside the stage node, not on it: viser places a label by its parent of one frame ago.
         self._names = [
@@ -269,7 +277,12 @@ def _colours(cast: Cast) -> Array:
     return np.array(colours, dtype=np.float64)
 
 
+def _linear(colours: Array) -> Array:
+    """sRGB of 0 to 255 as linear light of 0 to 1."""
+    return (colours / 255.0) ** 2.2
+
+
 def _toned(colours: Array, tones: Array) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """(A * N, 3): everybody's colour in every tone, as linear light, which is how viser takes instances'."""
-    shades = tones[None, :, None] * colours[:, None, :] / 255.0
-    return np.rint(255.0 * shades.reshape(-1, 3) ** 2.2).astype(np.uint8)
+    shades = tones[None, :, None] * colours[:, None, :]
+    return np.rint(255.0 * _linear(shades.reshape(-1, 3))).astype(np.uint8)

@@ -88,6 +88,7 @@ class Marks:
         self._newest = np.zeros((count, 2), dtype=np.intp)
         self._stood = np.zeros((count, 2), dtype=bool)
         self._before = joints[:, _TOES]
+        self._place()
 
     def move(self, joints: Array, seconds: float) -> None:
         """Sees where the feet are `seconds` later."""
@@ -106,16 +107,11 @@ class Marks:
         self._spots[body, foot, place, 1] = _MARK_HEIGHT + 0.0004 * foot
         self._turns[body, foot, place] = rot.yaw(np.arctan2(along[..., 0], along[..., 2]))[stands]
         self._left[body, foot, place] = 1.0
+        self._place()
 
-    @property
-    def positions(self) -> Floats:
-        return self._spots.reshape(len(self._spots), -1, 3).astype(np.float32)
-
-    @property
-    def wxyzs(self) -> Floats:
-        return self._turns[..., _WXYZ].reshape(len(self._spots), -1, 4).astype(np.float32)
-
-    @property
-    def scales(self) -> Floats:
-        left = np.sqrt(self._left).reshape(len(self._spots), -1, 1)
-        return np.maximum(left * MARK_SIZE, _STEP).astype(np.float32)
+    def _place(self) -> None:
+        count = len(self._spots)
+        self.positions: Floats = self._spots.reshape(count, -1, 3).astype(np.float32)
+        self.wxyzs: Floats = self._turns[..., _WXYZ].reshape(count, -1, 4).astype(np.float32)
+        left = np.sqrt(self._left).reshape(count, -1, 1)
+        self.scales: Floats = np.maximum(left * MARK_SIZE, _STEP).astype(np.float32)
