@@ -20,7 +20,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -28,7 +27,8 @@ import numpy as np
 from benchmarks import report
 from benchmarks.fuzz import inputs
 from benchmarks.fuzz_seeds import Target, targets
-from benchmarks.live import LOOPBACK, ROOT, Client, Lane, dance, serving
+from benchmarks.live import LOOPBACK, Client, Lane, dance, serving
+from benchmarks.options import opened, show_parser
 from motion.load import load_humanoid
 from server.protocols.frames import PacketError, PoseFrame
 from server.receivers.bvh_player import BvhPlayer
@@ -155,21 +155,17 @@ def _figures(halves: Sequence[Half]) -> dict[str, float]:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", type=Path, default=ROOT / "presets/live_vmc.yaml")
-    parser.add_argument(
-        "--take", type=Path, default=ROOT / "presets/clips/demo_dancer.bvh", help="what the suit dances"
-    )
+    parser = show_parser(__doc__)
     parser.add_argument("--beside", nargs="*", choices=OTHERS, default=(), help="suits that are not there")
     parser.add_argument("--datagrams", type=int, default=1_000_000, help="in all rounds")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each half of a round")
     parser.add_argument("--fps", type=float, default=120.0)
-    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     for name in ("datagrams", "rounds", "seconds", "fps"):
         if not getattr(options, name) > 0:
             parser.error(f"--{name} {getattr(options, name)}: more than 0")
+    opened(parser, options.preset)
     return options
 
 
