@@ -22,13 +22,13 @@ import asyncio
 import contextlib
 import multiprocessing
 import os
-import socket
 import struct
 import time
 from collections.abc import Iterator, MutableSequence, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import msgspec
 import numpy as np
@@ -188,7 +188,7 @@ def _page_of(show: int, port: int) -> int | None:
     """The page's process, when the page is open; None where nobody knows it."""
     end = time.monotonic() + PATIENCE
     while True:
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1.0):
+        with contextlib.suppress(OSError), urlopen(f"http://{LOOPBACK}:{port}", timeout=1.0):
             return next((pid for pid in family(show) if "server.stage_view" in command_of(pid)), None)
         if time.monotonic() > end:
             raise SystemExit(f"no stage page on port {port}")

@@ -211,6 +211,10 @@ RULES: dict[str, How] = {
         "test_benchmark_gpu::test_without_a_card_it_says_so_and_that_is_no_fault"
     ),
     r"python -m benchmarks.flood": Run("--datagrams 200 --rounds 1 --seconds 0.5"),
+    r"python -m benchmarks.page( --screen 800x1280)?": by_test(
+        "test_benchmark_page::test_somebody_is_seen_and_moves_in_a_real_browser"
+    ),
+    r"python -m benchmarks.viewers": Run("--viewers 3 --seconds 1 --rounds 1", slow=True),
     r"python -m benchmarks.fuzz --inputs 1000000": Run(so=(("1000000", "100"),)),
     r"python -m benchmarks.soak --minutes 30": Run(so=(("30", "2"),), slow=True),
     r"python -m benchmarks.soak --minutes 3 --switch PRESET": Run(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import signal
 import stat
@@ -41,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error("--key and --server-key go together")
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    logging.getLogger("websockets.server").addFilter(_is_ours)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
@@ -104,6 +106,11 @@ def run(server: viser.ViserServer, feed: Feed, remote: Remote | None, stopping: 
                 scene.hide()
             if not feed.alive:
                 panel.lost(feed.endpoint)
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not that somebody knocked and spoke no HTTP, or nothing: websockets would print a traceback for each."""
+    return record.getMessage() != "opening handshake failed"
 
 
 def _waiting_for(feed: Feed, posed_recently: bool) -> str:

@@ -79,7 +79,7 @@ def headline(mark: str, colour: str, state: str, text: str) -> str:
 
 
 def _box(inner: str) -> str:
-    return f"<div style='padding:0.25em 0.75em;font-size:0.85em'>{inner}</div>"
+    return f"<div style='padding:0.25em 1.25em 0.25em 0.75em;font-size:0.85em'>{inner}</div>"
 
 
 def _row(name: str, text: str, state: str = "") -> str:

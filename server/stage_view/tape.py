@@ -68,6 +68,7 @@ class Tape:
             self._place = place
             self.scrubber.follow(place)
             self.play.label = "Pause" if self._playing else "Play"
+            self.play.icon = viser.Icon.PLAYER_PAUSE if self._playing else viser.Icon.PLAYER_PLAY
         if self._said is not None:
             told = f"recording, {size:.1f} MB" if self._recording else str(replay.get("folder", ""))
             self._said.content = note(str(recording.get("fault") or "") or told)
