@@ -106,7 +106,7 @@ def _shadows(positions: Array) -> tuple[Floats, Floats, Floats]:
     return spots.astype(np.float32), _wxyz(yaws), scales.astype(np.float32)
 
 
-def limb_mesh(rings: int = 6, around: int = 8) -> Mesh:
+def limb_mesh(rings: int = 6, around: int = 10) -> Mesh:
     """A limb along y from 0 to 1 with round ends, thickest (radius 1) in its upper third as calves and forearms are."""
     y = 0.5 - 0.5 * np.cos(np.linspace(0.0, np.pi, rings + 2))  # denser where the ends bend
     fullness = 0.66 + 0.34 * np.sin(np.pi * np.clip((y + 0.22) / 1.12, 0.0, 1.0)) - 0.20 * y
@@ -115,7 +115,7 @@ def limb_mesh(rings: int = 6, around: int = 8) -> Mesh:
     return _revolve(radius / radius.max(), y, around)
 
 
-def sphere_mesh(rings: int = 6, around: int = 10) -> Mesh:
+def sphere_mesh(rings: int = 7, around: int = 12) -> Mesh:
     """The unit sphere about the origin."""
     polar = np.linspace(np.pi, 0.0, rings + 2)
     return _revolve(np.sin(polar), np.cos(polar), around)
