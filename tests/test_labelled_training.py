@@ -9,18 +9,20 @@ import pytest
 import torch
 import yaml
 
-from labelled_models import fitted
+from labelled_models import fitted, small_batch
 from made_up_takes import made_up_clip
 from motion.bvh import write_bvh
 from motion.clip import Clip
 from server.onnx_model import OnnxModel
-from training import dataset, evaluate, evaluate_report, labels, train
-from training.evaluate_labelled import confusion
+from training import dataset, evaluate, evaluate_judge, evaluate_report, labels, train
+from training.checkpoint import describe
+from training.evaluate_judge import Judge
+from training.evaluate_labelled import confusion, spread
 from training.evaluate_pictures import between
-from training.evaluate_windows import Drawn, Real, _good_tiles
-from training.labels import Label
+from training.evaluate_windows import Drawn, Real, _good_tiles, draw
+from training.labels import NONE, Label
 from training.models import labelled_pose as pose
-from training.models import read_checkpoint
+from training.models import read_checkpoint, rebuild
 from training.models.labelled_takes import Config, Labelling, load_takes
 from training.models.labelled_windows import Windows
 
@@ -285,3 +287,21 @@ def test_windows_of_recordings_are_those_of_their_frames(recordings: Path) -> No
     moves = pose.moves(dancer.root, dancer.rotations, 30.0)
     assert torch.equal(real.moves[3], moves[21:37])
     assert real.labels[:, 0].tolist() == labelling.windows(dancer)[::7, 0].tolist()
+
+
+def test_a_checkpoint_of_another_version_says_what_it_lacks() -> None:
+    stored = describe("labelled", fitted())
+    del stored["weights"]["decoder.basis.mix"]
+    with pytest.raises(
+        ValueError, match=r"another version wrote: it lacks decoder.basis.mix, and has nothing else; tra"
+    ):
+        rebuild(stored)
+
+
+def test_where_nobody_labelled_what_is_held_out_figures_are_missing_and_no_more() -> None:
+    model, windows = fitted(), 24
+    moves = small_batch(model, windows)["moves"][:, : model.config.window]
+    real = Real(moves, torch.full((windows, 2), NONE), torch.zeros(windows, dtype=torch.long))
+    drawn = draw(model, torch.Generator().manual_seed(0), 6)
+    judge = Judge(evaluate_judge.Config(model.config.label_sets))
+    assert all(np.isnan(value) for value in spread(judge, real, drawn).values())

@@ -23,6 +23,7 @@ from training.results.sequences import at_rate
 
 PRESETS = Path(__file__).resolve().parents[1] / "presets"
 MODEL = PRESETS / "models/labelled_partner.onnx"
+DEFAULTS = {param.name: param.default for param in inspect.read_manifest(MODEL).params}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +112,7 @@ def _beside(fps: float, count: int, dial: float, seed: int) -> tuple[np.ndarray,
     """
     model, random = OnnxModel(MODEL), np.random.default_rng(seed)
     model.inputs["dancer"][0] = (HUMANOID.rest_positions + np.array([0.0, 0.9, 0.0])).reshape(-1)
-    for name, value in {"dt": 1.0 / fps, "variety": 1.0, "distance": 1.5, "label/time": dial}.items():
+    for name, value in {**DEFAULTS, "dt": 1.0 / fps, "label/time": dial}.items():
         model.inputs[name][:] = value
     made, numbers = [], []
     for _ in range(count):
@@ -157,6 +158,20 @@ def test_it_stays_near_its_place(dancer: Path, tmp_path: Path) -> None:
     away = clip.root_positions[:count, 0::2] - lead.root_positions[:count, 0::2] - np.array([1.5, 0.0])
     assert np.linalg.norm(away, axis=1).max() < 2.5
     assert 0.5 < clip.root_positions[:, 1].min() < clip.root_positions[:, 1].max() < 1.5
+
+
+@pytest.mark.parametrize("effort", [0.0, 1.0])
+def test_it_does_not_dance_into_the_dancer(tmp_path: Path, effort: float) -> None:
+    """Beside one who dances, who looks at the dancer and steps where they look."""
+    clip = read_bvh(PRESETS / "clips/demo_dancer.bvh", scale=1.0)[0][:4800:2]
+    path = tmp_path / "dancer.bvh"
+    write_bvh(path, clip)
+    made = _danced(path, tmp_path / "partner.bvh", effort, 1)
+    count = min(len(made), 2 * len(clip))
+    lead = at_rate(clip, 60.0).root_positions[:count]
+    near = np.linalg.norm((made.root_positions[: len(lead)] - lead)[:, 0::2], axis=1)
+    assert np.mean(near < 0.8) < 0.05
+    assert near.min() > 0.5
 
 
 def test_its_judge_lies_beside_it_and_knows_its_labels() -> None:

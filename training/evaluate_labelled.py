@@ -121,6 +121,8 @@ def spread(judge: Judge, real: Real, drawn: Drawn) -> Row:
     labels and of one, over how far apart real ones are.
     """
     known = (real.labels != NONE).all(dim=1)
+    if known.sum() < 2:  # of what is held out, nobody has labelled anything
+        return dict.fromkeys(("fid", "fid_floor", "diversity_ratio", "multimodality_ratio"), float("nan"))
     (_, truth), (_, made) = judge.judge(real.moves[known]), judge.judge(drawn.moves)
     of_takes = [truth[real.takes[known] == take].numpy().astype(np.float64) for take in real.takes[known].unique()]
     floor = distributions.floor([each for each in of_takes if len(each) > 1])

@@ -24,7 +24,8 @@ ROOM = 0.7  # metres around their place in which partners go where they like
 PULL = 1.0  # metres beyond that at which they come back as fast as they go
 APART = 1.5  # metres between dancer and partner
 FACES = 1.0  # of turns, and radians for a metre of steps, that bring a partner round to the dancer
-CLEAR, YIELDS = 0.6, 0.3  # metres from the dancer's hips that partners keep, and over which they come to yield
+BENT = 5.0  # radians a second, at most
+CLEAR, YIELDS = 1.0, 0.4  # metres from the dancer's hips that partners keep, and over which they come to yield
 STEP = 4 + pose.WIDTH  # of the way from a move to the next: on the floor, up, turned, and of the move
 HALF_LIFE = 0.25  # seconds of a label's way
 
@@ -91,7 +92,8 @@ class LabelledStep(nn.Module):
         _, last, before, _ = self.model.decoder.parts(mind)
         pace = ways[:, STEP : STEP + 2].norm(dim=1, keepdim=True) * FPS  # of the move before, in m/s
         rate = last[:, -1:]
-        rate = rate + FACES * attention * _aside(dancer[:, 0:3:2] - at, yaw) * (rate.abs() + pace)
+        bent = FACES * attention * _aside(dancer[:, 0:3:2] - at, yaw) * (rate.abs() + pace)
+        rate = rate + bent.clamp(-BENT, BENT)
         last = torch.cat([last[:, :-1], rate], dim=1)  # so the hips go round what stands
         heights, led = pose.carried(before, last, FPS)
         led, turn = ((moves > 1.5).to(led) * each for each in (led, rate / FPS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +145,18 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
 
 
 def rebuild(stored: dict[str, Any]) -> nn.Module:
-    """The model described by `describe`."""
+    """The model described by `describe`. Raises ValueError for one of an older version, which had other weights."""
     kind = MODELS[stored["kind"]]
     model = kind.build(kind.config(**stored["config"]), Skeleton.from_dict(stored["skeleton"]))
+    lacks, has = (sorted(a - b) for a, b in permutations((model.state_dict().keys(), stored["weights"].keys())))
+    if lacks or has:
+        raise ValueError(
+            f"a checkpoint of {stored['kind']!r} that another version wrote: "
+            f"it lacks {_few(lacks)}, and has {_few(has)}; train it anew"
+        )
     model.load_state_dict(stored["weights"])
     return model.eval()
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing else"
