@@ -193,6 +193,9 @@ RULES: dict[str, How] = {
     r"python -m training.scorecard identity_action .*": by_test(
         "test_identity_scorecard::test_the_command_writes_every_figure_of_a_model_of_motion"
     ),
+    r"python -m training.scorecard labelled .*": by_test(
+        "test_labelled_training::test_a_scorecard_has_the_same_figures_of_any_recordings"
+    ),
     r"python -m training.scorecard duet .*": by_test(
         "scorecards/test_scorecard_command::test_every_subject_has_every_figure_or_null_and_only_unseen_takes_count",
         "scorecards/test_scorecard_command::test_folds_are_trained_by_the_recipe_that_the_model_names",

@@ -148,15 +148,16 @@ def rebuild(stored: dict[str, Any]) -> nn.Module:
     """The model described by `describe`. Raises ValueError for one of an older version, which had other weights."""
     kind = MODELS[stored["kind"]]
     model = kind.build(kind.config(**stored["config"]), Skeleton.from_dict(stored["skeleton"]))
-    lacks, has = (sorted(a - b) for a, b in permutations((model.state_dict().keys(), stored["weights"].keys())))
-    if lacks or has:
+    try:
+        model.load_state_dict(stored["weights"])
+    except RuntimeError:  # torch's own words are a page
+        lacks, has = (sorted(a - b) for a, b in permutations((model.state_dict().keys(), stored["weights"].keys())))
+        what = f"it lacks {_few(lacks)}, and has {_few(has)}" if lacks or has else "its weights have other shapes"
         raise ValueError(
-            f"a checkpoint of {stored['kind']!r} that another version wrote: "
-            f"it lacks {_few(lacks)}, and has {_few(has)}; train it anew"
-        )
-    model.load_state_dict(stored["weights"])
+            f"a checkpoint of {stored['kind']!r} that another version wrote: {what}; train it anew"
+        ) from None
     return model.eval()
 
 
 def _few(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing else"
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "") or "nothing more"

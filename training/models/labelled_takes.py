@@ -104,7 +104,10 @@ def load_takes(
     label that makes no sense.
     """
     paths = upsampler_takes.find(config, Path(folder))
-    given = _labels(config, Path(folder), [path.name for path in paths])
+    there = upsampler_takes.find(
+        replace(config, files=Config.files), Path(folder)
+    )  # labels may be of more than is asked
+    given = _labels(config, Path(folder), sorted({path.name for path in (*paths, *there)}))
     sets = labels.sets_of(given, config.orders)
     if both := [name for name, _ in sets if name in config.proxies]:
         raise ValueError(f"{both[0]!r} is a label set of {config.labels} and a proxy: name it otherwise")
